@@ -1,0 +1,1 @@
+"""The questions: one file an analysis, to be read from top to bottom."""

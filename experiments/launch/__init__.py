@@ -1,0 +1,1 @@
+"""What surrounds a run on the command line: sweeps, the console, error messages, the UI."""

@@ -1,0 +1,66 @@
+"""What a run prints when it is done: a table, what it means, and where everything lies."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interp.tracking import CURRENT_JOB, Child, Sweep, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.runner import Outcome
+
+
+def job(outcome: "Outcome") -> None:
+    """Print a run's summary; one line where it is a job of a sweep."""
+    finding = outcome.result.finding
+    if current := CURRENT_JOB.get():
+        print(f"{current.name}: {finding.partition('. ')[0] or 'done'}")
+        return
+    print(f"\n{outcome.name}\n")
+    print(_table(outcome.result.layer_table()))
+    if finding:
+        print(f"\n{finding}")
+    folder = _shown(outcome.folder)
+    if outcome.result.figures:
+        print(f"\nfigures  {folder}/figures")
+    print(f"run      {folder}")
+    print(f"MLflow   {_ui_command(outcome.store.port)}, then open {outcome.store.address()}")
+
+
+def failure(error: Exception) -> None:
+    """Print a sweep's failed job at once: Hydra itself tells of the first one, at the end."""
+    if current := CURRENT_JOB.get():
+        print(f"{current.name}: FAILED: {one_line(error)}", file=sys.stderr)
+
+
+def sweep(sweep: Sweep, children: list[Child]) -> None:
+    """Print a sweep's jobs, each failed one's error, and the link that charts them."""
+    import pandas as pd
+
+    good = [child for child in children if child.status == "FINISHED"]
+    print(f"\n{len(good)} of {len(children)} jobs finished\n")
+    if good:
+        rows = [{"job": child.name, **dict(sorted(child.scalars.items()))} for child in good]
+        print(_table(pd.DataFrame(rows)))
+    for child in children:
+        if child.status != "FINISHED":
+            print(f"{child.name}: {child.status}: {child.error}", file=sys.stderr)
+    print(f"\nMLflow   {_ui_command(sweep.store.port)}, then open the jobs as charts:")
+    print(sweep.url())
+
+
+def _table(table: "pd.DataFrame") -> str:
+    return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
+
+
+def _shown(folder: Path) -> str:
+    """Return the folder as one would type it from here."""
+    relative = os.path.relpath(folder)
+    return str(folder) if relative.startswith("..") else relative
+
+
+def _ui_command(port: int) -> str:
+    return "interp ui" + (f" tracking.port={port}" if port != 5000 else "")

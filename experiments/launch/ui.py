@@ -1,0 +1,34 @@
+"""`interp ui`: MLflow's own server on the configured store, small and for this machine alone."""
+
+import os
+import sys
+
+from hydra import compose, initialize_config_dir
+
+from interp.registry import ConfigError
+from interp.tracking import Store
+
+
+def serve(conf: str, overrides: list[str]) -> None:
+    """Start the MLflow UI; the overrides say where the store is, as they do for a run.
+
+    The process becomes the server and ends with it.
+
+    Raises:
+        ConfigError: the store is a server of its own, which needs no other.
+    """
+    # Outside of a run Hydra does not know the working directory, which `outputs` is relative to.
+    with initialize_config_dir(conf, version_base="1.3"):
+        config = compose("config", overrides=[f"outputs={os.getcwd()}/outputs", *overrides])
+    store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
+    if store.uri.startswith("http"):
+        raise ConfigError(f"tracking.uri: {store.uri} is a server already: open it in a browser")
+    store.client.search_experiments(max_results=1)
+    print(f"MLflow on {store.address()} for {store.uri} (end it with Ctrl-C)", flush=True)
+    command = [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", store.uri),
+        *("--host", "127.0.0.1", "--port", str(store.port), "--workers", "1"),
+    ]
+    settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execvpe(command[0], command, {**os.environ, **settings})

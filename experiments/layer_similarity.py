@@ -1,0 +1,249 @@
+"""How alike are two groups of prompts at each layer, and is that more than chance?
+
+One similarity a layer stands beside its permutation null. Paired metrics ask whether the pairs are
+closer than the same prompts paired anew; unpaired metrics whether the two groups differ more than
+two groups drawn from the same prompts. The same draws serve every layer, so that the most extreme
+layer of each draw gives a p-value corrected for having looked at all layers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from interp import figures, statistics
+from interp.activations import Activations
+from interp.hooks import HookPoint
+from interp.metrics import METRICS, Metric
+from interp.models import ModelSource
+from interp.positions import POSITIONS, Position
+from interp.prompts import PromptSet
+from interp.reductions import Reduction
+from interp.registry import ConfigError
+from interp.result import Result, Series
+from interp.runner import ANALYSES
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+
+@ANALYSES.register("layer_similarity")
+@dataclass(frozen=True)
+class LayerSimilarity:
+    """One similarity a layer between two groups of prompts, with its permutation null.
+
+    Attributes:
+        permutations: draws of the null; the smallest p is 1 / (permutations + 1).
+        alpha: the corrected p below which a layer counts as significant.
+    """
+
+    permutations: int = 999
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.permutations < 1:
+            raise ConfigError(f"permutations must be at least 1, not {self.permutations}")
+        if not 0 < self.alpha < 1:
+            raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
+
+    def check(
+        self, prompts: PromptSet, samples: pd.DataFrame, metric: Metric, reduction: Reduction
+    ) -> None:
+        """Refuse prompts that the metric cannot compare.
+
+        Raises:
+            ConfigError: other than two groups, too few prompts, or a paired metric with groups
+                that do not pair up, prompt by prompt and token by token.
+        """
+        groups = prompts.group_names
+        if len(groups) != 2:
+            raise ConfigError(
+                f"prompts: layer_similarity compares two groups, not {len(groups)}: "
+                f"{', '.join(groups)}"
+            )
+        name = METRICS.name_of(metric)
+        sizes = [len(prompts.members(group)) for group in groups]
+        if metric.paired and sizes[0] != sizes[1]:
+            raise ConfigError(
+                f"prompts: metric={name} pairs the prompts of both groups, which have "
+                f"{sizes[0]} ({groups[0]}) and {sizes[1]} ({groups[1]})"
+            )
+        for group, size in zip(groups, sizes, strict=True):
+            if size < 2:
+                raise ConfigError(
+                    f"prompts: group {group!r} has one prompt; a null needs at least two"
+                )
+        counts = samples.groupby("prompt").size()
+        if metric.paired and counts.nunique() > 1:
+            raise ConfigError(
+                f"position: metric={name} pairs tokens, but prompts give {counts.min()} to "
+                f"{counts.max()} of them; pool them (position=mean) or take one (position=last)"
+            )
+        fewest = min(int((samples["group"] == group).sum()) for group in groups)
+        if fewest < metric.min_samples:
+            raise ConfigError(
+                f"prompts: metric={name} needs at least {metric.min_samples} points a group, "
+                f"not {fewest}"
+            )
+        if len(samples) < reduction.min_samples:
+            raise ConfigError(
+                f"reduction: it needs at least {reduction.min_samples} points, not {len(samples)}"
+            )
+
+    def __call__(
+        self,
+        activations: Activations,
+        prompts: PromptSet,
+        source: ModelSource,
+        hook: HookPoint,
+        position: Position,
+        metric: Metric,
+        reduction: Reduction,
+        rng: np.random.Generator,
+    ) -> Result:
+        """Compare the two groups at each layer, draw the null, and correct over layers."""
+        samples = activations.samples
+        is_first = (samples["group"] == prompts.group_names[0]).to_numpy()
+        rows = np.concatenate([np.flatnonzero(is_first), np.flatnonzero(~is_first)])
+        split = int(is_first.sum())
+        prompt_of_row = samples["prompt"].to_numpy()[rows]
+        arrangements = self._paired if metric.paired else self._relabelled
+        draws = arrangements(prompt_of_row, split, rng)
+
+        observed = np.empty(len(activations.layers))
+        null = np.empty((len(activations.layers), self.permutations))
+        for i, points in enumerate(activations.of_samples(rows)):
+            reduced = reduction.fit_transform(points)
+            x, y = reduced[:split], reduced[split:]
+            try:
+                observed[i], null[i] = metric(x, y), metric.rearranged(x, y, draws)
+            except ValueError as error:
+                raise ConfigError(
+                    f"{hook.site} {activations.layers[i]}: {error}; leave the layer out with "
+                    "hook.layers=[…], or read another position"
+                ) from error
+
+        # Paired prompts may be closer than chance; groups may differ more than chance.
+        greater = metric.paired == metric.larger_is_closer
+        test = statistics.permutation_test(observed, null, "greater" if greater else "less")
+        setting = f"{source.title} · {POSITIONS.name_of(position)} · {len(prompts)} prompts"
+        return self._result(activations.layers, observed, null, test, prompts, hook, metric, setting)
+
+    def _paired(self, prompt_of_row: Rows, split: int, rng: np.random.Generator) -> Rows:
+        """Draw which prompt of the second group goes with which of the first; [draw, row]."""
+        n_prompts = len(np.unique(prompt_of_row[split:]))
+        tokens = split // n_prompts
+        orders = statistics.permutations(n_prompts, self.permutations, rng)
+        return (orders[:, :, None] * tokens + np.arange(tokens)).reshape(self.permutations, split)
+
+    def _relabelled(
+        self, prompt_of_row: Rows, split: int, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """Draw which prompts form the first group; all tokens of a prompt go together."""
+        prompts, prompt_of_row = np.unique(prompt_of_row, return_inverse=True)
+        in_first = np.isin(np.arange(len(prompts)), prompt_of_row[:split])
+        labels = statistics.permutations(len(prompts), self.permutations, rng)
+        return in_first[labels][:, prompt_of_row]
+
+    def _result(
+        self,
+        layers: tuple[int, ...],
+        observed: Array,
+        null: Array,
+        test: statistics.PermutationTest,
+        prompts: PromptSet,
+        hook: HookPoint,
+        metric: Metric,
+        setting: str,
+    ) -> Result:
+        significant = test.p_corrected < self.alpha
+        extreme = test.z if metric.paired == metric.larger_is_closer else -test.z
+        peak = int(extreme.argmax())
+        first, second = prompts.group_names
+        name = METRICS.name_of(metric).replace("_", " ")
+        null_is = "prompts paired anew" if metric.paired else "group labels shuffled"
+        verdict = (
+            f"{first} and {second} {'are closer' if metric.paired else 'differ more'} than chance "
+            f"at {_layers_in_words(layers, significant)}"
+        )
+        finding = (
+            f"{verdict} (p < {self.alpha:g}, corrected over layers). They stand out most at layer "
+            f"{layers[peak]}: {name} {observed[peak]:.3f}, chance {test.null_mean[peak]:.3f} "
+            f"[{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, "
+            f"corrected p = {test.p_corrected[peak]:.3g}."
+        )
+        curve = figures.similarity_over_layers(
+            layers,
+            observed,
+            test.null_mean,
+            test.null_low,
+            test.null_high,
+            significant,
+            title=verdict,
+            subtitle=setting,
+            xlabel=f"layer ({hook.site})",
+            ylabel=name,
+            null_label=f"95% of {self.permutations} nulls: {null_is}",
+            significant_label=f"p < {self.alpha:g}, corrected over layers",
+        )
+        return Result(
+            series={
+                "similarity": Series.over(layers, observed),
+                "null_mean": Series.over(layers, test.null_mean),
+                "null_low": Series.over(layers, test.null_low),
+                "null_high": Series.over(layers, test.null_high),
+                "z": Series.over(layers, test.z),
+                "p": Series.over(layers, test.p),
+                "p_corrected": Series.over(layers, test.p_corrected),
+            },
+            scalars={
+                "peak_layer": layers[peak],
+                "peak_similarity": float(observed[peak]),
+                "peak_z": float(test.z[peak]),
+                "peak_p_corrected": float(test.p_corrected[peak]),
+                "significant_layers": int(significant.sum()),
+            },
+            tables={},
+            figures={"similarity": curve},
+            images={
+                "null_distribution": _null_images(
+                    layers, observed, null, title=f"{first} and {second}", setting=setting, name=name
+                )
+            },
+            finding=finding,
+        )
+
+
+def _layers_in_words(layers: tuple[int, ...], significant: NDArray[np.bool_]) -> str:
+    chosen = [layer for layer, yes in zip(layers, significant, strict=True) if yes]
+    if not chosen:
+        return "no layer"
+    if len(chosen) == len(layers) > 1:
+        return f"all {len(layers)} layers"
+    if len(chosen) > 3:
+        return f"{len(chosen)} of {len(layers)} layers"
+    return f"layer{'s' * (len(chosen) > 1)} {', '.join(map(str, chosen))}"
+
+
+def _null_images(
+    layers: tuple[int, ...], observed: Array, null: Array, *, title: str, setting: str, name: str
+) -> dict[int, "figures.Figure"]:
+    """Draw each layer's null on axes that all layers share."""
+    everything = np.column_stack([observed, null])
+    margin = 0.04 * (everything.max() - everything.min()) or 0.01
+    limits = (float(everything.min() - margin), float(everything.max() + margin))
+    bins = figures.histogram_bins(limits)
+    tallest = max(int(np.histogram(row, bins)[0].max()) for row in null)
+    return {
+        layer: figures.null_distribution(
+            null[i],
+            float(observed[i]),
+            limits,
+            tallest,
+            title=f"Layer {layer}: {title} against chance",
+            subtitle=setting,
+            xlabel=name,
+        )
+        for i, layer in enumerate(layers)
+    }

@@ -1,0 +1,1 @@
+"""How representations change through a transformer: the library behind `experiments`."""

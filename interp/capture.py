@@ -1,0 +1,221 @@
+"""The only forward pass: hooks gather the planned tokens, and the pass ends when all are read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from interp.activations import Activations
+from interp.hooks import HookPoint
+from interp.models import LanguageModel, ModelSource
+from interp.plan import Plan, plan
+from interp.positions import Position
+from interp.prompts import PromptSet
+from interp.registry import ConfigError
+
+
+@lru_cache(maxsize=2)
+def capture(
+    source: ModelSource,
+    prompts: PromptSet,
+    hook: HookPoint,
+    position: Position,
+    batch_size: int,
+) -> Activations:
+    """Run the model over the prompts and return its activations at hook and position.
+
+    Batches are sorted by length and padded on the right, and a pass ends after the highest layer
+    asked for. Equal requests in one process share one capture.
+
+    Args:
+        source: the model.
+        prompts: the prompts.
+        hook: where to read.
+        position: which tokens to read.
+        batch_size: prompts a forward pass; values depend on it by float32 round-off alone.
+
+    Raises:
+        ConfigError: as `plan`; or a module that does not give one vector a token.
+        FloatingPointError: an activation is infinite or not a number.
+    """
+    what = plan(source, prompts, hook, position)
+    model = what.source.load()
+    rows_of: list[list[int]] = [[] for _ in what.tokens]
+    for row, prompt in enumerate(what.samples["prompt"]):
+        rows_of[prompt].append(row)
+    by_length = sorted(range(len(what.tokens)), key=lambda i: len(what.tokens[i].ids))
+    values: NDArray[np.float32] | None = None
+    with tqdm(total=len(by_length), unit="prompt", delay=1, disable=None, leave=False) as bar:
+        bar.set_description(f"reading {model.title}")
+        for start in range(0, len(by_length), batch_size):
+            batch = by_length[start : start + batch_size]
+            read = _forward(model, what, batch, [rows_of[i] for i in batch])
+            if values is None:
+                values = np.empty((len(read), len(what.samples), *read.shape[2:]), np.float32)
+            values[:, [row for i in batch for row in rows_of[i]]] = read
+            bar.update(len(batch))
+    if values is None:
+        raise ConfigError("prompts: there is nothing to read")
+    for layer, of_layer in zip(what.layers, values, strict=True):
+        if not np.isfinite(of_layer).all():
+            raise FloatingPointError(
+                f"{model.title} gives values that are not finite at {hook.site} {layer} in "
+                f"{source.dtype}; a wider model.dtype may help"
+            )
+    # One array serves every job that asks for it, so that none may change it.
+    values.flags.writeable = False
+    return Activations(values, what.layers, what.samples)
+
+
+@torch.inference_mode()
+def _forward(
+    model: LanguageModel, what: Plan, batch: list[int], rows: list[list[int]]
+) -> NDArray[np.float32]:
+    """Return the samples of a batch of prompts, as float32 [layer, sample, *unit]."""
+    lengths = np.array([len(what.tokens[i].ids) for i in batch])
+    width = int(lengths.max())
+    # Padding stands on the right, where each model's own position ids are right as they are; and
+    # the mask comes from lengths, never from ids, which a text may contain.
+    mask = np.arange(width) < lengths[:, None]
+    ids = np.full(mask.shape, model.pad_id, np.int64)
+    ids[mask] = np.concatenate([what.tokens[i].ids for i in batch])
+    samples = [[b * width + t for t in what.indices[r]] for b, own in enumerate(rows) for r in own]
+    reader = _Reader(what, torch.from_numpy(mask), samples)
+
+    device = model.module.device
+    inputs: dict[str, Any] = {
+        "input_ids": torch.from_numpy(ids).to(device),
+        "attention_mask": torch.from_numpy(mask).long().to(device),
+    }
+    if what.stack == "decoder":
+        # The decoder reads the prompt itself while attending to the encoder's reading of it.
+        inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
+    if what.pooling == "attention":
+        inputs["output_attentions"] = True
+    with reader.attached(model, what), suppress(_AllRead):
+        model.entry(what.stack)(**inputs)
+    return reader.values()
+
+
+class _AllRead(Exception):  # noqa: N818 — not an error: what is asked for has been read
+    """Ends a forward pass."""
+
+
+class _Reader:
+    """Gathers the samples of one batch inside the forward pass, so that nothing else leaves it."""
+
+    def __init__(self, what: Plan, mask: Tensor, samples: list[list[int]]) -> None:
+        self._what = what
+        self._mask = mask
+        self._tokens = torch.tensor([t for sample in samples for t in sample])
+        self._sample = torch.tensor([s for s, sample in enumerate(samples) for _ in sample])
+        self._n_samples = len(samples)
+        self._read: dict[int, Tensor] = {}
+        self._attention: dict[int, Tensor] = {}
+        self._blocks = {tap.block for tap in what.taps} if what.pooling == "attention" else set()
+
+    @contextmanager
+    def attached(self, model: LanguageModel, what: Plan) -> Iterator[None]:
+        """Hook the planned tensors for the length of the context."""
+        handles = []
+        try:
+            for layer, tap in enumerate(what.taps):
+                module = model.module.get_submodule(tap.path)
+                read = partial(self._on_tap, layer)
+                if tap.side == "input":
+                    handles.append(module.register_forward_pre_hook(read, with_kwargs=True))
+                else:
+                    handles.append(module.register_forward_hook(read))
+            for block in self._blocks:
+                path = model.stack(what.stack).blocks[block]
+                for module in model.module.get_submodule(path).modules():
+                    look = partial(self._on_attention, block)
+                    handles.append(module.register_forward_hook(look))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _on_tap(self, layer: int, _module: object, args: Any, found: Any) -> None:
+        # A pre-hook's last argument is the keyword arguments, a forward hook's is the output.
+        if self._what.taps[layer].side == "input":
+            found = args or (found["hidden_states"],)
+        tensor = found if isinstance(found, Tensor) else found[0]
+        path = self._what.taps[layer].path or "the model"
+        if layer in self._read:
+            raise ConfigError(f"hook: {path} runs several times in one pass; one reading is needed")
+        n_prompts, width = self._mask.shape
+        if tensor.shape[:2] == (n_prompts, width):
+            tensor = tensor.flatten(0, 1)
+        elif tensor.ndim < 2 or len(tensor) != n_prompts * width:
+            raise ConfigError(
+                f"hook: {path} gives a tensor of shape {list(tensor.shape)}, not [{n_prompts} "
+                f"prompts, {width} tokens, …]"
+            )
+        chosen = tensor[self._tokens.to(tensor.device)].float()
+        # Pooling waits for the attention where that weighs it, and is done at once elsewhere.
+        self._read[layer] = chosen if self._blocks else self._pooled(chosen)
+        self._end_when_all_read()
+
+    def _on_attention(self, block: int, _module: object, _args: Any, output: Any) -> None:
+        if block in self._attention or not isinstance(output, tuple):
+            return
+        n_prompts, width = self._mask.shape
+        for tensor in reversed(output):
+            if not isinstance(tensor, Tensor) or tensor.ndim != 4:
+                continue
+            # T5 returns its position bias beside the probabilities, in the same shape.
+            fits = tensor.shape[0] == n_prompts and tensor.shape[2:] == (width, width)
+            if fits and 0 <= tensor.min() and tensor.max() <= 1.001:
+                queries = self._mask.to(tensor.device)[:, :, None]
+                received = (tensor.float().mean(1) * queries).sum(1)
+                self._attention[block] = received.flatten()
+                self._end_when_all_read()
+                return
+
+    def _end_when_all_read(self) -> None:
+        if len(self._read) == len(self._what.taps) and self._blocks == self._attention.keys():
+            raise _AllRead
+
+    def _pooled(self, chosen: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Pool the tokens of each sample: [token, *unit] to [sample, *unit]."""
+        if len(chosen) == self._n_samples:
+            return chosen
+        sample = self._sample.to(chosen.device)
+        shape = (self._n_samples, *chosen.shape[1:])
+        if self._what.pooling == "max":
+            lowest = chosen.new_full(shape, -torch.inf)
+            return lowest.index_reduce_(0, sample, chosen, "amax")
+        weights = torch.ones(len(chosen)) if weights is None else weights
+        weights = weights.to(chosen.device)
+        total = chosen.new_zeros(self._n_samples).index_add_(0, sample, weights)
+        share = (weights / total[sample]).reshape(-1, *[1] * (chosen.ndim - 1))
+        return chosen.new_zeros(shape).index_add_(0, sample, chosen * share)
+
+    def values(self) -> NDArray[np.float32]:
+        """Return what was read, as float32 [layer, sample, *unit].
+
+        Raises:
+            ConfigError: a tensor that the pass did not come by.
+        """
+        for layer, tap in enumerate(self._what.taps):
+            if layer not in self._read:
+                raise ConfigError(
+                    f"hook: {tap.path} does not run in this pass; see hook.stack for the decoder"
+                )
+            if self._blocks:
+                if tap.block not in self._attention:
+                    raise ConfigError(
+                        "position=attention_mean: the model returns no attention probabilities"
+                    )
+                chosen = self._read[layer]
+                weights = self._attention[tap.block][self._tokens.to(chosen.device)]
+                self._read[layer] = self._pooled(chosen, weights)
+        read = [self._read[layer].cpu() for layer in range(len(self._what.taps))]
+        return torch.stack(read).numpy()

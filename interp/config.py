@@ -1,0 +1,107 @@
+"""The configuration's schema, and the step from a configuration to validated components."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import MISSING, DictConfig
+
+if TYPE_CHECKING:
+    from interp.hooks import HookPoint
+    from interp.metrics import Metric
+    from interp.models import ModelSource
+    from interp.positions import Position
+    from interp.prompts import PromptSet
+    from interp.reductions import Reduction
+    from interp.runner import Analysis
+
+
+@dataclass
+class Tracking:
+    """Where MLflow keeps the runs.
+
+    Attributes:
+        uri: a tracking server or database; empty for the sqlite database in `outputs`.
+        experiment: the MLflow experiment that the runs go to.
+        port: where `interp ui` serves the store, and where printed links point.
+    """
+
+    uri: str | None = None
+    experiment: str = "${analysis.name}"
+    port: int = 5000
+
+
+@dataclass
+class Config:
+    """The root of every configuration; it stands first in the defaults and catches typos.
+
+    Attributes:
+        model, prompts, hook, position, reduction, metric, analysis: a `name` and the fields of
+            the component registered under it.
+        seed: of everything that the analysis draws.
+        batch_size: prompts a forward pass.
+        outputs: the folder for runs, the MLflow database and its artifacts.
+        tracking: where MLflow keeps the runs.
+    """
+
+    model: Any = MISSING
+    prompts: Any = MISSING
+    hook: Any = MISSING
+    position: Any = MISSING
+    reduction: Any = MISSING
+    metric: Any = MISSING
+    analysis: Any = MISSING
+    seed: int = 0
+    batch_size: int = 32
+    outputs: str = "outputs"
+    tracking: Tracking = field(default_factory=Tracking)
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """The validated components of one run; nothing has been loaded but the prompts."""
+
+    source: "ModelSource"
+    prompts: "PromptSet"
+    hook: "HookPoint"
+    position: "Position"
+    reduction: "Reduction"
+    metric: "Metric"
+    analysis: "Analysis"
+    seed: int
+    batch_size: int
+
+
+def build(config: DictConfig) -> Experiment:
+    """Build every component that the configuration names.
+
+    Raises:
+        ConfigError: the first thing that is wrong with it.
+    """
+    from interp.hooks import HOOKS
+    from interp.metrics import METRICS
+    from interp.models import MODELS
+    from interp.positions import POSITIONS
+    from interp.prompts import PROMPTS
+    from interp.reductions import REDUCTIONS
+    from interp.registry import ConfigError
+    from interp.runner import ANALYSES
+
+    for name, least in (("batch_size", 1), ("seed", 0)):
+        if config[name] < least:
+            raise ConfigError(f"{name} must be at least {least}, not {config[name]}")
+    prompt_source = PROMPTS.build(config.prompts)
+    try:
+        prompts = prompt_source.load()
+    except ConfigError as error:
+        raise ConfigError(f"prompts: {error}") from error
+    return Experiment(
+        source=MODELS.build(config.model),
+        prompts=prompts,
+        hook=HOOKS.build(config.hook),
+        position=POSITIONS.build(config.position),
+        reduction=REDUCTIONS.build(config.reduction),
+        metric=METRICS.build(config.metric),
+        analysis=ANALYSES.build(config.analysis),
+        seed=config.seed,
+        batch_size=config.batch_size,
+    )

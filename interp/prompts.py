@@ -1,0 +1,280 @@
+"""Prompt sets: texts in groups, with the word of interest marked in the text itself."""
+
+import hashlib
+import itertools
+import json
+import re
+import string
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from interp.number_words import number_words
+from interp.registry import ConfigError, Registry, check_choice, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Span = tuple[int, int]
+
+# A doubled brace stands for itself, as in Python's own format strings.
+_MARKS = re.compile(r"\{\{|\}\}|\{|\}")
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Texts with their groups and marked targets.
+
+    Attributes:
+        texts: the prompts as the model reads them, without marks.
+        groups: the group of each prompt.
+        targets: for each prompt, the [start, end) characters of the marked target, or the empty
+            span (0, 0) where none is marked.
+    """
+
+    texts: tuple[str, ...]
+    groups: tuple[str, ...]
+    targets: tuple[Span, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def group_names(self) -> tuple[str, ...]:
+        """The groups, in the order in which they first appear."""
+        return tuple(dict.fromkeys(self.groups))
+
+    def members(self, group: str) -> list[int]:
+        """Indices of a group's prompts, in their order: the i-th of two groups form pair i."""
+        return [i for i, name in enumerate(self.groups) if name == group]
+
+    def table(self) -> "pd.DataFrame":
+        """Return one row a prompt: group, text and the marked target."""
+        import pandas as pd
+
+        marked = [text[slice(*span)] for text, span in zip(self.texts, self.targets, strict=True)]
+        return pd.DataFrame({"group": self.groups, "text": self.texts, "target": marked})
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of texts, groups and targets: equal exactly where the sets are."""
+        content = json.dumps([self.texts, self.groups, self.targets], ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def parse_marked(text: str) -> tuple[str, Span]:
+    """Split a marked text into the plain text and the span of its target.
+
+    >>> parse_marked("I saw {him} at the market.")
+    ('I saw him at the market.', (6, 9))
+    >>> parse_marked("a set {{1, 2}} without a target")
+    ('a set {1, 2} without a target', (0, 0))
+
+    Raises:
+        ConfigError: unbalanced, nested, empty or several marks.
+    """
+    plain, at = "", 0
+    opened, span = -1, (0, 0)
+    for mark in _MARKS.finditer(text):
+        plain += text[at : mark.start()]
+        at = mark.end()
+        if mark[0] in ("{{", "}}"):
+            plain += mark[0][0]
+        elif mark[0] == "{" and opened < 0 and span == (0, 0):
+            opened = len(plain)
+        elif mark[0] == "}" and 0 <= opened < len(plain):
+            span, opened = (opened, len(plain)), -1
+        else:
+            break
+    else:
+        if opened < 0:
+            return plain + text[at:], span
+    raise ConfigError(
+        f"{text!r}: mark one target as {{word}}, and write a literal brace twice"
+    )
+
+
+def from_marked(groups: dict[str, list[str]]) -> PromptSet:
+    """Build a prompt set from each group's marked texts.
+
+    Raises:
+        ConfigError: no prompt at all, an empty group, an empty text, or a faulty mark.
+    """
+    if not groups:
+        raise ConfigError("the set is empty: give at least one group of texts")
+    names, texts, targets = [], [], []
+    for group, marked_texts in groups.items():
+        if not marked_texts:
+            raise ConfigError(f"group {group!r} has no prompt")
+        for marked in marked_texts:
+            text, target = parse_marked(marked)
+            if not text.strip():
+                raise ConfigError(f"group {group!r} has an empty prompt")
+            names.append(group)
+            texts.append(text)
+            targets.append(target)
+    return PromptSet(tuple(texts), tuple(names), tuple(targets))
+
+
+class PromptSource(Protocol):
+    """Where prompts come from."""
+
+    def load(self) -> PromptSet:
+        """Return the prompts; a ConfigError says what is wrong with them."""
+        ...
+
+
+PROMPTS: Registry[PromptSource] = Registry("prompts")
+
+
+@PROMPTS.register("inline")
+@dataclass(frozen=True)
+class Inline:
+    """Prompts written in the configuration itself, in groups, targets marked with braces."""
+
+    groups: dict[str, list[str]]
+
+    def load(self) -> PromptSet:
+        """Return the prompts as written."""
+        return from_marked(self.groups)
+
+
+@PROMPTS.register("number_sequences")
+@dataclass(frozen=True)
+class NumberSequences:
+    """The same counting sequences in digits and in words: "1 2 3 4" against "one two three four".
+
+    Pair i starts at `start + i` and goes on for `length` numbers in steps of `step`.
+    """
+
+    start: int = 1
+    count: int = 48
+    length: int = 4
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("count", "length"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if min(self._sequence(0) + self._sequence(self.count - 1)) < 0:
+            raise ConfigError("start and step lead below zero: number words start at zero")
+
+    def _sequence(self, i: int) -> list[int]:
+        return [self.start + i + k * self.step for k in range(self.length)]
+
+    def load(self) -> PromptSet:
+        """Return the groups `digits` and `words`, `count` prompts each."""
+        sequences = [self._sequence(i) for i in range(self.count)]
+        return from_marked(
+            {
+                "digits": [" ".join(map(str, numbers)) for numbers in sequences],
+                "words": [" ".join(map(number_words, numbers)) for numbers in sequences],
+            }
+        )
+
+
+@PROMPTS.register("minimal_pairs")
+@dataclass(frozen=True)
+class MinimalPairs:
+    """Sentences that differ in one word alone: templates × fillers, a group for each slot word.
+
+    A template names `{slot}` once, and any of the fillers; the slot becomes the marked target.
+    """
+
+    templates: list[str]
+    slot: dict[str, str]
+    fillers: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = ["slot", *self.fillers]
+        if "slot" in self.fillers:
+            raise ConfigError("fillers.slot is taken: the slot's words stand in `slot`")
+        for template in self.templates:
+            names = _template_fields(template)
+            for name in names:
+                if name not in known:
+                    raise ConfigError(
+                        f"templates: {template!r} names {name!r}{nearest(name, known)}"
+                    )
+            if names.count("slot") != 1:
+                raise ConfigError(f"templates: {template!r} must name {{slot}} exactly once")
+
+    def load(self) -> PromptSet:
+        """Return a group for each slot word; the i-th prompts of all groups form a pair."""
+        frames = [
+            (template, dict(zip(names, words, strict=True)))
+            for template in self.templates
+            for names in [sorted(set(_template_fields(template)) - {"slot"})]
+            for words in itertools.product(*(self.fillers[name] for name in names))
+        ]
+        return from_marked(
+            {
+                group: [t.format(slot=f"{{{word}}}", **words) for t, words in frames]
+                for group, word in self.slot.items()
+            }
+        )
+
+
+def _template_fields(template: str) -> list[str]:
+    try:
+        return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ConfigError(f"templates: {template!r}: {error}") from None
+
+
+@PROMPTS.register("file")
+@dataclass(frozen=True)
+class PromptFile:
+    """Prompts from a file: txt (one a line), csv, jsonl or parquet, targets marked with braces.
+
+    A txt file, and any file with `group_column` empty, is one group called "all".
+    """
+
+    path: str
+    text_column: str = "text"
+    group_column: str = "group"
+
+    def load(self) -> PromptSet:
+        """Read the file.
+
+        Raises:
+            ConfigError: no such file, an unknown ending, or a missing column.
+        """
+        path = Path(self.path).expanduser()
+        check_choice("path's ending", path.suffix, (".txt", ".csv", ".jsonl", ".parquet"))
+        if not path.is_file():
+            raise ConfigError(f"path: no file at {str(path)!r}")
+        if path.suffix == ".txt":
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return from_marked({"all": [line for line in lines if line.strip()]})
+        table = _read_table(path)
+        wanted = [column for column in (self.text_column, self.group_column) if column]
+        for column in wanted:
+            if column not in table:
+                raise ConfigError(
+                    f"path: {path.name} has no column {column!r}{nearest(column, table.columns)}"
+                )
+        if (empty := table[wanted].isna().any(axis=1)).any():
+            raise ConfigError(f"path: {path.name} has an empty cell in row {int(empty.argmax())}")
+        texts = table[self.text_column].astype(str)
+        if not self.group_column:
+            return from_marked({"all": texts.tolist()})
+        by_group = texts.groupby(table[self.group_column].astype(str), sort=False)
+        return from_marked({str(group): rows.tolist() for group, rows in by_group})
+
+
+def _read_table(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        if path.suffix == ".csv":
+            # Everything is text here: "007" and "NA" are prompts as good as any.
+            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+        if path.suffix == ".jsonl":
+            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise ConfigError(
+            f"path: {path.name} cannot be read: {str(error).splitlines()[0]}"
+        ) from None

@@ -1,0 +1,222 @@
+"""From a configuration to a tracked result: build, check, run, save, log."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from interp.config import Experiment, build
+from interp.registry import ConfigError, Registry
+from interp.result import Result
+from interp.tracking import CURRENT_JOB, Store, recorded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.activations import Activations
+    from interp.hooks import HookPoint
+    from interp.metrics import Metric
+    from interp.models import LanguageModel, ModelSource
+    from interp.plan import Plan
+    from interp.positions import Position
+    from interp.prompts import PromptSet
+    from interp.reductions import Reduction
+
+_VERSIONED = ("interp", "torch", "transformers", "hydra-core", "numpy", "scipy", "scikit-learn")
+
+
+class Analysis(Protocol):
+    """A frozen dataclass whose fields are its settings and whose parameters are what it needs.
+
+    Its `__call__` names any of the properties of `Provisions`, and returns a `Result`. Where it has
+    a `check`, that is called in the same way before any weight is loaded, and refuses what cannot
+    work with a ConfigError.
+    """
+
+    __call__: Callable[..., Result]
+
+
+ANALYSES: Registry[Analysis] = Registry("analysis")
+
+
+class Provisions:
+    """What an analysis may ask for by name, each made when it is first asked for."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+
+    @property
+    def prompts(self) -> "PromptSet":
+        """The prompt set."""
+        return self._experiment.prompts
+
+    @property
+    def source(self) -> "ModelSource":
+        """The model's description: its title, without its weights."""
+        return self._experiment.source
+
+    @property
+    def hook(self) -> "HookPoint":
+        """Where activations are read."""
+        return self._experiment.hook
+
+    @property
+    def position(self) -> "Position":
+        """Which tokens are read."""
+        return self._experiment.position
+
+    @property
+    def reduction(self) -> "Reduction":
+        """The reduction."""
+        return self._experiment.reduction
+
+    @property
+    def metric(self) -> "Metric":
+        """The metric."""
+        return self._experiment.metric
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """The random generator, from the configured seed."""
+        return np.random.default_rng(self._experiment.seed)
+
+    @cached_property
+    def plan(self) -> "Plan":
+        """What will be read: tokens, layers, samples; no weight is loaded for it."""
+        from interp.plan import plan
+
+        e = self._experiment
+        return plan(e.source, e.prompts, e.hook, e.position)
+
+    @property
+    def samples(self) -> "pd.DataFrame":
+        """The table of samples, one row each, before anything is read."""
+        return self.plan.samples
+
+    @property
+    def model(self) -> "LanguageModel":
+        """The model with its weights."""
+        return self.plan.source.load()
+
+    @cached_property
+    def activations(self) -> "Activations":
+        """The activations at hook and position."""
+        from interp.capture import capture
+
+        e = self._experiment
+        return capture(e.source, e.prompts, e.hook, e.position, e.batch_size)
+
+    def call(self, function: Callable[..., Any]) -> Any:
+        """Call a function with the provisions that its parameters name.
+
+        Raises:
+            TypeError: a parameter that names none of them.
+        """
+        names = list(inspect.signature(function).parameters)
+        known = [name for name in dir(type(self)) if not name.startswith("_") and name != "call"]
+        for name in names:
+            if name not in known:
+                raise TypeError(f"{function}: no provision {name!r} (there are {known})")
+        return function(**{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A finished run: what it found, and where that lies."""
+
+    result: Result
+    folder: Path
+    store: Store
+    name: str
+
+
+def run(config: DictConfig, folder: Path) -> Outcome:
+    """Run the configured experiment, write `folder`, and log both to MLflow.
+
+    Raises:
+        ConfigError: something is wrong with the configuration; found before a weight is loaded
+            wherever that can be known, and before anything is logged.
+        Exception: whatever the analysis raises, after the run has been marked FAILED.
+    """
+    settings = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
+    tracking = settings["tracking"]
+    store = Store.of(settings["outputs"], tracking["uri"], tracking["port"])
+    try:
+        experiment = build(config)
+        provisions = Provisions(experiment)
+        if check := getattr(experiment.analysis, "check", None):
+            provisions.call(check)
+        tags = _tags(experiment, provisions.plan, settings)
+    except ConfigError:
+        if CURRENT_JOB.get() is None:
+            raise
+        # A sweep shows every job, also the one that could not begin.
+        with recorded(store, tracking["experiment"], "refused", folder):
+            raise
+
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(settings), folder / "config.yaml")
+    name = f"{experiment.source.title} · {settings['metric']['name']}"
+    with recorded(store, tracking["experiment"], name, folder) as record:
+        record.log_setup(settings, tags, experiment.prompts)
+        found: Result = provisions.call(experiment.analysis.__call__)
+        tables = {"layers": found.layer_table(), "prompts": experiment.prompts.table()}
+        result = dataclasses.replace(found, tables={**tables, **found.tables})
+        result.save(folder)
+        record.log_result(result, folder)
+    return Outcome(result, folder, store, name)
+
+
+def _tags(experiment: Experiment, plan: "Plan", settings: dict[str, Any]) -> dict[str, object]:
+    from interp.hooks import HOOKS
+
+    one_a_prompt = len(plan.samples) == len(experiment.prompts)
+    versions = {name: importlib.metadata.version(name) for name in _VERSIONED}
+    return {
+        "analysis": settings["analysis"]["name"],
+        "model": experiment.source.title,
+        "revision": experiment.source.revision,
+        "hook": HOOKS.name_of(experiment.hook),
+        "n": len(plan.samples),
+        "units": "prompts" if one_a_prompt else "tokens",
+        "attention_kernel": plan.attention_kernel,
+        "dtype": experiment.source.dtype,
+        "prompts_sha256": experiment.prompts.content_hash,
+        "git_commit": _git_commit(),
+        "fingerprint": _fingerprint(experiment, settings, versions["interp"]),
+        **{f"version.{name}": version for name, version in versions.items()},
+    }
+
+
+def _fingerprint(experiment: Experiment, settings: dict[str, Any], version: str) -> str:
+    """Digest of all that decides the result: configuration, weights, prompts and code version."""
+    decisive = {key: value for key, value in settings.items() if key not in ("outputs", "tracking")}
+    identity = [decisive, experiment.source.revision, experiment.prompts.content_hash, version]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _git_commit() -> str:
+    """Return the commit of the code that runs, marked where it was changed, or its version."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # Installed inside some other project's checkout, this is not that project's code.
+        if Path(git("rev-parse", "--show-toplevel")).resolve() == root:
+            return git("rev-parse", "HEAD") + (" with changes" if git("status", "-s") else "")
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return f"not a checkout (interp {importlib.metadata.version('interp')})"
