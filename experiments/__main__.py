@@ -40,8 +40,14 @@ def _job(config: DictConfig) -> None:
     from interp.runner import run
 
     register_analyses()
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
     try:
+        for override in hydra_config.overrides.task:
+            group, _, value = override.partition("=")
+            if group in hydra_config.runtime.choices and value.startswith("["):
+                # Hydra would lay the files of a list over one another.
+                raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")
         report.job(run(config, folder))
     except Exception as error:
         # Hydra made the folder before there was anything to put in it.
@@ -54,6 +60,20 @@ def _job(config: DictConfig) -> None:
         raise
 
 
+def _arguments(given: list[str]) -> list[str]:
+    """Bring the command line into the form that Hydra reads.
+
+    Overrides may stand before and after options, and a path may hold `{layer}` unquoted.
+    """
+    quoted = []
+    for argument in given:
+        key, equals, value = argument.partition("=")
+        if equals and "{layer}" in value and not {'"', "'"} & set(value):
+            value = ",".join(f'"{path}"' for path in value.split(","))
+        quoted.append(f"{key}{equals}{value}")
+    return sorted(quoted, key=lambda a: not a.startswith("-") and ("=" in a or a[0] in "~+"))
+
+
 def main() -> None:
     """Run the command line; a mistake in the configuration is answered in one line."""
     if sys.argv[1:2] == ["ui"]:
@@ -61,6 +81,7 @@ def main() -> None:
 
         serve(str(CONF), sys.argv[2:])
         return
+    sys.argv[1:] = _arguments(sys.argv[1:])
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Left to itself Hydra prints an error in its own way and exits.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -1,5 +1,6 @@
 """The configuration's schema, and the step from a configuration to validated components."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +84,14 @@ def build(config: DictConfig) -> Experiment:
     from interp.positions import POSITIONS
     from interp.prompts import PROMPTS
     from interp.reductions import REDUCTIONS
-    from interp.registry import ConfigError
+    from interp.registry import ConfigError, nearest
     from interp.runner import ANALYSES
 
+    known = [field.name for field in dataclasses.fields(Config)]
+    for key in config:
+        # A "+" on the command line gets past the schema.
+        if key not in known:
+            raise ConfigError(f"there is no {str(key)!r}{nearest(key, known)}")
     for name, least in (("batch_size", 1), ("seed", 0)):
         if config[name] < least:
             raise ConfigError(f"{name} must be at least {least}, not {config[name]}")

@@ -82,8 +82,9 @@ class Registry(Generic[T]):
         """
         if not isinstance(config, (DictConfig, Mapping)):
             raise ConfigError(f"{self.kind}: expected a mapping with a name, got {config!r}")
-        fields = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
-        assert isinstance(fields, dict)
+        if not isinstance(config, DictConfig):
+            config = OmegaConf.create(dict(config))
+        fields = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
         if "name" not in fields:
             raise ConfigError(f"{self.kind}.name is missing{nearest('', self)}")
         cls = self[str(fields.pop("name"))]

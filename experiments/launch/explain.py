@@ -1,12 +1,63 @@
 """Hydra's and OmegaConf's errors in one line each, with the nearest valid name."""
 
-from hydra.errors import HydraException, MissingConfigException
+import re
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from interp.registry import ConfigError, nearest
 
-CONFIG_ERRORS = (ConfigError, HydraException, OmegaConfBaseException)
+CONFIG_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
 def explain(error: BaseException, conf: str, arguments: list[str]) -> str:
-    return f"{type(error).__name__}: {error}" + f" CAUSE {type(error.__cause__)} {error.__cause__}"
+    """Say in one line what was given, what was expected, and the nearest valid name.
+
+    Args:
+        error: one of CONFIG_ERRORS.
+        conf: the configuration folder.
+        arguments: the command line, without the program's name.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    where = m[1] + ": " if (m := re.match(r"In '(.+?)': ", text)) and m[1] != "config" else ""
+    if isinstance(error, yaml.YAMLError):
+        return " ".join(" ".join(lines).split())
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: {text}; quote what is not a plain value"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, given = error.missing_cfg_file.rpartition("/")
+        return f"{where}{group} cannot be {given!r}{nearest(given, error.options or ())}"
+    if "Ambiguous value" in text and (m := re.search(r"'(.+?)=(.+)'$", text)):
+        return f"{m[1]} takes one value; to run {m[2]} one after the other, add -m for a sweep"
+    if m := re.search(r"Could not override '(.+?)'", text):
+        known = _siblings(m[1], conf, arguments)
+        return f"{where}there is no {m[1]!r}{nearest(m[1], known)}"
+    if m := re.search(r"Key '(.+?)' not in 'Config'", str(error)):
+        return f"{where}there is no {m[1]!r}{nearest(m[1], _siblings(m[1], conf, []))}"
+    if m := re.match(r"Error merging override (.+)", text):
+        return f"{m[1]}: {str(error.__cause__).splitlines()[0]}"
+    cause = f": {str(error.__cause__).splitlines()[0]}" if error.__cause__ else ""
+    return f"{text}{cause}"
+
+
+def _siblings(key: str, conf: str, arguments: list[str]) -> list[str]:
+    """Return the keys beside a key that does not exist, in the configuration as chosen."""
+    choices = [a for a in arguments if re.match(r"[\w/]+=[\w./-]+$", a) and not a.startswith(key)]
+    for overrides in (choices, []):
+        GlobalHydra.instance().clear()
+        try:
+            with initialize_config_dir(conf, version_base="1.3"):
+                config = compose("config", overrides=overrides)
+        except CONFIG_ERRORS:
+            continue
+        parent, _, _ = key.rpartition(".")
+        beside = OmegaConf.select(config, parent) if parent else config
+        if isinstance(beside, DictConfig):
+            return [f"{parent}.{name}" if parent else str(name) for name in beside]
+        return [str(name) for name in config]
+    return []

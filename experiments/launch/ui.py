@@ -17,9 +17,8 @@ def serve(conf: str, overrides: list[str]) -> None:
     Raises:
         ConfigError: the store is a server of its own, which needs no other.
     """
-    # Outside of a run Hydra does not know the working directory, which `outputs` is relative to.
     with initialize_config_dir(conf, version_base="1.3"):
-        config = compose("config", overrides=[f"outputs={os.getcwd()}/outputs", *overrides])
+        config = compose("config", overrides=overrides)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
     if store.uri.startswith("http"):
         raise ConfigError(f"tracking.uri: {store.uri} is a server already: open it in a browser")
