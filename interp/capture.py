@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp.activations import Activations
-from interp.hooks import HookPoint
+from interp.hooks import HookPoint, Module
 from interp.models import LanguageModel, ModelSource
 from interp.plan import Plan, plan
 from interp.positions import Position
@@ -50,6 +50,10 @@ def capture(
     for row, prompt in enumerate(what.samples["prompt"]):
         rows_of[prompt].append(row)
     by_length = sorted(range(len(what.tokens)), key=lambda i: len(what.tokens[i].ids))
+    if isinstance(hook, Module):
+        # A block knows that it runs once; of any other module a pass to its end tells.
+        shortest = by_length[0]
+        _forward(model, what, [shortest], [rows_of[shortest]], to_the_end=True)
     values: NDArray[np.float32] | None = None
     with tqdm(total=len(by_length), unit="prompt", delay=1, disable=None, leave=False) as bar:
         bar.set_description(f"reading {model.title}")
@@ -75,7 +79,12 @@ def capture(
 
 @torch.inference_mode()
 def _forward(
-    model: LanguageModel, what: Plan, batch: list[int], rows: list[list[int]]
+    model: LanguageModel,
+    what: Plan,
+    batch: list[int],
+    rows: list[list[int]],
+    *,
+    to_the_end: bool = False,
 ) -> NDArray[np.float32]:
     """Return the samples of a batch of prompts, as float32 [layer, sample, *unit]."""
     lengths = np.array([len(what.tokens[i].ids) for i in batch])
@@ -86,7 +95,7 @@ def _forward(
     ids = np.full(mask.shape, model.pad_id, np.int64)
     ids[mask] = np.concatenate([what.tokens[i].ids for i in batch])
     samples = [[b * width + t for t in what.indices[r]] for b, own in enumerate(rows) for r in own]
-    reader = _Reader(what, torch.from_numpy(mask), samples)
+    reader = _Reader(what, torch.from_numpy(mask), samples, to_the_end)
 
     device = model.module.device
     inputs: dict[str, Any] = {
@@ -110,9 +119,12 @@ class _AllRead(Exception):  # noqa: N818 — not an error: what is asked for has
 class _Reader:
     """Gathers the samples of one batch inside the forward pass, so that nothing else leaves it."""
 
-    def __init__(self, what: Plan, mask: Tensor, samples: list[list[int]]) -> None:
+    def __init__(
+        self, what: Plan, mask: Tensor, samples: list[list[int]], to_the_end: bool
+    ) -> None:
         self._what = what
         self._mask = mask
+        self._to_the_end = to_the_end
         self._tokens = torch.tensor([t for sample in samples for t in sample])
         self._sample = torch.tensor([s for s, sample in enumerate(samples) for _ in sample])
         self._n_samples = len(samples)
@@ -149,7 +161,7 @@ class _Reader:
         tensor = found if isinstance(found, Tensor) else found[0]
         path = self._what.taps[layer].path or "the model"
         if layer in self._read:
-            raise ConfigError(f"hook: {path} runs several times in one pass; one reading is needed")
+            raise ConfigError(f"hook: {path} runs several times in one pass, so it is no one layer")
         n_prompts, width = self._mask.shape
         if tensor.shape[:2] == (n_prompts, width):
             tensor = tensor.flatten(0, 1)
@@ -180,7 +192,8 @@ class _Reader:
                 return
 
     def _end_when_all_read(self) -> None:
-        if len(self._read) == len(self._what.taps) and self._blocks == self._attention.keys():
+        complete = len(self._read) == len(self._what.taps)
+        if complete and self._blocks == self._attention.keys() and not self._to_the_end:
             raise _AllRead
 
     def _pooled(self, chosen: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -190,8 +203,8 @@ class _Reader:
         sample = self._sample.to(chosen.device)
         shape = (self._n_samples, *chosen.shape[1:])
         if self._what.pooling == "max":
-            lowest = chosen.new_full(shape, -torch.inf)
-            return lowest.index_reduce_(0, sample, chosen, "amax")
+            index = sample.reshape(-1, *[1] * (chosen.ndim - 1)).expand_as(chosen)
+            return chosen.new_full(shape, -torch.inf).scatter_reduce_(0, index, chosen, "amax")
         weights = torch.ones(len(chosen)) if weights is None else weights
         weights = weights.to(chosen.device)
         total = chosen.new_zeros(self._n_samples).index_add_(0, sample, weights)

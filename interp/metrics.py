@@ -133,7 +133,7 @@ class SingularValues:
     @property
     def invariances(self) -> frozenset[str]:  # type: ignore[override]
         """Translation too, where the mean is taken off."""
-        return frozenset({"orthogonal", "permutation"} | ({"translation"} if self.center else ()))
+        return frozenset({"orthogonal", "permutation", *["translation"] * self.center})
 
     @property
     def min_samples(self) -> int:

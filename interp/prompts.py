@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 # A doubled brace stands for itself, as in Python's own format strings.
-_MARKS = re.compile(r"\{\{|\}\}|\{|\}")
+_MARKS = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -74,25 +74,21 @@ def parse_marked(text: str) -> tuple[str, Span]:
     Raises:
         ConfigError: unbalanced, nested, empty or several marks.
     """
-    plain, at = "", 0
-    opened, span = -1, (0, 0)
+    plain, at, targets = "", 0, []
+    between = []
     for mark in _MARKS.finditer(text):
-        plain += text[at : mark.start()]
+        between.append(text[at : mark.start()])
+        plain += between[-1]
+        if mark[1]:
+            targets.append((len(plain), len(plain) + len(mark[1])))
+        plain += mark[1] or mark[0][0]
         at = mark.end()
-        if mark[0] in ("{{", "}}"):
-            plain += mark[0][0]
-        elif mark[0] == "{" and opened < 0 and span == (0, 0):
-            opened = len(plain)
-        elif mark[0] == "}" and 0 <= opened < len(plain):
-            span, opened = (opened, len(plain)), -1
-        else:
-            break
-    else:
-        if opened < 0:
-            return plain + text[at:], span
-    raise ConfigError(
-        f"{text!r}: mark one target as {{word}}, and write a literal brace twice"
-    )
+    between.append(text[at:])
+    if len(targets) > 1 or any("{" in part or "}" in part for part in between):
+        raise ConfigError(
+            f"{text!r}: mark one target as {{word}}, and write a literal brace twice"
+        )
+    return plain + between[-1], targets[0] if targets else (0, 0)
 
 
 def from_marked(groups: dict[str, list[str]]) -> PromptSet:
@@ -272,7 +268,7 @@ def _read_table(path: Path) -> "pd.DataFrame":
             # Everything is text here: "007" and "NA" are prompts as good as any.
             return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
         if path.suffix == ".jsonl":
-            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+            return pd.read_json(path, lines=True, dtype=False)
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:
         raise ConfigError(

@@ -230,7 +230,12 @@ class Hub(Pretrained):
     @property
     def trained_revision(self) -> str:
         """The repository and the commit that the branch or tag stands for."""
-        return f"{self.repo}@{getattr(self.config(), '_commit_hash', None) or self.commit}"
+        from huggingface_hub import try_to_load_from_cache
+
+        self.config()
+        # The cache keeps each file under the commit that it belongs to.
+        path = try_to_load_from_cache(self.repo, "config.json", revision=self.commit)
+        return f"{self.repo}@{Path(path).parent.name if isinstance(path, str) else self.commit}"
 
     @lru_cache(maxsize=1)  # noqa: B019 — cache and network are asked once
     def where(self) -> tuple[str, dict[str, Any]]:
@@ -389,8 +394,9 @@ class Random(ModelSource):
 def _explained(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:
+        # Weights fail to load in the ways of five libraries; the cause stays attached.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(f"model: {name} cannot be loaded: {reason}; {OFFLINE_MODELS}") from error
 
 

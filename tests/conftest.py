@@ -1,0 +1,28 @@
+import os
+
+# Nothing here may reach for a network, and a worker a core is enough.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+import pytest
+
+from interp.models.sources import Random
+from interp.prompts import PromptSet, from_marked
+
+TINY = {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 256}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Random:
+    return Random(architecture="gpt2", settings=TINY)
+
+
+@pytest.fixture(scope="session")
+def prompts() -> PromptSet:
+    """Prompts of unequal length, each with a target, the longest first."""
+    return from_marked(
+        {
+            "animals": ["the {heron} waits by the water", "a {fox}"],
+            "tools": ["the {hammer} is heavy", "one {saw} of three"],
+        }
+    )

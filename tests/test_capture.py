@@ -1,0 +1,286 @@
+"""Captured values against Hugging Face's own outputs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from interp.capture import capture
+from interp.hooks import HOOKS, Embed, FinalNorm, HiddenStates, Module, ResidPost, ResidPre
+from interp.models.sources import Random
+from interp.plan import plan
+from interp.positions import All, AttentionMean, First, Last, Max, Mean, Target
+from interp.prompts import from_marked
+from interp.registry import ConfigError
+from tests.architectures import ARCHITECTURES
+
+EVERY_TOKEN = All(special=True)
+ENCODER_DECODERS = ("t5", "bart", "mbart")
+
+
+def source_of(architecture, **fields):
+    return Random(architecture=architecture, settings=ARCHITECTURES[architecture], **fields)
+
+
+def own_hidden_states(source, prompts, stack="auto"):
+    """What the model itself returns for all prompts in one right-padded batch."""
+    model = source.load()
+    rows = [model.tokenizer(text)["input_ids"] for text in prompts.texts]
+    width = max(map(len, rows))
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    ids = torch.tensor([rows[i] + [model.pad_id] * (width - len(rows[i])) for i in order])
+    mask = torch.tensor([[1] * len(rows[i]) + [0] * (width - len(rows[i])) for i in order])
+    with torch.inference_mode():
+        if stack == "decoder":
+            hidden = model.module(
+                input_ids=ids,
+                attention_mask=mask,
+                decoder_input_ids=ids,
+                decoder_attention_mask=mask,
+                output_hidden_states=True,
+            ).decoder_hidden_states
+        else:
+            whole = model.module
+            encoder = whole.get_encoder() if whole.config.is_encoder_decoder else whole
+            hidden = encoder(
+                input_ids=ids, attention_mask=mask, output_hidden_states=True
+            ).hidden_states
+    at = {prompt: row for row, prompt in enumerate(order)}
+    return [
+        np.concatenate([layer[at[i], : len(rows[i])].numpy() for i in range(len(rows))])
+        for layer in hidden
+    ]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_hidden_states_are_hugging_faces_to_the_last_bit(architecture, prompts):
+    source = source_of(architecture)
+    ours = capture(source, prompts, HiddenStates(), EVERY_TOKEN, len(prompts))
+    theirs = own_hidden_states(source, prompts)
+    assert len(ours.layers) == len(theirs)
+    for layer, expected in enumerate(theirs):
+        np.testing.assert_array_equal(ours.values[layer], expected)
+
+
+@pytest.mark.parametrize("architecture", ENCODER_DECODERS)
+def test_the_decoder_is_read_where_it_is_asked_for(architecture, prompts):
+    source = source_of(architecture)
+    hook = HiddenStates(stack="decoder")
+    ours = capture(source, prompts, hook, EVERY_TOKEN, len(prompts))
+    theirs = own_hidden_states(source, prompts, "decoder")
+    assert len(ours.layers) == len(theirs)
+    for layer, expected in enumerate(theirs):
+        np.testing.assert_array_equal(ours.values[layer], expected)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_sites_agree_with_each_other_and_with_the_model(architecture, prompts):
+    source = source_of(architecture)
+
+    def read(hook):
+        return capture(source, prompts, hook, EVERY_TOKEN, len(prompts)).values
+
+    pre, post, hidden = read(ResidPre()), read(ResidPost()), read(HiddenStates())
+    np.testing.assert_array_equal(pre, hidden[:-1])
+    np.testing.assert_array_equal(pre[1:], post[:-1])
+    model = source.load()
+    stack = model.stack("auto")
+    table = model.module.get_submodule(model.embedding(stack))
+    ids = np.concatenate([model.tokenizer(text)["input_ids"] for text in prompts.texts])
+    with torch.inference_mode():
+        np.testing.assert_array_equal(read(Embed())[0], table(torch.from_numpy(ids)).numpy())
+    try:
+        norm = read(FinalNorm())
+    except ConfigError as error:
+        # A post-norm model: what leaves the last block is what leaves the model.
+        assert "no final norm" in str(error) or architecture == "deberta-v2"
+        np.testing.assert_array_equal(post[-1], hidden[-1])
+    else:
+        np.testing.assert_array_equal(norm[0], hidden[-1])
+        assert np.abs(post[-1] - hidden[-1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "bert", "llama", "t5", "gemma3_text", "bloom"])
+@pytest.mark.parametrize("position", [EVERY_TOKEN, Target(), Mean(), Max(), Last()])
+def test_values_do_not_depend_on_batch_size_or_padding_side(architecture, position, prompts):
+    source = source_of(architecture)
+    whole = capture(source, prompts, ResidPost(), position, len(prompts)).values
+    source.load().tokenizer.padding_side = "left"
+    for batch_size in (1, 3):
+        parts = capture(source, prompts, ResidPost(), position, batch_size).values
+        np.testing.assert_allclose(parts, whole, atol=2e-5, rtol=1e-5)
+
+
+def test_a_text_that_spells_the_padding_token_is_read_as_text():
+    prompts = from_marked({"a": ["<pad> one", "a much longer prompt than that"]})
+    source = source_of("gpt2")
+    alone = from_marked({"a": ["<pad> one"]})
+    together = capture(source, prompts, ResidPost(), First(), 2).values[:, 0]
+    by_itself = capture(source, alone, ResidPost(), First(), 1).values[:, 0]
+    np.testing.assert_allclose(together, by_itself, atol=1e-5)
+
+
+def test_pooling_pools_the_text_tokens_alone(prompts):
+    source = source_of("bert")
+    each = capture(source, prompts, ResidPost(), All(), 4)
+    groups = each.samples["prompt"].to_numpy()
+    for position, pool in ((Mean(), np.mean), (Max(), np.max)):
+        pooled = capture(source, prompts, ResidPost(), position, 4)
+        for prompt in range(len(prompts)):
+            expected = pool(each.values[:, groups == prompt], axis=1)
+            np.testing.assert_allclose(pooled.values[:, prompt], expected, atol=1e-6)
+    assert pooled.samples["n_tokens"].tolist() == np.bincount(groups).tolist()
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "bert", "llama", "gemma2", "t5", "gptj", "bloom"])
+def test_attention_mean_weighs_with_the_models_own_attention(architecture, prompts):
+    source = source_of(architecture)
+    pooled = capture(source, prompts, ResidPost(), AttentionMean(), 4).values
+    eager = replace(source, attention="eager")
+    each = capture(eager, prompts, ResidPost(), All(), 1)
+    of_prompt = each.samples["prompt"].to_numpy()
+    model = eager.load()
+    encoder = model.entry("auto")
+    for i, text in enumerate(prompts.texts):
+        tokens = model.tokenize([text])[0]
+        with torch.inference_mode():
+            output = encoder(
+                input_ids=torch.from_numpy(tokens.ids)[None], output_attentions=True
+            ).attentions
+        for layer, attention in enumerate(output):
+            received = attention[0].mean(0).sum(0).numpy()[~tokens.special]
+            expected = np.average(each.values[layer, of_prompt == i], axis=0, weights=received)
+            np.testing.assert_allclose(pooled[layer, i], expected, atol=2e-5)
+
+
+def test_attention_mean_refuses_a_kernel_that_keeps_its_probabilities(prompts):
+    with pytest.raises(ConfigError, match="the eager kernel alone returns, not sdpa"):
+        plan(source_of("gpt2", attention="sdpa"), prompts, ResidPost(), AttentionMean())
+
+
+def test_a_module_is_read_by_its_path(prompts, tiny):
+    hook = Module(path="h.{layer}.mlp.c_fc", layers=[0, -1])
+    found = capture(tiny, prompts, hook, EVERY_TOKEN, 4)
+    assert found.layers == (0, 2)
+    model = tiny.load()
+    inputs = capture(tiny, prompts, Module(path="h.{layer}.ln_2"), EVERY_TOKEN, 4).values
+    with torch.inference_mode():
+        for layer, read in zip(found.layers, found.values, strict=True):
+            expected = model.module.h[layer].mlp.c_fc(torch.from_numpy(inputs[layer].copy()))
+            np.testing.assert_allclose(read, expected.numpy(), atol=1e-6)
+    single = capture(tiny, prompts, Module(path="drop"), EVERY_TOKEN, 4)
+    assert single.layers == (0,)
+    first = capture(tiny, prompts, ResidPre(layers=0), EVERY_TOKEN, 4)
+    np.testing.assert_array_equal(single.values, first.values)
+
+
+def test_blocks_above_the_highest_layer_do_not_run(prompts):
+    source = source_of("llama", seed=5)
+    ran = []
+    for i, block in enumerate(source.load().module.layers):
+        block.register_forward_pre_hook(lambda *_, i=i: ran.append(i))
+    capture(source, prompts, ResidPost(layers=[0, 1]), Last(), 4)
+    assert ran == [0, 1]
+    ran.clear()
+    capture(source, prompts, ResidPre(layers=1), Last(), 4)
+    assert set(ran) <= {0, 1}
+    assert source.load().module.layers[2]._forward_hooks == {}
+    ran.clear()
+    capture(source, prompts, Embed(), Last(), 4)
+    assert ran == []
+
+
+def test_no_hook_stays_behind(prompts, tiny):
+    capture(tiny, prompts, HiddenStates(layers=[0, 1]), Last(), 4)
+    for module in tiny.load().module.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+
+
+def test_equal_requests_share_one_pass_and_nobody_can_change_it(prompts, tiny):
+    once = capture(tiny, prompts, ResidPost(), Mean(), 4)
+    again = capture(replace(tiny), replace(prompts), ResidPost(), Mean(), 4)
+    assert again is once
+    with pytest.raises(ValueError, match="read-only"):
+        once.values[0, 0] = 0
+
+
+def test_samples_say_what_was_read(prompts, tiny):
+    found = capture(tiny, prompts, ResidPost(layers=0), Target(several="mean"), 4)
+    assert found.samples["token"].tolist() == ["heron", "fox", "hammer", "saw"]
+    assert found.samples["group"].tolist() == ["animals", "animals", "tools", "tools"]
+    assert found.samples["n_tokens"].tolist() == [5, 3, 6, 3]
+    assert found.samples["position"].tolist() == [len("<the heron") - 1, 5, 10, 7]
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        (ResidPost(layers=[0, 9]), "no layer 9; resid_post has layers 0 to 2"),
+        (ResidPost(layers=-4), "no layer -4"),
+        (ResidPost(stack="decoder"), "hook.stack cannot be 'decoder'"),
+        (Module(path="h.{layer}.mlp.cfc"), "no module 'h.0.mlp.cfc'; did you mean 'h.0.mlp.c_fc'"),
+    ],
+)
+def test_what_the_model_lacks_is_refused_before_weights_are_loaded(hook, said, prompts, tiny):
+    with pytest.raises(ConfigError) as caught:
+        plan(tiny, prompts, hook, Last())
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("layers", ["some", [], [0, "x"], True, 1.5, None])
+def test_layers_that_are_no_layers_are_refused(layers):
+    with pytest.raises(ConfigError, match=r"hook.layers must be all, 3, or \[0,3,-1\]"):
+        HOOKS.build({"name": "resid_post", "layers": layers})
+
+
+def test_a_prompt_longer_than_the_context_is_refused(tiny):
+    prompts = from_marked({"a": ["x" * 255, "x" * 256]})
+    with pytest.raises(ConfigError, match="is 257 tokens long; random gpt2 reads at most 256"):
+        plan(tiny, prompts, ResidPost(), Last())
+
+
+def test_blocks_that_are_not_marked_are_read_by_path(prompts):
+    for architecture, path in (("ctrl", "h.{layer}"), ("albert", "encoder")):
+        settings = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+        if architecture == "ctrl":
+            settings = {"n_embd": 32, "n_layer": 3, "n_head": 4, "dff": 64}
+        source = Random(architecture=architecture, settings=settings)
+        with pytest.raises(ConfigError, match="blocks cannot be found .* hook=module"):
+            plan(source, prompts, ResidPost(), Last())
+        found = capture(source, prompts, Module(path=path), Last(), 4)
+        assert len(found.layers) == (3 if architecture == "ctrl" else 1)
+
+
+def test_a_module_that_gives_no_vector_a_token_is_refused(prompts):
+    bert = source_of("bert")
+    with pytest.raises(ConfigError, match=r"gives a tensor of shape \[1, 32\], not \[1 prompts"):
+        capture(bert, prompts, Module(path="pooler.dense"), Last(), 4)
+    albert = Random(
+        architecture="albert",
+        settings={"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64},
+    )
+    shared = Module(path="encoder.albert_layer_groups.0.albert_layers.0")
+    with pytest.raises(ConfigError, match="runs several times in one pass"):
+        capture(albert, prompts, shared, Last(), 4)
+    decoder = Module(path="decoder.block.{layer}")
+    with pytest.raises(ConfigError, match="does not run in this pass; see hook.stack"):
+        capture(source_of("t5"), prompts, decoder, Last(), 4)
+
+
+def test_values_that_are_not_finite_are_an_error(prompts):
+    source = source_of("gpt2", seed=9)
+    with torch.no_grad():
+        source.load().module.h[1].mlp.c_proj.bias.fill_(torch.inf)
+    capture(source, prompts, ResidPost(layers=0), Last(), 4)
+    with pytest.raises(FloatingPointError, match="not finite at resid_post 1 in float32"):
+        capture(source, prompts, ResidPost(), Last(), 4)
+
+
+def test_half_precision_comes_out_as_float32(prompts):
+    exact = capture(source_of("gpt2"), prompts, ResidPost(), Mean(), 4).values
+    half = capture(source_of("gpt2", dtype="bfloat16"), prompts, ResidPost(), Mean(), 4).values
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, exact, atol=0.05)
+    assert np.abs(half - exact).max() > 0

@@ -1,0 +1,145 @@
+import pandas as pd
+import pytest
+
+from interp.number_words import number_words
+from interp.prompts import PROMPTS, NumberSequences, PromptFile, from_marked, parse_marked
+from interp.registry import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("marked", "plain", "target"),
+    [
+        ("I saw {him} there, and him again", "I saw him there, and him again", "him"),
+        ("{One} two", "One two", "One"),
+        ("the end {is here}", "the end is here", "is here"),
+        ("braces {{like these}} stay", "braces {like these} stay", ""),
+        ("{{{mixed}}} kinds", "{mixed} kinds", "mixed"),
+        ("ein {Gr\u00fc\u00dfen} 🙂", "ein Gr\u00fc\u00dfen 🙂", "Gr\u00fc\u00dfen"),
+    ],
+)
+def test_a_target_is_marked_with_braces(marked, plain, target):
+    text, (start, end) = parse_marked(marked)
+    assert text == plain
+    assert text[start:end] == target
+
+
+@pytest.mark.parametrize("marked", ["a {b", "a b}", "a {}", "{a} and {b}", "{a {b}}", "}{"])
+def test_a_faulty_mark_is_refused(marked):
+    with pytest.raises(ConfigError, match="mark one target as {word}"):
+        parse_marked(marked)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [({}, "set is empty"), ({"a": []}, "'a' has no prompt"), ({"a": ["  "]}, "empty prompt")],
+)
+def test_an_empty_set_is_refused(groups, said):
+    with pytest.raises(ConfigError, match=said):
+        from_marked(groups)
+
+
+def test_the_content_hash_tells_texts_groups_and_targets_apart():
+    sets = [
+        from_marked(groups)
+        for groups in ({"a": ["x y"]}, {"b": ["x y"]}, {"a": ["{x} y"]}, {"a": ["x", "y"]})
+    ]
+    assert len({s.content_hash for s in sets}) == 4
+    assert from_marked({"a": ["x y"]}).content_hash == sets[0].content_hash
+
+
+def test_number_sequences_count_in_digits_and_in_words():
+    found = NumberSequences(start=9, count=2, length=3, step=2).load()
+    assert found.texts == ("9 11 13", "10 12 14", "nine eleven thirteen", "ten twelve fourteen")
+    assert found.groups == ("digits", "digits", "words", "words")
+    with pytest.raises(ConfigError, match="below zero"):
+        NumberSequences(start=1, step=-1)
+    with pytest.raises(ConfigError, match="count must be at least 1"):
+        NumberSequences(count=0)
+
+
+def test_number_words_against_known_spellings():
+    known = {
+        0: "zero",
+        13: "thirteen",
+        20: "twenty",
+        42: "forty-two",
+        100: "one hundred",
+        815: "eight hundred fifteen",
+        1000: "one thousand",
+        90_021: "ninety thousand twenty-one",
+        7_000_300: "seven million three hundred",
+    }
+    assert {n: number_words(n) for n in known} == known
+    with pytest.raises(ValueError, match="not -1"):
+        number_words(-1)
+
+
+def test_minimal_pairs_differ_in_the_target_alone():
+    source = PROMPTS.build(
+        {
+            "name": "minimal_pairs",
+            "templates": ["{who} met {slot} {where}.", "Give {slot} that."],
+            "slot": {"m": "him", "f": "her"},
+            "fillers": {"who": ["We", "They"], "where": ["here", "there", "{{x}}"]},
+        }
+    )
+    found = source.load()
+    assert len(found) == 2 * (2 * 3 + 1)
+    for i, j in zip(found.members("m"), found.members("f"), strict=True):
+        (a, b), (c, d) = found.targets[i], found.targets[j]
+        assert (found.texts[i][a:b], found.texts[j][c:d]) == ("him", "her")
+        assert found.texts[i][:a] + found.texts[i][b:] == found.texts[j][:c] + found.texts[j][d:]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"templates": ["no slot"]}, "must name {slot} exactly once"),
+        ({"templates": ["{slot} and {slot}"]}, "must name {slot} exactly once"),
+        ({"templates": ["{slot} {plce}"], "fillers": {"place": ["x"]}}, "did you mean 'place'"),
+        ({"templates": ["{slot"]}, "expected '}'"),
+        ({"templates": ["{slot}"], "fillers": {"slot": ["x"]}}, "fillers.slot is taken"),
+    ],
+)
+def test_faulty_templates_are_refused(fields, said):
+    with pytest.raises(ConfigError, match=said):
+        PROMPTS.build({"name": "minimal_pairs", "slot": {"a": "x", "b": "y"}, **fields})
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_files_keep_text_as_text(tmp_path, ending):
+    table = pd.DataFrame({"sentence": ["007 {NA}", "1.0", "x"], "kind": ["b", "a", "b"]})
+    path = tmp_path / f"prompts.{ending}"
+    if ending == "csv":
+        table.to_csv(path, index=False)
+    elif ending == "jsonl":
+        table.to_json(path, lines=True, orient="records")
+    else:
+        table.to_parquet(path)
+    found = PromptFile(path=str(path), text_column="sentence", group_column="kind").load()
+    assert found.texts == ("007 NA", "x", "1.0")
+    assert found.groups == ("b", "b", "a")
+    assert found.targets[0] == (4, 6)
+    ungrouped = PromptFile(path=str(path), text_column="sentence", group_column="").load()
+    assert ungrouped.groups == ("all",) * 3
+
+
+def test_a_text_file_is_one_group(tmp_path):
+    path = tmp_path / "prompts.txt"
+    path.write_text("first {line}\n\nsecond\n", encoding="utf-8")
+    assert PromptFile(path=str(path)).load().texts == ("first line", "second")
+
+
+def test_faulty_files_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("text,grp\nx,y\n")
+    (tmp_path / "b.csv").write_text("text,group\nx,y\n,z\n")
+    (tmp_path / "c.jsonl").write_text("{broken")
+    for name, said in {
+        "none.csv": "no file at",
+        "a.csv": "no column 'group'; did you mean 'grp'",
+        "b.csv": "empty cell in row 1",
+        "c.jsonl": "cannot be read",
+        "d.docx": "ending cannot be '.docx'",
+    }.items():
+        with pytest.raises(ConfigError, match=said):
+            PromptFile(path=str(tmp_path / name)).load()
