@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 
 from experiments.launch import sweep
 from experiments.launch.explain import CONFIG_ERRORS, explain
-
 from interp.config import Config
 from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB
@@ -34,7 +33,7 @@ def register_analyses() -> None:
             importlib.import_module(f"experiments.{module.name}")
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")  # type: ignore[untyped-decorator]
 def _job(config: DictConfig) -> None:
     from experiments.launch import report
     from interp.runner import run

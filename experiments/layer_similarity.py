@@ -7,6 +7,7 @@ layer of each draw gives a p-value corrected for having looked at all layers.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,6 @@ from interp.registry import ConfigError
 from interp.result import Result, Series
 from interp.runner import ANALYSES
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 
@@ -102,7 +102,10 @@ class LayerSimilarity:
         reduction: Reduction,
         rng: np.random.Generator,
     ) -> Result:
-        """Compare the two groups at each layer, draw the null, and correct over layers."""
+        """Compare the groups at each layer, draw the null, and correct over layers.
+
+        The peak is the layer that stands out most from its own null in the direction tested, by z.
+        """
         samples = activations.samples
         is_first = (samples["group"] == prompts.group_names[0]).to_numpy()
         rows = np.concatenate([np.flatnonzero(is_first), np.flatnonzero(~is_first)])
@@ -124,11 +127,73 @@ class LayerSimilarity:
                     "hook.layers=[…], or read another position"
                 ) from error
 
-        # Paired prompts may be closer than chance; groups may differ more than chance.
-        greater = metric.paired == metric.larger_is_closer
-        test = statistics.permutation_test(observed, null, "greater" if greater else "less")
-        setting = f"{source.title} · {POSITIONS.name_of(position)} · {len(prompts)} prompts"
-        return self._result(activations.layers, observed, null, test, prompts, hook, metric, setting)
+        # Pairs may be closer than chance; groups may differ more than chance.
+        towards: Literal["greater", "less"]
+        towards = "greater" if metric.paired == metric.larger_is_closer else "less"
+        test = statistics.permutation_test(observed, null, towards)
+        significant = test.p_corrected < self.alpha
+        peak = int((test.z if towards == "greater" else -test.z).argmax())
+
+        layers = activations.layers
+        groups = " and ".join(prompts.group_names)
+        name = METRICS.name_of(metric).replace("_", " ")
+        verdict = (
+            f"{groups} {'are closer' if metric.paired else 'differ more'} than chance at "
+            f"{_in_words(layers, significant)}"
+        )
+        finding = (
+            f"{verdict} (p < {self.alpha:g}, corrected over layers). "
+            f"Layer {layers[peak]} stands out most: {name} {observed[peak]:.3f}, chance "
+            f"{test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], "
+            f"z = {test.z[peak]:.1f}, corrected p = {test.p_corrected[peak]:.3g}."
+        )
+        units = "prompts" if len(rows) == len(prompts) else "tokens"
+        where = POSITIONS.name_of(position).replace("_", " ")
+        counts = f"{split} and {len(rows) - split} {units}"
+        setting = f"{source.title} · position: {where} · {counts}"
+        curve = figures.similarity_over_layers(
+            layers,
+            observed,
+            test,
+            significant,
+            title=verdict,
+            subtitle=setting,
+            xlabel=f"layer ({hook.site})",
+            ylabel=name,
+            null_label="95% of nulls: "
+            + ("prompts paired anew" if metric.paired else "group labels shuffled"),
+            significant_label=f"p < {self.alpha:g}, corrected over layers",
+        )
+        nulls = figures.null_distributions(
+            layers,
+            observed,
+            null,
+            titles=[f"Layer {layer}: {groups} against chance" for layer in layers],
+            subtitle=setting,
+            xlabel=name,
+        )
+        series = {
+            "similarity": observed,
+            "null_mean": test.null_mean,
+            "null_low": test.null_low,
+            "null_high": test.null_high,
+            "z": test.z,
+            "p": test.p,
+            "p_corrected": test.p_corrected,
+        }
+        return Result(
+            series={key: Series.over(layers, values) for key, values in series.items()},
+            scalars={
+                "peak_layer": layers[peak],
+                "peak_similarity": float(observed[peak]),
+                "peak_z": float(test.z[peak]),
+                "peak_p_corrected": float(test.p_corrected[peak]),
+                "significant_layers": int(significant.sum()),
+            },
+            figures={"similarity": curve},
+            images={"null_distribution": nulls},
+            finding=finding,
+        )
 
     def _paired(self, prompt_of_row: Rows, split: int, rng: np.random.Generator) -> Rows:
         """Draw which prompt of the second group goes with which of the first; [draw, row]."""
@@ -146,76 +211,8 @@ class LayerSimilarity:
         labels = statistics.permutations(len(prompts), self.permutations, rng)
         return in_first[labels][:, prompt_of_row]
 
-    def _result(
-        self,
-        layers: tuple[int, ...],
-        observed: Array,
-        null: Array,
-        test: statistics.PermutationTest,
-        prompts: PromptSet,
-        hook: HookPoint,
-        metric: Metric,
-        setting: str,
-    ) -> Result:
-        significant = test.p_corrected < self.alpha
-        extreme = test.z if metric.paired == metric.larger_is_closer else -test.z
-        peak = int(extreme.argmax())
-        first, second = prompts.group_names
-        name = METRICS.name_of(metric).replace("_", " ")
-        null_is = "prompts paired anew" if metric.paired else "group labels shuffled"
-        verdict = (
-            f"{first} and {second} {'are closer' if metric.paired else 'differ more'} than chance "
-            f"at {_layers_in_words(layers, significant)}"
-        )
-        finding = (
-            f"{verdict} (p < {self.alpha:g}, corrected over layers). They stand out most at layer "
-            f"{layers[peak]}: {name} {observed[peak]:.3f}, chance {test.null_mean[peak]:.3f} "
-            f"[{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, "
-            f"corrected p = {test.p_corrected[peak]:.3g}."
-        )
-        curve = figures.similarity_over_layers(
-            layers,
-            observed,
-            test.null_mean,
-            test.null_low,
-            test.null_high,
-            significant,
-            title=verdict,
-            subtitle=setting,
-            xlabel=f"layer ({hook.site})",
-            ylabel=name,
-            null_label=f"95% of {self.permutations} nulls: {null_is}",
-            significant_label=f"p < {self.alpha:g}, corrected over layers",
-        )
-        return Result(
-            series={
-                "similarity": Series.over(layers, observed),
-                "null_mean": Series.over(layers, test.null_mean),
-                "null_low": Series.over(layers, test.null_low),
-                "null_high": Series.over(layers, test.null_high),
-                "z": Series.over(layers, test.z),
-                "p": Series.over(layers, test.p),
-                "p_corrected": Series.over(layers, test.p_corrected),
-            },
-            scalars={
-                "peak_layer": layers[peak],
-                "peak_similarity": float(observed[peak]),
-                "peak_z": float(test.z[peak]),
-                "peak_p_corrected": float(test.p_corrected[peak]),
-                "significant_layers": int(significant.sum()),
-            },
-            tables={},
-            figures={"similarity": curve},
-            images={
-                "null_distribution": _null_images(
-                    layers, observed, null, title=f"{first} and {second}", setting=setting, name=name
-                )
-            },
-            finding=finding,
-        )
 
-
-def _layers_in_words(layers: tuple[int, ...], significant: NDArray[np.bool_]) -> str:
+def _in_words(layers: tuple[int, ...], significant: NDArray[np.bool_]) -> str:
     chosen = [layer for layer, yes in zip(layers, significant, strict=True) if yes]
     if not chosen:
         return "no layer"
@@ -224,26 +221,3 @@ def _layers_in_words(layers: tuple[int, ...], significant: NDArray[np.bool_]) ->
     if len(chosen) > 3:
         return f"{len(chosen)} of {len(layers)} layers"
     return f"layer{'s' * (len(chosen) > 1)} {', '.join(map(str, chosen))}"
-
-
-def _null_images(
-    layers: tuple[int, ...], observed: Array, null: Array, *, title: str, setting: str, name: str
-) -> dict[int, "figures.Figure"]:
-    """Draw each layer's null on axes that all layers share."""
-    everything = np.column_stack([observed, null])
-    margin = 0.04 * (everything.max() - everything.min()) or 0.01
-    limits = (float(everything.min() - margin), float(everything.max() + margin))
-    bins = figures.histogram_bins(limits)
-    tallest = max(int(np.histogram(row, bins)[0].max()) for row in null)
-    return {
-        layer: figures.null_distribution(
-            null[i],
-            float(observed[i]),
-            limits,
-            tallest,
-            title=f"Layer {layer}: {title} against chance",
-            subtitle=setting,
-            xlabel=name,
-        )
-        for i, layer in enumerate(layers)
-    }

@@ -184,7 +184,7 @@ class _Reader:
                 continue
             # T5 returns its position bias beside the probabilities, in the same shape.
             fits = tensor.shape[0] == n_prompts and tensor.shape[2:] == (width, width)
-            if fits and 0 <= tensor.min() and tensor.max() <= 1.001:
+            if fits and tensor.min() >= 0 and tensor.max() <= 1.001:
                 queries = self._mask.to(tensor.device)[:, :, None]
                 received = (tensor.float().mean(1) * queries).sum(1)
                 self._attention[block] = received.flatten()

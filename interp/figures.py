@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from interp.statistics import PermutationTest
+
 # Okabe and Ito (2008): told apart under every common form of colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -52,9 +54,7 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def similarity_over_layers(
     layers: tuple[int, ...],
     similarity: Array,
-    null_mean: Array,
-    null_low: Array,
-    null_high: Array,
+    null: PermutationTest,
     significant: NDArray[np.bool_],
     *,
     title: str,
@@ -66,27 +66,39 @@ def similarity_over_layers(
 ) -> Figure:
     """Draw one similarity a layer over the band of its null; significant layers are filled.
 
-    The arrays are [layer]; the titles and labels are sentences of the caller's.
+    `similarity` and `significant` are [layer]; titles and labels are the caller's words.
     """
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.add_subplot()
     axes.fill_between(
-        layers, null_low, null_high, color=GREY, alpha=0.28, linewidth=0, label=null_label
+        layers, null.null_low, null.null_high, color=GREY, alpha=0.28, linewidth=0, label=null_label
     )
-    axes.plot(layers, null_mean, color=GREY, linewidth=1, linestyle="--", label="mean of the null")
+    axes.plot(
+        layers, null.null_mean, color=GREY, linewidth=1, linestyle="--", label="mean of the null"
+    )
     axes.plot(layers, similarity, color=BLUE, linewidth=1.6, zorder=3)
-    style = {"linestyle": "none", "marker": "o", "markersize": 6, "color": BLUE, "zorder": 4}
+    style: dict[str, Any] = {
+        "linestyle": "none",
+        "marker": "o",
+        "markersize": 6,
+        "color": BLUE,
+        "zorder": 4,
+    }
     at = np.array(layers)
     if significant.any():
         axes.plot(at[significant], similarity[significant], **style, label=significant_label)
     if not significant.all():
         axes.plot(
-            at[~significant], similarity[~significant], **style, mfc="white", label="not significant"
+            at[~significant],
+            similarity[~significant],
+            **style,
+            mfc="white",
+            label="others",
         )
     if len(layers) == 1:
         # A single layer has no band to fill: the null is an error bar there.
-        half = np.stack([null_mean - null_low, null_high - null_mean])
-        axes.errorbar(layers, null_mean, yerr=half, color=GREY, capsize=4, linewidth=1)
+        half = [null.null_mean - null.null_low, null.null_high - null.null_mean]
+        axes.errorbar(layers, null.null_mean, yerr=half, color=GREY, capsize=4, linewidth=1)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=13))
@@ -96,37 +108,54 @@ def similarity_over_layers(
     return figure
 
 
+def null_distributions(
+    layers: tuple[int, ...],
+    observed: Array,
+    null: Array,
+    *,
+    titles: list[str],
+    subtitle: str,
+    xlabel: str,
+) -> dict[int, Figure]:
+    """Draw each layer's null [layer, draw] as a histogram, and where the observed value falls.
+
+    All images have one size and the same axes, so that one can flick through them.
+    """
+    lowest, highest = min(observed.min(), null.min()), max(observed.max(), null.max())
+    margin = 0.04 * (highest - lowest) or 0.01
+    bins = np.linspace(lowest - margin, highest + margin, 61)
+    tallest = max(int(np.histogram(row, bins)[0].max()) for row in null)
+    return {
+        layer: _null_distribution(
+            row, float(value), bins, tallest, title=title, subtitle=subtitle, xlabel=xlabel
+        )
+        for layer, row, value, title in zip(layers, null, observed, titles, strict=True)
+    }
+
+
 @_styled
-def null_distribution(
+def _null_distribution(
     null: Array,
     observed: float,
-    limits: tuple[float, float],
-    tallest: float,
+    bins: Array,
+    tallest: int,
     *,
     title: str,
     subtitle: str,
     xlabel: str,
 ) -> Figure:
-    """Draw the histogram of one layer's null [draw] and where the observed value falls.
-
-    `limits` and `tallest` fix the axes, so that the images of all layers can be flicked through.
-    """
     figure = Figure(figsize=(5.2, 3.4), dpi=110)
-    axes = figure.add_axes((0.12, 0.16, 0.84, 0.64))
-    axes.hist(null, bins=histogram_bins(limits), color=GREY, alpha=0.6, label="null")
+    # A fixed place for the axes: they would move with their labels otherwise.
+    axes = figure.add_axes((0.13, 0.16, 0.83, 0.64))
+    axes.hist(null, bins=list(bins), color=GREY, alpha=0.6, label="null")
     axes.axvline(observed, color=ORANGE, linewidth=2, label="observed")
-    axes.set_xlim(*limits)
-    axes.set_ylim(0, tallest * 1.12)
+    axes.set_xlim(bins[0], bins[-1])
+    axes.set_ylim(0, tallest * 1.25)
     axes.set_xlabel(xlabel)
     axes.set_ylabel("draws of the null")
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", ncols=2)
     _titles(axes, title, subtitle)
     return figure
-
-
-def histogram_bins(limits: tuple[float, float]) -> Array:
-    """Return the edges that `null_distribution` counts in."""
-    return np.linspace(*limits, 61)
 
 
 def _titles(axes: Axes, title: str, subtitle: str) -> None:
@@ -152,6 +181,6 @@ def save(figure: Figure, path: Path) -> None:
 
 def pixels(figure: Figure) -> NDArray[np.uint8]:
     """Return the figure as an RGB image [height, width, 3]."""
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -173,7 +173,7 @@ class Module(LayeredHookPoint):
         """
         paths = [path for path, _ in model.module.named_modules() if path]
         known = set(paths)
-        found = []
+        found: list[Tap] = []
         while (path := self.path.replace("{layer}", str(len(found)))) in known:
             if path in (tap.path for tap in found):
                 break

@@ -131,7 +131,7 @@ class SingularValues:
     center: bool = True
 
     @property
-    def invariances(self) -> frozenset[str]:  # type: ignore[override]
+    def invariances(self) -> frozenset[str]:
         """Translation too, where the mean is taken off."""
         return frozenset({"orthogonal", "permutation", *["translation"] * self.center})
 

@@ -1,5 +1,6 @@
 """Which tokens to read: each position turns a tokenised prompt into samples of token indices."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -40,7 +41,7 @@ class Tokens:
         return [i for i in self.of_text if self.offsets[i, 0] < end and self.offsets[i, 1] > start]
 
 
-class Position(Protocol):
+class Position(Hashable, Protocol):
     """Chooses tokens; `pooling` says how the tokens of one sample become one vector."""
 
     pooling: ClassVar[Pooling]

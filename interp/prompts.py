@@ -85,9 +85,7 @@ def parse_marked(text: str) -> tuple[str, Span]:
         at = mark.end()
     between.append(text[at:])
     if len(targets) > 1 or any("{" in part or "}" in part for part in between):
-        raise ConfigError(
-            f"{text!r}: mark one target as {{word}}, and write a literal brace twice"
-        )
+        raise ConfigError(f"{text!r}: mark one target as {{word}}, and write a literal brace twice")
     return plain + between[-1], targets[0] if targets else (0, 0)
 
 

@@ -61,12 +61,12 @@ class PCA:
         Raises:
             ConfigError: more components than points or dimensions.
         """
-        from sklearn.decomposition import PCA as SklearnPCA
+        from sklearn import decomposition
 
         if self.n_components > min(points.shape):
             raise ConfigError(
                 f"reduction.n_components: {self.n_components} components are more than "
                 f"{points.shape[0]} points in {points.shape[1]} dimensions have"
             )
-        pca = SklearnPCA(self.n_components, svd_solver="full")
+        pca = decomposition.PCA(self.n_components, svd_solver="full")
         return cast("Array", pca.fit_transform(points))

@@ -16,7 +16,7 @@ class ConfigError(ValueError):
     """What was configured cannot run; the message is one line for the person who configured it."""
 
 
-def nearest(given: object, known: Iterable[str]) -> str:
+def nearest(given: object, known: Iterable[object]) -> str:
     """Say which of the known names comes nearest to the given one, and list them all."""
     names = [str(name) for name in known]
     close = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
@@ -24,7 +24,7 @@ def nearest(given: object, known: Iterable[str]) -> str:
     return f"{guess} (known: {', '.join(names) or 'none'})"
 
 
-def check_choice(field: str, given: object, known: Iterable[str]) -> None:
+def check_choice(field: str, given: object, known: Iterable[object]) -> None:
     """Refuse a field's value that is not one of the known names.
 
     Raises:

@@ -30,7 +30,8 @@ def cosine_permuted(x: Array, y: Array, orders: Orders) -> Array:
     """`cosine(x, y[order])` for each of `orders` [b, n]; returns [b]."""
     _check_same_shape(x, y)
     table = _directions(x) @ _directions(y).T
-    return table[np.arange(len(x)), orders].mean(1)
+    means: Array = table[np.arange(len(x)), orders].mean(1)
+    return means
 
 
 def linear_cka(x: Array, y: Array, *, debiased: bool) -> float:
@@ -140,7 +141,7 @@ def _relative_distance(a: Array, b: Array) -> Array:
     norms = np.linalg.norm(a, axis=1) + np.linalg.norm(b, axis=1)
     if (norms == 0).any():
         raise ValueError("both clouds are a single repeated point: their spectra are zero")
-    return np.linalg.norm(a - b, axis=1) / norms
+    return np.asarray(np.linalg.norm(a - b, axis=1) / norms)
 
 
 def _aligned_gram(x: Array, debiased: bool) -> Array:
@@ -160,17 +161,18 @@ def _aligned_gram(x: Array, debiased: bool) -> Array:
     norm = np.linalg.norm(gram)
     if norm == 0:
         raise ValueError("all points are equally far apart, so there is no shape to compare")
-    return gram / norm
+    return np.asarray(gram / norm)
 
 
 def _principal(x: Array) -> Array:
     """The cloud, centred and at unit norm, in its own principal axes: at most n columns."""
     u, s, _ = np.linalg.svd(_centred_apart(x), full_matrices=False)
-    return u * (s / np.linalg.norm(s))
+    return np.asarray(u * (s / np.linalg.norm(s)))
 
 
 def _centred(x: Array) -> Array:
-    return x - x.mean(0)
+    centred: Array = x - x.mean(0)
+    return centred
 
 
 def _centred_apart(x: Array) -> Array:
@@ -186,7 +188,7 @@ def _directions(x: Array) -> Array:
     if (norms == 0).any():
         row = int(np.argmin(norms))
         raise ValueError(f"point {row} lies at the origin and has no direction")
-    return x / norms
+    return np.asarray(x / norms)
 
 
 def _check_same_length(x: Array, y: Array) -> None:

@@ -25,7 +25,7 @@ def test_a_target_is_marked_with_braces(marked, plain, target):
 
 @pytest.mark.parametrize("marked", ["a {b", "a b}", "a {}", "{a} and {b}", "{a {b}}", "}{"])
 def test_a_faulty_mark_is_refused(marked):
-    with pytest.raises(ConfigError, match="mark one target as {word}"):
+    with pytest.raises(ConfigError, match=r"mark one target as \{word\}"):
         parse_marked(marked)
 
 

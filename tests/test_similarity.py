@@ -90,7 +90,9 @@ def test_singular_values_of_known_spectra():
     y = np.diag([6.0, 8.0, 0.0])[:2]
     assert similarity.singular_value_distance(x, y, center=False) == pytest.approx(5 / 15)
     tripled = np.tile(x, (3, 1))
-    assert similarity.singular_value_distance(x, tripled, center=False) == pytest.approx(0, abs=1e-9)
+    assert similarity.singular_value_distance(x, tripled, center=False) == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_singular_values_are_scipys(clouds):

@@ -58,6 +58,6 @@ def _siblings(key: str, conf: str, arguments: list[str]) -> list[str]:
         parent, _, _ = key.rpartition(".")
         beside = OmegaConf.select(config, parent) if parent else config
         if isinstance(beside, DictConfig):
-            return [f"{parent}.{name}" if parent else str(name) for name in beside]
+            return [f"{parent}.{name!s}".lstrip(".") for name in beside]
         return [str(name) for name in config]
     return []

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from torch import nn
@@ -123,15 +124,16 @@ class LanguageModel:
     def entry(self, choice: str) -> nn.Module:
         """Return the module whose forward pass runs the stack: an encoder runs by itself."""
         if self.module.config.is_encoder_decoder and choice != "decoder":
-            return self.module.get_submodule(self.stack(choice).root)
-        return self.module
+            root: nn.Module = self.module.get_submodule(self.stack(choice).root)
+            return root
+        return cast("nn.Module", self.module)
 
     def embedding(self, stack: Stack) -> str:
         """Path of the token embedding that feeds the stack."""
         table = self.module.get_submodule(stack.root).get_input_embeddings()
         # A table shared by encoder and decoder has several paths; the stack calls it by its own.
         paths = [p for p, m in self.module.named_modules(remove_duplicate=False) if m is table]
-        return next((p for p in paths if p.startswith(stack.root)), paths[0])
+        return str(next((p for p in paths if p.startswith(stack.root)), paths[0]))
 
     def final_norm(self, stack: Stack) -> str:
         """Path of the norm between the last block and the unembedding.

@@ -1,0 +1,182 @@
+"""The main analysis on constructed activations whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from matplotlib.figure import Figure
+
+from experiments.layer_similarity import LayerSimilarity
+from interp import figures
+from interp.activations import Activations
+from interp.hooks import ResidPost
+from interp.metrics import Cosine, LinearCKA, Procrustes, SingularValues
+from interp.positions import All, Mean
+from interp.prompts import from_marked
+from interp.reductions import PCA, Identity
+from interp.registry import ConfigError
+
+
+def table(groups, tokens=1):
+    """A samples table: `groups` names the group of each prompt, with so many tokens each."""
+    rows = [(i, group) for i, group in enumerate(groups) for _ in range(tokens)]
+    return pd.DataFrame(rows, columns=["prompt", "group"])
+
+
+def run(values, tokens=1, metric=None, seed=0, source=None, **settings):
+    n = values.shape[1] // tokens // 2
+    prompts = from_marked({"a": [f"a{i}" for i in range(n)], "b": [f"b{i}" for i in range(n)]})
+    samples = table(prompts.groups, tokens)
+    activations = Activations(values.astype(np.float32), tuple(range(len(values))), samples)
+    analysis = LayerSimilarity(**settings)
+    metric = metric or Cosine()
+    analysis.check(prompts, samples, metric, Identity())
+    return analysis(
+        activations,
+        prompts,
+        source,
+        ResidPost(),
+        Mean(),
+        metric,
+        Identity(),
+        np.random.default_rng(seed),
+    )
+
+
+@pytest.fixture
+def planted(tiny):
+    """Five layers of independent clouds; in layer 3 the pairs are alike."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(5, 40, 16))
+    values[3, 20:] = values[3, :20] + 0.5 * rng.normal(size=(20, 16))
+    return values
+
+
+@pytest.mark.parametrize("metric", [Cosine(), LinearCKA(), Procrustes()], ids=repr)
+def test_the_planted_layer_is_found_and_no_other(metric, planted, tiny):
+    result = run(planted, metric=metric, source=tiny)
+    p = result.series["p_corrected"].values
+    assert p[3] == pytest.approx(1 / 1000)
+    assert (np.delete(p, 3) > 0.05).all()
+    assert result.scalars["peak_layer"] == 3
+    assert result.scalars["significant_layers"] == 1
+    x, y = planted[3].astype(np.float32).astype(np.float64).reshape(2, 20, 16)
+    assert result.scalars["peak_similarity"] == metric(x, y)
+    assert "closer than chance at layer 3 (" in result.finding
+
+
+def test_groups_of_another_spread_differ_at_the_planted_layer(tiny):
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(4, 60, 6))
+    values[1, 30:] *= 3
+    result = run(values, metric=SingularValues(), source=tiny)
+    assert result.series["p_corrected"].values[1] == pytest.approx(1 / 1000)
+    assert (np.delete(result.series["p_corrected"].values, 1) > 0.05).all()
+    assert "a and b differ more than chance at layer 1 (" in result.finding
+
+
+@pytest.mark.parametrize("metric", [Cosine(), SingularValues()], ids=repr)
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_p_is_uniform_under_the_null_also_where_tokens_of_a_prompt_are_alike(
+    metric, tokens, tiny, monkeypatch
+):
+    monkeypatch.setattr(figures, "similarity_over_layers", lambda *_, **__: Figure())
+    monkeypatch.setattr(figures, "null_distributions", lambda *_, **__: {})
+    found = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        of_prompt = rng.normal(size=(1, 24, 1, 5))
+        values = of_prompt + 0.1 * rng.normal(size=(1, 24, tokens, 5))
+        values = values.reshape(1, 24 * tokens, 5)
+        result = run(values, tokens, metric, seed, tiny, permutations=99)
+        found.append(result.series["p"].values[0])
+    assert scipy.stats.kstest(found, "uniform").pvalue > 0.01
+
+
+def test_the_same_seed_gives_the_same_numbers(planted, tiny):
+    first, again, other = (run(planted, seed=seed, source=tiny) for seed in (0, 0, 1))
+    for name, series in first.series.items():
+        np.testing.assert_array_equal(series.values, again.series[name].values)
+    assert not np.array_equal(first.series["p"].values, other.series["p"].values)
+
+
+def test_figures_and_images_are_drawn_for_each_layer(planted, tiny):
+    result = run(planted, source=tiny, permutations=50)
+    assert set(result.figures) == {"similarity"}
+    images = result.images["null_distribution"]
+    assert set(images) == {0, 1, 2, 3, 4}
+    axes = [figure.axes[0] for figure in images.values()]
+    assert len({(a.get_xlim(), a.get_ylim(), a.get_position().bounds) for a in axes}) == 1
+    title = result.figures["similarity"].axes[0].get_title(loc="left")
+    assert title == "a and b are closer than chance at layer 3"
+
+
+def test_reductions_are_fitted_on_both_groups_together(planted, tiny):
+    from sklearn.decomposition import PCA as Reference
+
+    points = planted[3]
+    reduced = PCA(n_components=2).fit_transform(points)
+    expected = Reference(2, svd_solver="full").fit_transform(points)
+    np.testing.assert_allclose(np.abs(reduced), np.abs(expected), atol=1e-10)
+    with pytest.raises(ConfigError, match="n_components: 99 components are more than 40 points"):
+        PCA(n_components=99).fit_transform(points)
+
+
+def pair(a, b):
+    return from_marked({"a": [f"x{i}" for i in range(a)], "b": [f"y{i}" for i in range(b)]})
+
+
+def uneven(prompts):
+    return pd.concat([table(prompts.groups), table(prompts.groups[:1])]).sort_values("prompt")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "metric", "reduction", "samples", "said"),
+    [
+        (from_marked({"a": ["x", "y"]}), Cosine(), Identity(), None, "two groups, not 1: a"),
+        (pair(3, 4), Cosine(), Identity(), None, "metric=cosine pairs .* 3 .a. and 4 .b."),
+        (pair(1, 1), Cosine(), Identity(), None, "group 'a' has one prompt"),
+        (pair(1, 3), SingularValues(), Identity(), None, "group 'a' has one prompt"),
+        (pair(3, 3), LinearCKA(), Identity(), None, "metric=linear_cka needs at least 4 points"),
+        (pair(4, 4), Cosine(), PCA(n_components=9), None, "at least 9 points, not 8"),
+        (pair(4, 4), Cosine(), Identity(), uneven, "prompts give 1 to 2 of them; pool them"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_beforehand(prompts, metric, reduction, samples, said):
+    found = samples(prompts) if samples else table(prompts.groups)
+    with pytest.raises(ConfigError, match=said):
+        LayerSimilarity().check(prompts, found, metric, reduction)
+
+
+def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
+    prompts = pair(5, 8)
+    samples = uneven(prompts)
+    LayerSimilarity().check(prompts, samples, SingularValues(), Identity())
+    values = np.random.default_rng(0).normal(size=(2, len(samples), 3)).astype(np.float32)
+    result = LayerSimilarity(permutations=50)(
+        Activations(values, (0, 1), samples),
+        prompts,
+        tiny,
+        ResidPost(),
+        All(),
+        SingularValues(),
+        Identity(),
+        np.random.default_rng(0),
+    )
+    expected = SingularValues()(*(values[0, samples["group"] == g].astype(float) for g in "ab"))
+    assert result.series["similarity"].values[0] == pytest.approx(expected)
+
+
+def test_a_layer_whose_points_coincide_is_named(planted, tiny):
+    planted[2] = 1.0
+    with pytest.raises(ConfigError, match=r"resid_post 2: all points coincide.*hook\.layers"):
+        run(planted, metric=LinearCKA(), source=tiny)
+    flat = run(planted, metric=Cosine(), source=tiny)
+    assert flat.series["p"].values[2] == 1
+    assert flat.series["z"].values[2] == 0
+
+
+@pytest.mark.parametrize(("field", "value"), [("permutations", 0), ("alpha", 0.0), ("alpha", 1.0)])
+def test_settings_that_cannot_be_are_refused(field, value):
+    with pytest.raises(ConfigError, match=f"{field} must"):
+        LayerSimilarity(**{field: value})
