@@ -2,9 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from interp.hooks import HookPoint
@@ -70,6 +71,16 @@ class Experiment:
     analysis: "Analysis"
     seed: int
     batch_size: int
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration with every interpolation filled in."""
+    return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
+
+
+def save(settings: dict[str, Any], path: Path) -> None:
+    """Write a resolved configuration as YAML; `interp --config-dir` can run it again."""
+    OmegaConf.save(OmegaConf.create(settings), path)
 
 
 def build(config: DictConfig) -> Experiment:

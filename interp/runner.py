@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
-from interp.config import Experiment, build
+from interp.config import Experiment, build, resolved, save
 from interp.registry import ConfigError, Registry
 from interp.result import Result
 from interp.tracking import CURRENT_JOB, Store, recorded
 
 if TYPE_CHECKING:
     import pandas as pd
+    from omegaconf import DictConfig
 
     from interp.activations import Activations
     from interp.hooks import HookPoint
@@ -140,7 +140,7 @@ class Outcome:
     name: str
 
 
-def run(config: DictConfig, folder: Path) -> Outcome:
+def run(config: "DictConfig", folder: Path) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.
 
     Raises:
@@ -148,7 +148,7 @@ def run(config: DictConfig, folder: Path) -> Outcome:
             wherever that can be known, and before anything is logged.
         Exception: whatever the analysis raises, after the run has been marked FAILED.
     """
-    settings = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
+    settings = resolved(config)
     tracking = settings["tracking"]
     store = Store.of(settings["outputs"], tracking["uri"], tracking["port"])
     try:
@@ -165,7 +165,7 @@ def run(config: DictConfig, folder: Path) -> Outcome:
             raise
 
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(settings), folder / "config.yaml")
+    save(settings, folder / "config.yaml")
     name = f"{experiment.source.title} · {settings['metric']['name']}"
     with recorded(store, tracking["experiment"], name, folder) as record:
         record.log_setup(settings, tags, experiment.prompts)

@@ -112,11 +112,11 @@ def test_figures_and_images_are_drawn_for_each_layer(planted, tiny):
 
 
 def test_reductions_are_fitted_on_both_groups_together(planted, tiny):
-    from sklearn.decomposition import PCA as Reference
+    from sklearn import decomposition
 
     points = planted[3]
     reduced = PCA(n_components=2).fit_transform(points)
-    expected = Reference(2, svd_solver="full").fit_transform(points)
+    expected = decomposition.PCA(2, svd_solver="full").fit_transform(points)
     np.testing.assert_allclose(np.abs(reduced), np.abs(expected), atol=1e-10)
     with pytest.raises(ConfigError, match="n_components: 99 components are more than 40 points"):
         PCA(n_components=99).fit_transform(points)

@@ -39,6 +39,9 @@ def explain(error: BaseException, conf: str, arguments: list[str]) -> str:
         return f"{where}there is no {m[1]!r}{nearest(m[1], known)}"
     if m := re.search(r"Key '(.+?)' not in 'Config'", str(error)):
         return f"{where}there is no {m[1]!r}{nearest(m[1], _siblings(m[1], conf, []))}"
+    if "raised while composing config" in text and len(lines) > 1:
+        key = m[1] + ": " if (m := re.search(r"full_key: (\S+)", str(error))) else ""
+        return f"{where}{key}{lines[1]}"
     if m := re.match(r"Error merging override (.+)", text):
         return f"{m[1]}: {str(error.__cause__).splitlines()[0]}"
     cause = f": {str(error.__cause__).splitlines()[0]}" if error.__cause__ else ""

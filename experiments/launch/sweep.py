@@ -42,7 +42,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
         parts = []
         for override in overrides:
             if override.key_or_group in self._swept:
-                value = override.get_value_element_as_str()
+                given = override.value()
+                value = given if isinstance(given, str) else override.get_value_element_as_str()
                 _, dot, field = override.key_or_group.rpartition(".")
                 parts.append(f"{field}={value}" if dot else value)
         CURRENT_JOB.set(Job(self._parent, " · ".join(parts) or f"job {config.hydra.job.num}"))

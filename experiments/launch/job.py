@@ -1,0 +1,51 @@
+"""One job: what Hydra calls, in this process or in a launcher's worker."""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+import experiments
+from experiments.launch import report
+from interp.registry import ConfigError
+from interp.tracking import CURRENT_JOB
+
+
+def register_analyses() -> None:
+    """Import every analysis of the package `experiments`, which registers it."""
+    for module in pkgutil.iter_modules(experiments.__path__):
+        if not module.ispkg and module.name != "__main__":
+            importlib.import_module(f"experiments.{module.name}")
+
+
+def run(config: DictConfig, conf: Path) -> None:
+    """Run the configured experiment in Hydra's output folder and report on it.
+
+    Raises:
+        SystemExit: with the message of a ConfigError, outside of a sweep.
+        Exception: whatever else the run raises; in a sweep, every error.
+    """
+    from interp import runner
+
+    register_analyses()
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    try:
+        for override in hydra.overrides.task:
+            group, _, value = override.partition("=")
+            if (conf / group).is_dir() and value.startswith("["):
+                # Hydra would lay the files of a list over one another.
+                raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")
+        report.job(runner.run(config, folder))
+    except Exception as error:
+        # Hydra made the folder before there was anything to put in it.
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        if CURRENT_JOB.get() is None and isinstance(error, ConfigError):
+            # Hydra adds its own words to an exception, and none to an exit.
+            sys.exit(f"interp: {error}")
+        report.failure(error)
+        raise

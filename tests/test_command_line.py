@@ -1,0 +1,272 @@
+"""`interp` as a user types it: errors in one line, runs, sweeps, the UI."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from experiments.__main__ import main
+from interp.models import ModelSource
+from interp.tracking import CURRENT_JOB, Store
+
+SMALL = ["model=tiny", "prompts.count=6", "analysis.permutations=20"]
+
+
+@pytest.fixture
+def interp(monkeypatch, tmp_path, capsys):
+    """Run the command line in this process; returns its exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["interp", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            # A message makes the status 1 and goes to the error stream.
+            status = stop.code if isinstance(stop.code, int) else 1
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def own_conf(tmp_path):
+    """A user's own folder of presets, each with a different mistake."""
+    folder = tmp_path / "own"
+    (folder / "experiment").mkdir(parents=True)
+    for name, text in {
+        "wrong_key": "seeed: 3",
+        "wrong_group": "defaults:\n  - override /metrc: cosine",
+        "wrong_option": "defaults:\n  - override /metric: cosin",
+        "wrong_field": "metric: {debaised: true}",
+        "wrong_type": "batch_size: many",
+        "broken": "metric: {",
+    }.items():
+        (folder / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    return str(folder)
+
+
+METRICS = "(known: cosine, linear_cka, procrustes, singular_values)"
+MISTAKES = {
+    "metric=cosin": f"metric cannot be 'cosin'; did you mean 'cosine'? {METRICS}",
+    "metrc=cosine": "there is no 'metrc'; did you mean 'metric'?",
+    "seeed=3": "there is no 'seeed'; did you mean 'seed'?",
+    "+seeed=3": "there is no 'seeed'; did you mean 'seed'?",
+    "tracking.prt=3": "there is no 'tracking.prt'; did you mean 'tracking.port'?",
+    "metric=linear_cka metric.debaised=true": "did you mean 'metric.debiased'?",
+    "metric=linear_cka +metric.debaised=true": "unknown field 'debaised'; did you mean 'debiased'?",
+    "metric=linear_cka metric.debiased=maybe": "metric.debiased: Value 'maybe' is not a valid bool",
+    "metric=[cosine,linear_cka]": "metric takes one choice, not [cosine,linear_cka]; -m sweeps",
+    "metric=cosine,linear_cka": "metric takes one value; to run cosine,linear_cka one after the",
+    "seed=abc": "seed=abc: Value 'abc' of type 'str' could not be converted to Integer",
+    "seed=-1": "seed must be at least 0, not -1",
+    "batch_size=0": "batch_size must be at least 1, not 0",
+    "analysis.alpha=2": "analysis.alpha must lie between 0 and 1, not 2.0",
+    "hook.layers=[0,9]": "hook.layers: no layer 9; hidden_states has layers 0 to 3",
+    "hook.layers=some": "hook.layers must be all, 3, or [0,3,-1], not 'some'",
+    "hook=module": "hook.path needs a value",
+    "hook=module hook.path=h.{layer}.mlp.cfc": "'h.0.mlp.cfc'; did you mean 'h.0.mlp.c_fc'?",
+    "hook.layers=[0": "cannot read 'hook.layers=[0'",
+    "experiment=him_hr": "experiment cannot be 'him_hr'; did you mean 'him_her'?",
+    "prompts=inline": "prompts.groups needs a value",
+    "prompts=inline prompts.groups={}": "prompts: the set is empty",
+    "prompts=inline prompts.groups={a:[x],b:[y]}": "prompts: group 'a' has one prompt",
+    "prompts=inline prompts.groups={a:[x,y],b:[z]}": "metric=cosine pairs the prompts of both",
+    "prompts=file prompts.path=none.csv": "prompts: path: no file at 'none.csv'",
+    "position=target": "position: no target is marked in '1 2 3 4': put it in braces",
+    "prompts.length=200": "tokens long; random gpt2 reads at most 256",
+    "model=path model.path=none": "model.path: no folder at",
+    "model=gpt2": "without the hub: model=minilm",
+    "model.dtype=float61": "model.dtype cannot be 'float61'; did you mean 'float16'?",
+    "hydra/launcher=jobli": "hydra/launcher cannot be 'jobli'; did you mean 'joblib'?",
+    "-m metric=cosine,cosin": "metric cannot be 'cosin'; did you mean 'cosine'?",
+    "-m metric=cosine,linear_cka seeed=3": "there is no 'seeed'; did you mean 'seed'?",
+}
+MISTAKES_IN_FILES = {
+    "wrong_key": "experiment/wrong_key: there is no 'seeed'; did you mean 'seed'?",
+    "wrong_group": "experiment/wrong_group: there is no 'metrc'; did you mean 'metric'?",
+    "wrong_option": "metric cannot be 'cosin'; did you mean 'cosine'?",
+    "wrong_field": "metric: unknown field 'debaised'",
+    "wrong_type": "Value 'many' of type 'str' could not be converted to Integer",
+    "broken": "experiment/broken.yaml",
+}
+
+
+def check_refused(answer, said, folder, monkeypatch):
+    status, out, err = answer
+    assert status == 1
+    (line,) = err.strip().splitlines()
+    assert line.startswith("interp: ")
+    assert said in line
+    assert out == ""
+    assert not list(folder.glob("outputs/runs/*/*")), "a refused run leaves no folder"
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    def load(_):
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr(ModelSource, "load", load)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_in_one_line(mistake, interp, tmp_path, monkeypatch, no_weights):
+    answer = interp("model=tiny", *mistake.split(" "))
+    check_refused(answer, MISTAKES[mistake], tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("preset", MISTAKES_IN_FILES)
+def test_a_mistake_in_a_file_is_too(preset, interp, own_conf, tmp_path, monkeypatch, no_weights):
+    answer = interp("model=tiny", "--config-dir", own_conf, f"experiment={preset}")
+    check_refused(answer, MISTAKES_IN_FILES[preset], tmp_path, monkeypatch)
+
+
+def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path):
+    status, out, err = interp(*SMALL)
+    assert (status, err) == (0, "")
+    assert "similarity  null_mean  null_low  null_high" in out
+    assert re.search(r"^digits and words are closer than chance at ", out, re.M)
+    assert "interp ui, then open http://127.0.0.1:5000" in out
+    folder = tmp_path / re.search(r"^run +(\S+)$", out, re.M)[1]
+    assert (folder / "result.json").is_file()
+    assert (tmp_path / re.search(r"^figures +(\S+)$", out, re.M)[1]).is_dir()
+
+
+def test_overrides_may_stand_around_options_and_paths_need_no_quotes(interp, tmp_path):
+    hook = ["hook=module", "hook.path=h.{layer}.mlp.c_fc,h.{layer}.ln_1"]
+    status, out, _ = interp(*SMALL, "-m", *hook)
+    assert status == 0
+    assert "2 of 2 jobs finished" in out
+    assert "path=h.{layer}.ln_1: digits and words" in out
+
+
+def runs_of(outputs):
+    store = Store.of(str(outputs), None, 5000)
+    found = store.client.search_runs([store.experiment("layer_similarity")])
+    parents = [r for r in found if "mlflow.parentRunId" not in r.data.tags]
+    return parents, [r for r in found if r not in parents]
+
+
+def test_a_sweep_is_one_parent_with_a_child_a_job(interp, tmp_path):
+    status, out, _ = interp("-m", *SMALL, "model.seed=0,1", "metric=cosine,linear_cka")
+    assert status == 0
+    ((parent,), children) = runs_of(tmp_path / "outputs")
+    assert parent.info.status == "FINISHED"
+    assert parent.info.run_name == "sweep model.seed=0,1 metric=cosine,linear_cka"
+    assert {c.info.run_name for c in children} == {
+        f"seed={seed} · {metric}" for seed in (0, 1) for metric in ("cosine", "linear_cka")
+    }
+    for child in children:
+        assert child.info.status == "FINISHED"
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    link = out.strip().splitlines()[-1]
+    assert link.startswith("http://127.0.0.1:5000/#/experiments/")
+    assert parent.info.run_id in link
+    assert CURRENT_JOB.get() is None
+
+
+def test_a_failing_job_fails_the_parent_and_every_failure_is_told(interp, tmp_path):
+    status, out, err = interp("-m", *SMALL, "metric=cosine,linear_cka", "position=mean,target")
+    assert status == 1
+    assert "2 of 4 jobs finished" in out
+    for job in ("cosine · target", "linear_cka · target"):
+        assert f"{job}: FAILED: position: no target is marked in '1 2 3 4'" in err
+    assert "Traceback" not in err
+    ((parent,), children) = runs_of(tmp_path / "outputs")
+    assert parent.info.status == "FAILED"
+    status_of = {child.info.run_name: child.info.status for child in children}
+    assert status_of == {
+        "cosine · mean": "FINISHED",
+        "cosine · target": "FAILED",
+        "linear_cka · mean": "FINISHED",
+        "linear_cka · target": "FAILED",
+    }
+    assert out.strip().splitlines()[-1].startswith("http://127.0.0.1:5000/#/experiments/")
+
+
+def test_jobs_in_other_processes_find_their_parent(tmp_path):
+    command = [sys.executable, "-m", "experiments", "-m", *SMALL, "metric=cosine,linear_cka"]
+    options = ["hydra/launcher=joblib", "position=mean,target", f"outputs={tmp_path / 'outputs'}"]
+    found = subprocess.run(
+        [*command, *options], capture_output=True, text=True, cwd=Path(__file__).parents[1]
+    )
+    assert found.returncode == 1
+    ((parent,), children) = runs_of(tmp_path / "outputs")
+    assert parent.info.status == "FAILED"
+    assert sorted(c.info.status for c in children) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    assert {c.data.tags["mlflow.parentRunId"] for c in children} == {parent.info.run_id}
+    for job in ("cosine · target", "linear_cka · target"):
+        assert f"{job}: FAILED: position: no target is marked" in found.stderr
+
+
+def test_an_error_that_is_no_mistake_of_the_users_shows_where_it_happened(interp, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("interp.statistics.permutation_test", broken)
+    with pytest.raises(ZeroDivisionError, match="on purpose"):
+        interp(*SMALL)
+
+
+def test_help_names_what_can_be_chosen(interp):
+    status, out, _ = interp("--help")
+    assert status == 0
+    for word in ("interp ui", "interp -m", "metric: cosine, linear_cka", "minilm_untrained"):
+        assert word in out
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_the_ui_serves_the_configured_store_on_loopback(tmp_path, free_port):
+    arguments = ["ui", f"outputs={tmp_path}", f"tracking.port={free_port}"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "experiments", *arguments],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert f"http://127.0.0.1:{free_port}" in server.stdout.readline()
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                page = urllib.request.urlopen(f"http://127.0.0.1:{free_port}/health", timeout=5)
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.3)
+        assert page.status == 200
+        assert (tmp_path / "mlflow.db").is_file()
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=30)
+
+
+def test_the_ui_of_a_server_is_the_servers_own(interp):
+    status, _, err = interp("ui", "tracking.uri=http://127.0.0.1:9")
+    assert status == 1
+    assert err == (
+        "interp: tracking.uri: http://127.0.0.1:9 is a server already: open it in a browser\n"
+    )
+    status, _, err = interp("ui", "tracking.prt=9")
+    assert status == 1
+    assert "there is no 'tracking.prt'; did you mean 'tracking.port'?" in err

@@ -1,0 +1,107 @@
+"""Every YAML is buildable, complete, and known to its registry; every preset runs."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from experiments.__main__ import CONF
+from experiments.launch.job import register_analyses
+from interp.config import build
+from interp.hooks import HOOKS
+from interp.metrics import METRICS
+from interp.models import MODELS
+from interp.positions import POSITIONS
+from interp.prompts import PROMPTS
+from interp.reductions import REDUCTIONS
+from interp.runner import ANALYSES, run
+
+register_analyses()
+REGISTRIES = {
+    "model": MODELS,
+    "prompts": PROMPTS,
+    "hook": HOOKS,
+    "position": POSITIONS,
+    "reduction": REDUCTIONS,
+    "metric": METRICS,
+    "analysis": ANALYSES,
+}
+FILES = [(group, path.stem) for group in REGISTRIES for path in (CONF / group).glob("*.yaml")]
+PRESETS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+@pytest.fixture
+def mandatory(tmp_path):
+    """A value for each field that a YAML leaves to the user."""
+    (tmp_path / "prompts.txt").write_text("one\ntwo\n")
+    return {
+        ("model", "path"): [f"model.path={tmp_path}"],
+        ("prompts", "file"): [f"prompts.path={tmp_path / 'prompts.txt'}"],
+        ("prompts", "inline"): ["prompts.groups={a: [x, y]}"],
+        ("hook", "module"): ["hook.path=h"],
+    }
+
+
+@pytest.mark.parametrize(("group", "name"), FILES, ids="/".join)
+def test_every_yaml_builds_and_lists_exactly_the_fields(group, name, mandatory):
+    config = composed(f"{group}={name}", *mandatory.get((group, name), []))[group]
+    component = REGISTRIES[group].build(config)
+    fields = {field.name for field in dataclasses.fields(component)}
+    assert set(config) == {"name"} | fields
+
+
+@pytest.mark.parametrize("group", REGISTRIES)
+def test_every_registered_name_has_a_yaml_and_none_is_unknown(group):
+    used = {composed(f"{group}={name}")[group].name for found, name in FILES if found == group}
+    assert used == set(REGISTRIES[group])
+
+
+@pytest.mark.parametrize(("group", "name"), FILES, ids="/".join)
+def test_every_yaml_begins_with_a_sentence_on_what_it_is(group, name):
+    first = (CONF / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# ")
+    assert first.endswith(".")
+
+
+def test_every_folder_of_conf_is_known():
+    folders = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert folders == {*REGISTRIES, "experiment"}
+
+
+def test_the_default_is_the_preset_digits_and_words():
+    assert composed() == composed("experiment=digits_and_words")
+
+
+def test_the_default_has_at_least_forty_pairs():
+    prompts = build(composed()).prompts
+    assert [len(prompts.members(group)) >= 40 for group in prompts.group_names] == [True, True]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_runs_on_the_tiny_model(preset, tmp_path):
+    config = composed(
+        f"experiment={preset}",
+        "model=tiny",
+        "analysis.permutations=20",
+        f"outputs={tmp_path}",
+    )
+    outcome = run(config, tmp_path / "run")
+    assert outcome.result.series
+    for name in ("config.yaml", "result.json", "tables/layers.csv", "tables/prompts.csv"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    figures = {path.name for path in Path(tmp_path / "run" / "figures").iterdir()}
+    assert figures == {f"{n}.{e}" for n in outcome.result.figures for e in ("png", "svg")}
+
+
+def test_presets_select_and_set_nothing_deeper():
+    for preset in PRESETS:
+        lines = (CONF / "experiment" / f"{preset}.yaml").read_text(encoding="utf-8").splitlines()
+        assert lines[0] == "# @package _global_"
+        for line in lines[1:]:
+            assert line.startswith(("# ", "defaults:", "  - override /"))

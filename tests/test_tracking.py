@@ -1,0 +1,240 @@
+"""What a run leaves in MLflow, read back through MLflow's own client."""
+
+import json
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from experiments.__main__ import CONF
+from experiments.launch.job import register_analyses
+from interp.registry import ConfigError
+from interp.runner import ANALYSES, run
+from interp.tracking import CURRENT_JOB, Job, Store, Sweep, recorded
+
+register_analyses()
+
+
+def composed(outputs, *overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=["model=tiny", f"outputs={outputs}", *overrides])
+
+
+def only_run(store, experiment="layer_similarity"):
+    (found,) = store.client.search_runs([store.experiment(experiment)])
+    return found
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """One run of the default question on the tiny model, and its MLflow record."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    config = composed(outputs, "metric=linear_cka", "analysis.permutations=30", "prompts.count=12")
+    outcome = run(config, outputs / "runs" / "one")
+    return outcome, only_run(outcome.store)
+
+
+def test_a_run_ends_finished_with_its_finding_as_description(logged):
+    outcome, record = logged
+    assert record.info.status == "FINISHED"
+    assert record.info.run_name == "random gpt2 · linear_cka"
+    assert record.data.tags["mlflow.note.content"] == outcome.result.finding
+
+
+def test_series_are_metrics_with_the_layer_as_step(logged):
+    outcome, record = logged
+    for name, series in outcome.result.series.items():
+        history = outcome.store.client.get_metric_history(record.info.run_id, f"layer/{name}")
+        found = {metric.step: metric.value for metric in history}
+        assert found == dict(zip(series.layers, series.values.tolist(), strict=True))
+    for name, value in outcome.result.scalars.items():
+        assert record.data.metrics[name] == value
+
+
+def test_the_flattened_configuration_is_the_parameters(logged):
+    _, record = logged
+    params = record.data.params
+    assert params["metric.name"] == "linear_cka"
+    assert params["metric.debiased"] == "true"
+    assert params["prompts.count"] == "12"
+    assert params["model.settings.n_layer"] == "3"
+    assert params["tracking.experiment"] == "layer_similarity"
+
+
+def test_tags_tell_what_ran_on_what(logged):
+    _, record = logged
+    tags = record.data.tags
+    assert tags["analysis"] == "layer_similarity"
+    assert tags["model"] == "random gpt2"
+    assert tags["revision"].endswith("seed 0")
+    assert tags["hook"] == "hidden_states"
+    assert (tags["n"], tags["units"]) == ("24", "prompts")
+    assert tags["attention_kernel"] == "sdpa"
+    assert tags["dtype"] == "float32"
+    assert tags["version.torch"].startswith("2.")
+    assert len(tags["fingerprint"]) == 64
+    assert tags["git_commit"]
+
+
+def test_the_folder_is_there_as_artifacts_with_tables_and_images(logged):
+    outcome, record = logged
+    client, run_id = outcome.store.client, record.info.run_id
+
+    def names(path=None):
+        return {item.path for item in client.list_artifacts(run_id, path)}
+
+    assert names() >= {"config.yaml", "result.json", "figures", "images", "tables"}
+    assert names("figures") == {"figures/similarity.png", "figures/similarity.svg"}
+    tables = {f"tables/{n}.{e}" for n in ("layers", "prompts") for e in ("csv", "json")}
+    assert names("tables") == tables
+    steps = {name.split("+")[2] for name in names("images") if name.endswith(".png")}
+    assert steps == {"0", "1", "2", "3"}
+    local = Path(client.download_artifacts(run_id, "result.json"))
+    assert json.loads(local.read_text()) == json.loads((outcome.folder / "result.json").read_text())
+
+
+def test_the_prompt_set_is_a_dataset(logged):
+    _, record = logged
+    (given,) = record.inputs.dataset_inputs
+    assert given.dataset.name == "digits / words"
+    assert json.loads(given.dataset.profile) == {"num_rows": 24}
+    assert given.tags[0].value == "prompts"
+
+
+def test_everything_lies_in_the_outputs_folder(logged):
+    outcome, record = logged
+    outputs = outcome.folder.parents[1]
+    assert outcome.store.uri == f"sqlite:///{outputs / 'mlflow.db'}"
+    assert record.info.artifact_uri.startswith((outputs / "artifacts").as_uri())
+
+
+def test_the_fingerprint_follows_all_that_decides_the_result(tmp_path):
+    def fingerprint(*overrides):
+        outputs = tmp_path / str(len(list(tmp_path.iterdir())))
+        config = composed(outputs, "analysis.permutations=5", "prompts.count=4", *overrides)
+        outcome = run(config, outputs / "run")
+        return only_run(outcome.store).data.tags["fingerprint"]
+
+    same = fingerprint()
+    assert fingerprint("tracking.port=5001") == same
+    changed = [fingerprint(o) for o in ("seed=1", "prompts.start=2", "model.seed=1")]
+    assert len({same, *changed}) == 4
+
+
+def test_a_run_that_raises_is_failed_with_its_traceback(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("interp.statistics.permutation_test", broken)
+    with pytest.raises(ZeroDivisionError):
+        run(composed(tmp_path, "prompts.count=4"), tmp_path / "run")
+    store = Store.of(str(tmp_path), None, 5000)
+    record = only_run(store)
+    assert record.info.status == "FAILED"
+    assert record.data.tags["error"] == "ZeroDivisionError: on purpose"
+    local = store.client.download_artifacts(record.info.run_id, "traceback.txt")
+    assert "permutation_test(observed" in Path(local).read_text()
+    assert (tmp_path / "run" / "config.yaml").is_file()
+
+
+def test_an_interrupted_run_is_killed(tmp_path):
+    store = Store.of(str(tmp_path), None, 5000)
+
+    def interrupted():
+        with recorded(store, "trial", "one", tmp_path / "run"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert only_run(store, "trial").info.status == "KILLED"
+
+
+def test_a_refused_configuration_leaves_no_run_behind(tmp_path):
+    with pytest.raises(ConfigError):
+        run(composed(tmp_path, "position=target"), tmp_path / "run")
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
+    store = Store.of(str(tmp_path), None, 5000)
+    sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"])
+    token = CURRENT_JOB.set(Job(sweep.run_id, "cosine"))
+    try:
+        with recorded(store, "elsewhere", "unnamed", tmp_path):
+            pass
+        lost = store.client.create_run(
+            store.experiment("trial"), tags={"mlflow.parentRunId": sweep.run_id}, run_name="lost"
+        )
+    finally:
+        CURRENT_JOB.reset(token)
+    children = {child.name: child for child in sweep.end(completed=True)}
+    assert children["cosine"].status == "FINISHED"
+    assert children["lost"].status == "KILLED"
+    assert store.client.get_run(lost.info.run_id).info.status == "KILLED"
+    assert store.client.get_run(sweep.run_id).info.status == "FAILED"
+    assert sweep.run_id in sweep.url()
+    assert sweep.url().startswith("http://127.0.0.1:5000/#/experiments/")
+
+
+def test_a_sweep_without_a_job_is_removed(tmp_path):
+    store = Store.of(str(tmp_path), None, 5000)
+    sweep = Sweep.begin(store, "trial", ["metric=cosine"])
+    assert sweep.end(completed=False) == []
+    assert store.client.get_run(sweep.run_id).info.lifecycle_stage == "deleted"
+
+
+def test_long_values_and_many_parameters_are_kept_as_far_as_mlflow_can(tmp_path):
+    texts = ", ".join(f'"text number {i}"' for i in range(900))
+    config = composed(
+        tmp_path,
+        "prompts=inline",
+        f"prompts.groups={{a: [{texts}], b: [{texts}]}}",
+        "analysis.permutations=5",
+    )
+    outcome = run(config, tmp_path / "run")
+    params = only_run(outcome.store).data.params
+    assert len(params["prompts.groups.a"]) == 6000
+    assert params["prompts.groups.a"].endswith("…")
+    assert "text number 899" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_a_deleted_experiment_and_a_store_out_of_reach_are_told(tmp_path):
+    store = Store.of(str(tmp_path), None, 5000)
+    store.client.delete_experiment(store.experiment("gone"))
+    with pytest.raises(ConfigError, match="'gone' was deleted in MLflow"):
+        store.experiment("gone")
+    nowhere = Store.of(str(tmp_path), "postgres-typo://x", 5000)
+    with pytest.raises(ConfigError, match=r"tracking\.uri: postgres-typo://x cannot be opened"):
+        nowhere.experiment("any")
+
+
+def _touch(outputs):
+    Store.of(outputs, None, 5000).experiment("together")
+
+
+def test_processes_that_create_the_store_at_once_do_not_break_it(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        pool.map(_touch, [str(tmp_path)] * 4, chunksize=1)
+    rows = sqlite3.connect(tmp_path / "mlflow.db").execute("select name from experiments")
+    assert sorted(name for (name,) in rows) == ["Default", "together"]
+
+
+def test_an_analysis_that_asks_for_what_is_not_there_is_told(tmp_path):
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Curious:
+        def __call__(self, weather):
+            raise AssertionError(weather)
+
+    ANALYSES._classes["curious"] = Curious
+    try:
+        config = composed(tmp_path, "prompts.count=4")
+        config.analysis = {"name": "curious"}
+        with pytest.raises(TypeError, match=r"no provision 'weather' .*'activations'"):
+            run(config, tmp_path / "run")
+    finally:
+        del ANALYSES._classes["curious"]
