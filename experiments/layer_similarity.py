@@ -104,7 +104,8 @@ class LayerSimilarity:
     ) -> Result:
         """Compare the groups at each layer, draw the null, and correct over layers.
 
-        The peak is the layer that stands out most from its own null in the direction tested, by z.
+        The peak is the layer of the most extreme value in the direction tested; what chance gives
+        there stands beside it.
         """
         samples = activations.samples
         is_first = (samples["group"] == prompts.group_names[0]).to_numpy()
@@ -132,7 +133,7 @@ class LayerSimilarity:
         towards = "greater" if metric.paired == metric.larger_is_closer else "less"
         test = statistics.permutation_test(observed, null, towards)
         significant = test.p_corrected < self.alpha
-        peak = int((test.z if towards == "greater" else -test.z).argmax())
+        peak = int((observed if towards == "greater" else -observed).argmax())
 
         layers = activations.layers
         groups = " and ".join(prompts.group_names)
@@ -143,7 +144,7 @@ class LayerSimilarity:
         )
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
-            f"Layer {layers[peak]} stands out most: {name} {observed[peak]:.3f}, chance "
+            f"Peak at layer {layers[peak]}: {name} {observed[peak]:.3f}, chance "
             f"{test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], "
             f"z = {test.z[peak]:.1f}, corrected p = {test.p_corrected[peak]:.3g}."
         )

@@ -147,7 +147,8 @@ def _null_distribution(
     figure = Figure(figsize=(5.2, 3.4), dpi=110)
     # A fixed place for the axes: they would move with their labels otherwise.
     axes = figure.add_axes((0.13, 0.16, 0.83, 0.64))
-    axes.hist(null, bins=list(bins), color=GREY, alpha=0.6, label="null")
+    counts = np.histogram(null, bins)[0]
+    axes.stairs(counts, bins, fill=True, color=GREY, alpha=0.6, label="null")
     axes.axvline(observed, color=ORANGE, linewidth=2, label="observed")
     axes.set_xlim(bins[0], bins[-1])
     axes.set_ylim(0, tallest * 1.25)

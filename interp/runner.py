@@ -138,6 +138,7 @@ class Outcome:
     folder: Path
     store: Store
     name: str
+    url: str
 
 
 def run(config: "DictConfig", folder: Path) -> Outcome:
@@ -174,7 +175,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)
         record.log_result(result, folder)
-    return Outcome(result, folder, store, name)
+    return Outcome(result, folder, store, name, record.url())
 
 
 def _tags(experiment: Experiment, plan: "Plan", settings: dict[str, Any]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock
 
 from interp.registry import ConfigError
 
@@ -58,24 +58,23 @@ class Store:
     Attributes:
         uri: a server, or a database.
         artifacts: where artifacts lie; empty for a server, which decides itself.
-        lock: the file that processes on this machine queue at to create what is missing.
+        outputs: the folder of runs; processes on this machine queue there at a lock file.
         port: where `interp ui` serves the store.
     """
 
     uri: str
     artifacts: str
-    lock: str
+    outputs: Path
     port: int
 
     @classmethod
     def of(cls, outputs: str, uri: str | None, port: int) -> "Store":
         """Return the configured store; by default the sqlite database in the outputs folder."""
         folder = Path(outputs).expanduser().resolve()
-        lock = str(folder / ".mlflow.lock")
         if uri:
-            return cls(uri, "", lock, port)
+            return cls(uri, "", folder, port)
         artifacts = (folder / "artifacts").as_uri()
-        return cls(f"sqlite:///{folder / 'mlflow.db'}", artifacts, lock, port)
+        return cls(f"sqlite:///{folder / 'mlflow.db'}", artifacts, folder, port)
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -89,10 +88,10 @@ class Store:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        Path(self.lock).parent.mkdir(parents=True, exist_ok=True)
+        self.outputs.mkdir(parents=True, exist_ok=True)
         try:
             # Several processes that create a sqlite store at once leave it broken for good.
-            with FileLock(self.lock):
+            with self._locked():
                 client = MlflowClient(tracking_uri=self.uri)
                 client.search_experiments(max_results=1)
         except MlflowException as error:
@@ -105,7 +104,7 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         client = self.client
-        with FileLock(self.lock):
+        with self._locked():
             found = client.get_experiment_by_name(name)
             if found is None:
                 try:
@@ -120,9 +119,16 @@ class Store:
                 )
             return str(found.experiment_id)
 
+    def _locked(self) -> BaseFileLock:
+        return FileLock(self.outputs / ".mlflow.lock")
+
+    def is_server(self) -> bool:
+        """Whether the store is a server, which has a UI of its own."""
+        return self.uri.startswith("http")
+
     def address(self) -> str:
         """Return the address of the MLflow UI: the server's own, or where `interp ui` serves."""
-        return self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.port}"
+        return self.uri if self.is_server() else f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,12 @@ class Record:
     """One MLflow run."""
 
     store: Store
+    experiment_id: str
     run_id: str
+
+    def url(self) -> str:
+        """Return the address of the run's page in the MLflow UI."""
+        return f"{self.store.address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def log_setup(
         self, params: Mapping[str, object], tags: Mapping[str, object], prompts: "PromptSet"
@@ -206,7 +217,7 @@ def recorded(store: Store, experiment: str, name: str, folder: Path) -> Iterator
         tags["mlflow.parentRunId"] = job.parent
         name = job.name or name
     run = store.client.create_run(experiment_id, tags=tags, run_name=name)
-    record = Record(store, run.info.run_id)
+    record = Record(store, experiment_id, run.info.run_id)
     try:
         yield record
     except BaseException as error:

@@ -138,7 +138,8 @@ def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path
     assert (status, err) == (0, "")
     assert "similarity  null_mean  null_low  null_high" in out
     assert re.search(r"^digits and words are closer than chance at ", out, re.M)
-    assert "interp ui, then open http://127.0.0.1:5000" in out
+    assert re.search(r"^MLflow +(\S+/)?interp ui$", out, re.M)
+    assert re.search(r"^page +http://127\.0\.0\.1:5000/#/experiments/1/runs/\w{32}$", out, re.M)
     folder = tmp_path / re.search(r"^run +(\S+)$", out, re.M)[1]
     assert (folder / "result.json").is_file()
     assert (tmp_path / re.search(r"^figures +(\S+)$", out, re.M)[1]).is_dir()
@@ -172,7 +173,7 @@ def test_a_sweep_is_one_parent_with_a_child_a_job(interp, tmp_path):
         assert child.info.status == "FINISHED"
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     link = out.strip().splitlines()[-1]
-    assert link.startswith("http://127.0.0.1:5000/#/experiments/")
+    assert link.startswith("page     http://127.0.0.1:5000/#/experiments/")
     assert parent.info.run_id in link
     assert CURRENT_JOB.get() is None
 
@@ -193,7 +194,7 @@ def test_a_failing_job_fails_the_parent_and_every_failure_is_told(interp, tmp_pa
         "linear_cka · mean": "FINISHED",
         "linear_cka · target": "FAILED",
     }
-    assert out.strip().splitlines()[-1].startswith("http://127.0.0.1:5000/#/experiments/")
+    assert out.strip().splitlines()[-1].startswith("page     http://127.0.0.1:5000/#/")
 
 
 def test_jobs_in_other_processes_find_their_parent(tmp_path):

@@ -1,11 +1,12 @@
 """What a run prints when it is done: a table, what it means, and where everything lies."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.tracking import CURRENT_JOB, Child, Sweep, one_line
+from interp.tracking import CURRENT_JOB, Child, Store, Sweep, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ def job(outcome: "Outcome") -> None:
     if outcome.result.figures:
         print(f"\nfigures  {folder}/figures")
     print(f"run      {folder}")
-    print(f"MLflow   {_ui_command(outcome.store.port)}, then open {outcome.store.address()}")
+    _say_where(outcome.store, outcome.url)
 
 
 def failure(error: Exception) -> None:
@@ -48,8 +49,8 @@ def sweep(sweep: Sweep, children: list[Child]) -> None:
     for child in children:
         if child.status != "FINISHED":
             print(f"{child.name}: {child.status}: {child.error}", file=sys.stderr)
-    print(f"\nMLflow   {_ui_command(sweep.store.port)}, then open the jobs as charts:")
-    print(sweep.url())
+    print()
+    _say_where(sweep.store, sweep.url())
 
 
 def _table(table: "pd.DataFrame") -> str:
@@ -62,5 +63,19 @@ def _shown(folder: Path) -> str:
     return str(folder) if relative.startswith("..") else relative
 
 
-def _ui_command(port: int) -> str:
-    return "interp ui" + (f" tracking.port={port}" if port != 5000 else "")
+def _say_where(store: Store, url: str) -> None:
+    """Print the command that opens the MLflow UI, where one is needed, and the page to see."""
+    if not store.is_server():
+        options = "" if store.port == 5000 else f" tracking.port={store.port}"
+        if store.outputs != Path("outputs").resolve():
+            options += f" outputs={_shown(store.outputs)}"
+        print(f"MLflow   {_program()} ui{options}")
+    print(f"page     {url}")
+
+
+def _program() -> str:
+    """Return what one types to start this program from here."""
+    beside = Path(sys.executable).parent / "interp"
+    if (found := shutil.which("interp")) and Path(found) == beside:
+        return "interp"
+    return _shown(beside) if beside.exists() else "python -m experiments"

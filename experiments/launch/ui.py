@@ -17,10 +17,14 @@ def serve(conf: str, overrides: list[str]) -> None:
     Raises:
         ConfigError: the store is a server of its own, which needs no other.
     """
+    if {"-h", "--help"} & set(overrides):
+        print("interp ui [outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]")
+        print("Open the MLflow UI on the store that runs with the same settings log to.")
+        return
     with initialize_config_dir(conf, version_base="1.3"):
         config = compose("config", overrides=overrides)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
-    if store.uri.startswith("http"):
+    if store.is_server():
         raise ConfigError(f"tracking.uri: {store.uri} is a server already: open it in a browser")
     store.client.search_experiments(max_results=1)
     print(f"MLflow on {store.address()} for {store.uri} (end it with Ctrl-C)", flush=True)

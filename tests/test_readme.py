@@ -1,0 +1,43 @@
+"""Every command of the README composes, with the values that it leaves to the reader."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from experiments.__main__ import CONF, _arguments
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("interp")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_composes(command):
+    _, *arguments = shlex.split(command, comments=True)
+    overrides = [a for a in _arguments(arguments) if not a.startswith("-") and a != "ui"]
+    for override in OverridesParser.create().parse_overrides(overrides):
+        values = override.sweep_string_iterator() if override.is_sweep_override() else [None]
+        for value in values:
+            chosen = override.input_line if value is None else f"{override.key_or_group}={value}"
+            rest = [o for o in overrides if o != override.input_line and "," not in o]
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                assert compose("config", overrides=[*rest, chosen])
+
+
+def test_the_readme_shows_commands_and_its_figure():
+    assert len(COMMANDS) >= 10
+    for figure in re.findall(r"!\[.*?\]\((.+?)\)", README.read_text(encoding="utf-8"), re.S):
+        assert (README.parent / figure).is_file()
+
+
+def test_the_choices_that_the_readme_lists_exist():
+    table = re.findall(r"^\| `(\w+)` \| (.+) \|$", README.read_text(encoding="utf-8"), re.M)
+    assert {group for group, _ in table} == {p.name for p in CONF.iterdir() if p.is_dir()}
+    for group, choices in table:
+        for name in re.findall(r"`([\w.-]+)`", choices):
+            if not name.startswith("-"):
+                assert (CONF / group / f"{name}.yaml").is_file(), f"{group}/{name}"
