@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test check clean
 
 demo: .venv/installed
-	$(BIN)/interp
+	@$(BIN)/interp
 
 test: .venv/installed
 	$(BIN)/python -m pytest
@@ -17,8 +17,10 @@ check: .venv/installed
 
 # The stamp is newer than the two files that decide what is installed, so a second call does nothing.
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@echo "Installing into .venv: a few minutes, once."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[demo,dev]'
 	@touch $@
 
 clean:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from interp import figures, statistics
 from interp.activations import Activations
+from interp.analysis import ANALYSES
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
@@ -23,7 +24,6 @@ from interp.prompts import PromptSet
 from interp.reductions import Reduction
 from interp.registry import ConfigError
 from interp.result import Result, Series
-from interp.runner import ANALYSES
 
 Rows = NDArray[np.intp]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp.activations import Activations
-from interp.hooks import HookPoint, Module
+from interp.hooks import HiddenStates, HookPoint, Module
 from interp.models import LanguageModel, ModelSource
 from interp.plan import Plan, plan
 from interp.positions import Position
@@ -51,9 +52,10 @@ def capture(
         rows_of[prompt].append(row)
     by_length = sorted(range(len(what.tokens)), key=lambda i: len(what.tokens[i].ids))
     if isinstance(hook, Module):
-        # A block knows that it runs once; of any other module a pass to its end tells.
-        shortest = by_length[0]
-        _forward(model, what, [shortest], [rows_of[shortest]], to_the_end=True)
+        # A block is known to run once; of any other module a pass to its end tells.
+        _forward(model, what, by_length[:1], [rows_of[by_length[0]]], to_the_end=True)
+    if isinstance(hook, HiddenStates):
+        _check_hidden_states(model, what, by_length[0])
     values: NDArray[np.float32] | None = None
     with tqdm(total=len(by_length), unit="prompt", delay=1, disable=None, leave=False) as bar:
         bar.set_description(f"reading {model.title}")
@@ -77,6 +79,30 @@ def capture(
     return Activations(values, what.layers, what.samples)
 
 
+def _check_hidden_states(model: LanguageModel, what: Plan, prompt: int) -> None:
+    """Refuse a model whose own `hidden_states` are not what enters and leaves its blocks."""
+    ids = what.tokens[prompt].ids
+    every_token = replace(what, indices=tuple((t,) for t in range(len(ids))), pooling="mean")
+    ours = _forward(model, every_token, [prompt], [list(range(len(ids)))], to_the_end=True)
+    theirs = _own_hidden_states(model, what.stack, ids)
+    if len(theirs) == what.n_layers:
+        chosen = torch.stack([theirs[layer][0].float().cpu() for layer in what.layers]).numpy()
+        if np.allclose(ours, chosen, rtol=1e-3, atol=1e-3 * np.abs(chosen).max()):
+            return
+    raise ConfigError(
+        f"hook: the hidden_states of {model.title} are not what enters and leaves its blocks; "
+        "use hook=resid_pre or hook=resid_post"
+    )
+
+
+@torch.inference_mode()
+def _own_hidden_states(model: LanguageModel, stack: str, ids: NDArray[np.int64]) -> Any:
+    inputs: dict[str, Any] = _inputs(model, stack, ids[None], np.ones((1, len(ids)), bool))
+    output = model.entry(stack)(**inputs, output_hidden_states=True)
+    name = "decoder_hidden_states" if stack == "decoder" else "hidden_states"
+    return getattr(output, name, None) or ()
+
+
 @torch.inference_mode()
 def _forward(
     model: LanguageModel,
@@ -96,20 +122,25 @@ def _forward(
     ids[mask] = np.concatenate([what.tokens[i].ids for i in batch])
     samples = [[b * width + t for t in what.indices[r]] for b, own in enumerate(rows) for r in own]
     reader = _Reader(what, torch.from_numpy(mask), samples, to_the_end)
-
-    device = model.module.device
-    inputs: dict[str, Any] = {
-        "input_ids": torch.from_numpy(ids).to(device),
-        "attention_mask": torch.from_numpy(mask).long().to(device),
-    }
-    if what.stack == "decoder":
-        # The decoder reads the prompt itself while attending to the encoder's reading of it.
-        inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
+    inputs = _inputs(model, what.stack, ids, mask)
     if what.pooling == "attention":
         inputs["output_attentions"] = True
     with reader.attached(model, what), suppress(_AllRead):
         model.entry(what.stack)(**inputs)
     return reader.values()
+
+
+def _inputs(
+    model: LanguageModel, stack: str, ids: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> dict[str, Any]:
+    inputs: dict[str, Any] = {
+        "input_ids": torch.from_numpy(ids).to(model.module.device),
+        "attention_mask": torch.from_numpy(mask).long().to(model.module.device),
+    }
+    if stack == "decoder":
+        # The decoder reads the prompt itself while attending to the encoder's reading of it.
+        inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
+    return inputs
 
 
 class _AllRead(Exception):  # noqa: N818 — not an error: what is asked for has been read

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 if TYPE_CHECKING:
+    from interp.analysis import Analysis
     from interp.hooks import HookPoint
     from interp.metrics import Metric
     from interp.models import ModelSource
     from interp.positions import Position
     from interp.prompts import PromptSet
     from interp.reductions import Reduction
-    from interp.runner import Analysis
 
 
 @dataclass
@@ -89,6 +89,7 @@ def build(config: DictConfig) -> Experiment:
     Raises:
         ConfigError: the first thing that is wrong with it.
     """
+    from interp.analysis import ANALYSES
     from interp.hooks import HOOKS
     from interp.metrics import METRICS
     from interp.models import MODELS
@@ -96,7 +97,6 @@ def build(config: DictConfig) -> Experiment:
     from interp.prompts import PROMPTS
     from interp.reductions import REDUCTIONS
     from interp.registry import ConfigError, nearest
-    from interp.runner import ANALYSES
 
     known = [field.name for field in dataclasses.fields(Config)]
     for key in config:

@@ -23,7 +23,7 @@ class Plan:
         pooling: how the tokens of one sample become one vector.
         samples: the table of samples, as `Activations` carries it.
         taps: the tensor to read for each layer.
-        layers: the layer numbers.
+        layers: the layer numbers, out of `n_layers`.
         stack: the hook's choice of encoder or decoder.
         attention_kernel: the attention implementation of the forward pass.
     """
@@ -35,6 +35,7 @@ class Plan:
     samples: pd.DataFrame
     taps: tuple[Tap, ...]
     layers: tuple[int, ...]
+    n_layers: int
     stack: str
     attention_kernel: str
 
@@ -88,6 +89,7 @@ def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Pos
         samples=pd.DataFrame(rows),
         taps=tuple(taps[layer] for layer in layers),
         layers=layers,
+        n_layers=len(taps),
         stack=hook.stack,
         attention_kernel=model.attention_kernel,
     )

@@ -64,7 +64,7 @@ class Result:
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 
     def save(self, folder: Path) -> None:
-        """Write `result.json`, `tables/*.csv`, `figures/*.png` and `figures/*.svg`."""
+        """Write result.json, finding.txt, tables/*.csv, figures/*.png and figures/*.svg."""
         from interp import figures
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,10 +74,11 @@ class Result:
                 name: {"layers": list(s.layers), "values": s.values.tolist()}
                 for name, s in self.series.items()
             },
-            "finding": self.finding,
         }
         text = json.dumps(numbers, indent=2, allow_nan=False, ensure_ascii=False)
         (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+        if self.finding:
+            (folder / "finding.txt").write_text(self.finding + "\n", encoding="utf-8")
         for name, table in self.tables.items():
             (folder / "tables").mkdir(exist_ok=True)
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)

@@ -5,17 +5,18 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import platform
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from interp.config import Experiment, build, resolved, save
-from interp.registry import ConfigError, Registry
+from interp.registry import ConfigError
 from interp.result import Result
 from interp.tracking import CURRENT_JOB, Store, recorded
 
@@ -32,21 +33,10 @@ if TYPE_CHECKING:
     from interp.prompts import PromptSet
     from interp.reductions import Reduction
 
-_VERSIONED = ("interp", "torch", "transformers", "hydra-core", "numpy", "scipy", "scikit-learn")
-
-
-class Analysis(Protocol):
-    """A frozen dataclass whose fields are its settings and whose parameters are what it needs.
-
-    Its `__call__` names any of the properties of `Provisions`, and returns a `Result`. Where it has
-    a `check`, that is called in the same way before any weight is loaded, and refuses what cannot
-    work with a ConfigError.
-    """
-
-    __call__: Callable[..., Result]
-
-
-ANALYSES: Registry[Analysis] = Registry("analysis")
+_VERSIONED = (
+    *("interp", "torch", "transformers", "numpy", "scipy", "scikit-learn"),
+    *("hydra-core", "mlflow"),
+)
 
 
 class Provisions:
@@ -195,6 +185,7 @@ def _tags(experiment: Experiment, plan: "Plan", settings: dict[str, Any]) -> dic
         "prompts_sha256": experiment.prompts.content_hash,
         "git_commit": _git_commit(),
         "fingerprint": _fingerprint(experiment, settings, versions["interp"]),
+        "version.python": platform.python_version(),
         **{f"version.{name}": version for name, version in versions.items()},
     }
 

@@ -252,7 +252,7 @@ class Sweep:
             "mlflow.source.name": "interp",
             "sweep": " ".join(overrides)[:_LONGEST_TAG],
         }
-        name = f"sweep {' '.join(overrides)}"[:250]
+        name = f"sweep {' '.join(overrides)}".strip()[:250]
         run = store.client.create_run(store.experiment(experiment), tags=tags, run_name=name)
         return cls(store, run.info.run_id)
 

@@ -6,7 +6,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import pytest
 
-from interp.models.sources import Random
+from interp.models import Random
 from interp.prompts import PromptSet, from_marked
 
 TINY = {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 256}

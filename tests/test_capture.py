@@ -8,9 +8,9 @@ import torch
 
 from interp.capture import capture
 from interp.hooks import HOOKS, Embed, FinalNorm, HiddenStates, Module, ResidPost, ResidPre
-from interp.models.sources import Random
+from interp.models import Random
 from interp.plan import plan
-from interp.positions import All, AttentionMean, First, Last, Max, Mean, Target
+from interp.positions import All, AttentionMean, First, Index, Last, Max, Mean, Target
 from interp.prompts import from_marked
 from interp.registry import ConfigError
 from tests.architectures import ARCHITECTURES
@@ -193,10 +193,18 @@ def test_blocks_above_the_highest_layer_do_not_run(prompts):
 
 
 def test_no_hook_stays_behind(prompts, tiny):
-    capture(tiny, prompts, HiddenStates(layers=[0, 1]), Last(), 4)
-    for module in tiny.load().module.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
+    def hooks():
+        modules = tiny.load().module.modules()
+        return [(*m._forward_hooks, *m._forward_pre_hooks) for m in modules]
+
+    before = hooks()
+    capture(tiny, prompts, ResidPost(layers=[0, 1]), Index(0), 4)
+    capture(tiny, prompts, Module(path="h.{layer}.mlp"), Index(0), 4)
+    assert hooks() == before
+    bert = source_of("bert", seed=3)
+    with pytest.raises(ConfigError):
+        capture(bert, prompts, Module(path="pooler.dense"), Last(), 4)
+    assert not any(module._forward_hooks for module in bert.load().module.modules())
 
 
 def test_equal_requests_share_one_pass_and_nobody_can_change_it(prompts, tiny):
@@ -268,6 +276,14 @@ def test_a_module_that_gives_no_vector_a_token_is_refused(prompts):
     decoder = Module(path="decoder.block.{layer}")
     with pytest.raises(ConfigError, match=r"does not run in this pass; see hook.stack"):
         capture(source_of("t5"), prompts, decoder, Last(), 4)
+
+
+def test_hidden_states_that_mean_something_else_are_refused(prompts):
+    settings = {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8}
+    mamba = Random(architecture="mamba", settings=settings)
+    with pytest.raises(ConfigError, match="hidden_states of random mamba are not what enters"):
+        capture(mamba, prompts, HiddenStates(), Last(), 4)
+    assert capture(mamba, prompts, ResidPost(), Last(), 4).layers == (0, 1, 2)
 
 
 def test_values_that_are_not_finite_are_an_error(prompts):

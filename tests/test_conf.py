@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 
 from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
+from interp.analysis import ANALYSES
 from interp.config import build
 from interp.hooks import HOOKS
 from interp.metrics import METRICS
@@ -15,7 +16,7 @@ from interp.models import MODELS
 from interp.positions import POSITIONS
 from interp.prompts import PROMPTS
 from interp.reductions import REDUCTIONS
-from interp.runner import ANALYSES, run
+from interp.runner import run
 
 register_analyses()
 REGISTRIES = {

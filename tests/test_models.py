@@ -9,9 +9,11 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from interp.models import MODELS
+from interp.capture import capture
+from interp.hooks import HiddenStates
+from interp.models import MODELS, Folder, Hub, Package, Random
 from interp.models.byte_tokenizer import byte_tokenizer
-from interp.models.sources import Folder, Hub, Package, Random
+from interp.positions import Mean
 from interp.registry import ConfigError
 from tests.conftest import TINY
 
@@ -107,6 +109,16 @@ def test_an_untrained_twin_shares_architecture_and_tokenizer(folder):
     assert a.tokenizer.get_vocab() == b.tokenizer.get_vocab()
     assert not same_weights(a, b)
     assert same_weights(b, replace(twin, device="cpu").load())
+
+
+def test_a_model_may_be_spread_over_devices(folder, prompts):
+    plain, spread = (Folder(path=str(folder), device_map=m) for m in (None, "auto"))
+    expected = capture(plain, prompts, HiddenStates(), Mean(), 4).values
+    np.testing.assert_array_equal(
+        capture(spread, prompts, HiddenStates(), Mean(), 4).values, expected
+    )
+    twin = replace(spread, untrained=True).load()
+    assert all(p.device.type != "meta" for p in twin.module.parameters())
 
 
 def test_the_package_gives_the_published_sentence_embedding():

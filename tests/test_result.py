@@ -29,8 +29,8 @@ def test_a_saved_result_reads_back(tmp_path):
     assert numbers == {
         "scalars": {"peak_layer": 3},
         "series": {"similarity": {"layers": [0, 3], "values": [0.25, 1 / 3]}},
-        "finding": "Found.",
     }
+    assert (tmp_path / "finding.txt").read_text(encoding="utf-8") == "Found.\n"
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "tables" / "words.csv"), result.tables["words"], check_dtype=False
     )

@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 
 from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
+from interp.analysis import ANALYSES
 from interp.registry import ConfigError
-from interp.runner import ANALYSES, run
+from interp.runner import run
 from interp.tracking import CURRENT_JOB, Job, Store, Sweep, recorded
 
 register_analyses()

@@ -1,6 +1,7 @@
 """Models: where weights come from, and what every transformer has in common."""
 
 from interp.models.language_model import LanguageModel
-from interp.models.sources import MODELS, ModelSource
+from interp.models.pretrained import Folder, Hub, Package
+from interp.models.sources import MODELS, ModelSource, Random
 
-__all__ = ["MODELS", "LanguageModel", "ModelSource"]
+__all__ = ["MODELS", "Folder", "Hub", "LanguageModel", "ModelSource", "Package", "Random"]

