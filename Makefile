@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check
 
 demo: .venv/installed
 	@$(BIN)/interp
@@ -22,6 +22,3 @@ check: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[demo,dev]'
 	@touch $@
-
-clean:
-	rm -rf .venv outputs
