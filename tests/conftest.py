@@ -12,6 +12,14 @@ from interp.prompts import PromptSet, from_marked
 TINY = {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 256}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _on_the_processor():
+    """References are computed on the CPU, also where there is a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("interp.models.sources._best_device", lambda: "cpu")
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Random:
     return Random(architecture="gpt2", settings=TINY)

@@ -87,7 +87,7 @@ MISTAKES = {
     "position=target": "position: no target is marked in '1 2 3 4': put it in braces",
     "prompts.length=200": "tokens long; random gpt2 reads at most 256",
     "model=path model.path=none": "model.path: no folder at",
-    "model=gpt2": "without the hub: model=minilm",
+    "model=gpt2 model.repo=no/such": "without the hub: model=minilm",
     "model.dtype=float61": "model.dtype cannot be 'float61'; did you mean 'float16'?",
     "hydra/launcher=jobli": "hydra/launcher cannot be 'jobli'; did you mean 'joblib'?",
     "-m metric=cosine,cosin": "metric cannot be 'cosin'; did you mean 'cosine'?",
