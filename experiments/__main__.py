@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from experiments.launch import sweep
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from interp.config import Config
+from interp.registry import ConfigError
 
 _HERE = Path(__file__).resolve().parent
 # A wheel carries conf/ inside this package; in a checkout it stands beside it.
@@ -24,21 +25,33 @@ def _job(config: DictConfig) -> None:
     # Launchers pickle this function by value: all that it needs is imported where it runs.
     from experiments.launch import job
 
-    job.run(config, CONF)
+    job.run(config)
 
 
 def _arguments(given: list[str]) -> list[str]:
     """Bring the command line into the form that Hydra reads.
 
-    Overrides may stand before and after options, and a path may hold `{layer}` unquoted.
+    Overrides may stand before and after options, a path may hold `{layer}` unquoted, and the
+    outputs folder may begin with "~".
     """
     quoted = []
     for argument in given:
         key, equals, value = argument.partition("=")
+        if key == "outputs":
+            value = str(Path(value).expanduser())
         if equals and "{layer}" in value and not {'"', "'"} & set(value):
             value = ",".join(f'"{path}"' for path in value.split(","))
         quoted.append(f"{key}{equals}{value}")
     return sorted(quoted, key=lambda a: not a.startswith("-") and ("=" in a or a[:1] in "~+"))
+
+
+def _check_choices(arguments: list[str]) -> None:
+    for argument in arguments:
+        group, _, value = argument.partition("=")
+        choosable = (CONF / group).is_dir() and group != "experiment"
+        if choosable and (value == "null" or value.startswith("[")):
+            # Hydra would lay the files of a list over one another, and stumble over a null.
+            raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")
 
 
 def main() -> None:
@@ -53,6 +66,7 @@ def main() -> None:
 
             serve(str(CONF), sys.argv[2:])
         else:
+            _check_choices(sys.argv[1:])
             _job()
     except BaseException as error:
         if sweep.close(completed=False):

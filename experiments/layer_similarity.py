@@ -6,12 +6,14 @@ two groups drawn from the same prompts. The same draws serve every layer, so tha
 layer of each draw gives a p-value corrected for having looked at all layers.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from interp import figures, statistics
 from interp.activations import Activations
@@ -21,10 +23,11 @@ from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
-from interp.reductions import Reduction
+from interp.reductions import REDUCTIONS, Reduction
 from interp.registry import ConfigError
 from interp.result import Result, Series
 
+Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 
@@ -60,7 +63,8 @@ class LayerSimilarity:
         if len(groups) != 2:
             raise ConfigError(
                 f"prompts: layer_similarity compares two groups, not {len(groups)}: "
-                f"{', '.join(groups)}"
+                f"{', '.join(groups)}; a prompt's group is its key in prompts.groups, or a file's "
+                "group column"
             )
         name = METRICS.name_of(metric)
         sizes = [len(prompts.members(group)) for group in groups]
@@ -104,9 +108,10 @@ class LayerSimilarity:
     ) -> Result:
         """Compare the groups at each layer, draw the null, and correct over layers.
 
-        The peak is the layer of the most extreme value in the direction tested; what chance gives
-        there stands beside it.
+        The peak is the layer whose value exceeds what chance gives by most, in the direction
+        tested.
         """
+        layers = activations.layers
         samples = activations.samples
         is_first = (samples["group"] == prompts.group_names[0]).to_numpy()
         rows = np.concatenate([np.flatnonzero(is_first), np.flatnonzero(~is_first)])
@@ -115,17 +120,19 @@ class LayerSimilarity:
         arrangements = self._paired if metric.paired else self._relabelled
         draws = arrangements(prompt_of_row, split, rng)
 
-        observed = np.empty(len(activations.layers))
-        null = np.empty((len(activations.layers), self.permutations))
-        for i, points in enumerate(activations.of_samples(rows)):
-            reduced = reduction.fit_transform(points)
-            x, y = reduced[:split], reduced[split:]
+        observed = np.empty(len(layers))
+        null = np.empty((len(layers), self.permutations))
+        points = activations.of_samples(rows)
+        for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
             try:
+                self._refuse_rounding(points[i], split, metric, activations.resolution)
+                reduced = reduction.fit_transform(points[i])
+                x, y = reduced[:split], reduced[split:]
                 observed[i], null[i] = metric(x, y), metric.rearranged(x, y, draws)
             except ValueError as error:
                 raise ConfigError(
-                    f"{hook.site} {activations.layers[i]}: {error}; leave the layer out with "
-                    "hook.layers=[…], or read another position"
+                    f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "
+                    "read another position"
                 ) from error
 
         # Pairs may be closer than chance; groups may differ more than chance.
@@ -133,25 +140,42 @@ class LayerSimilarity:
         towards = "greater" if metric.paired == metric.larger_is_closer else "less"
         test = statistics.permutation_test(observed, null, towards)
         significant = test.p_corrected < self.alpha
-        peak = int((observed if towards == "greater" else -observed).argmax())
+        excess = observed - test.null_mean
+        peak = int((excess if towards == "greater" else -excess).argmax())
 
-        layers = activations.layers
         groups = " and ".join(prompts.group_names)
-        name = METRICS.name_of(metric).replace("_", " ")
         verdict = (
             f"{groups} {'are closer' if metric.paired else 'differ more'} than chance at "
             f"{_in_words(layers, significant)}"
         )
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
-            f"Peak at layer {layers[peak]}: {name} {observed[peak]:.3f}, chance "
-            f"{test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], "
-            f"z = {test.z[peak]:.1f}, corrected p = {test.p_corrected[peak]:.3g}."
+            f"Farthest from chance is layer {layers[peak]}: {metric.label} {observed[peak]:.3f}, "
+            f"chance {test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, "
+            f"{test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, corrected p = "
+            f"{test.p_corrected[peak]:.3g}."
         )
+        if (smallest := self._smallest_p(prompts, metric)) >= self.alpha:
+            finding += f" With so few prompts or draws no p can fall below {smallest:.2g}."
+        beyond = observed < test.null_low if towards == "greater" else observed > test.null_high
+        if beyond.any():
+            finding += (
+                f" At {_in_words(layers, beyond)} the value lies on the other side of the null, "
+                "which this one-sided test does not count."
+            )
+
         units = "prompts" if len(rows) == len(prompts) else "tokens"
         where = POSITIONS.name_of(position).replace("_", " ")
-        counts = f"{split} and {len(rows) - split} {units}"
-        setting = f"{source.title} · position: {where} · {counts}"
+        reduced_by = REDUCTIONS.name_of(reduction)
+        setting = " · ".join(
+            [
+                source.title,
+                f"position: {where}",
+                f"{split} and {len(rows) - split} {units}",
+                *([reduced_by] if reduced_by != "identity" else []),
+                f"{self.permutations} draws",
+            ]
+        )
         curve = figures.similarity_over_layers(
             layers,
             observed,
@@ -159,11 +183,12 @@ class LayerSimilarity:
             significant,
             title=verdict,
             subtitle=setting,
-            xlabel=f"layer ({hook.site})",
-            ylabel=name,
-            null_label="95% of nulls: "
+            xlabel=f"layer ({hook.label})",
+            ylabel=metric.label,
+            null_label="95% of the null: "
             + ("prompts paired anew" if metric.paired else "group labels shuffled"),
             significant_label=f"p < {self.alpha:g}, corrected over layers",
+            other_label=f"p ≥ {self.alpha:g}",
         )
         nulls = figures.null_distributions(
             layers,
@@ -171,7 +196,7 @@ class LayerSimilarity:
             null,
             titles=[f"Layer {layer}: {groups} against chance" for layer in layers],
             subtitle=setting,
-            xlabel=name,
+            xlabel=metric.label,
         )
         series = {
             "similarity": observed,
@@ -187,6 +212,7 @@ class LayerSimilarity:
             scalars={
                 "peak_layer": layers[peak],
                 "peak_similarity": float(observed[peak]),
+                "peak_excess": float(excess[peak]),
                 "peak_z": float(test.z[peak]),
                 "peak_p_corrected": float(test.p_corrected[peak]),
                 "significant_layers": int(significant.sum()),
@@ -195,6 +221,26 @@ class LayerSimilarity:
             images={"null_distribution": nulls},
             finding=finding,
         )
+
+    @staticmethod
+    def _refuse_rounding(points: Array, split: int, metric: Metric, resolution: float) -> None:
+        """Refuse points that differ by rounding alone.
+
+        In a causal model the same text before a token gives the same vector, up to rounding that
+        depends on a prompt's length, and with it on its group: it would look like a finding.
+        """
+        spreads = []
+        for cloud in (points[:split], points[split:]):
+            spread = np.sqrt(((cloud - cloud.mean(0)) ** 2).sum(1).mean())
+            spreads.append(spread <= resolution * np.sqrt((cloud**2).sum(1).mean()))
+        if any(spreads) if metric.paired else all(spreads):
+            raise ValueError("all points of a group coincide up to rounding")
+
+    def _smallest_p(self, prompts: PromptSet, metric: Metric) -> float:
+        """Return the smallest p that the draws and the number of arrangements allow."""
+        first, second = (len(prompts.members(group)) for group in prompts.group_names)
+        arrangements = math.factorial(first) if metric.paired else math.comb(first + second, first)
+        return max(1 / (self.permutations + 1), 1 / arrangements)
 
     def _paired(self, prompt_of_row: Rows, split: int, rng: np.random.Generator) -> Rows:
         """Draw which prompt of the second group goes with which of the first; [draw, row]."""
@@ -213,11 +259,11 @@ class LayerSimilarity:
         return in_first[labels][:, prompt_of_row]
 
 
-def _in_words(layers: tuple[int, ...], significant: NDArray[np.bool_]) -> str:
-    chosen = [layer for layer, yes in zip(layers, significant, strict=True) if yes]
+def _in_words(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
+    chosen = [layer for layer, yes in zip(layers, which, strict=True) if yes]
     if not chosen:
         return "no layer"
-    if len(chosen) == len(layers) > 1:
+    if len(chosen) == len(layers) > 2:
         return f"all {len(layers)} layers"
     if len(chosen) > 3:
         return f"{len(chosen)} of {len(layers)} layers"

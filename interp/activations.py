@@ -17,11 +17,14 @@ class Activations:
         samples: one row a sample, in the order of the second axis: `prompt` (index in the prompt
             set), `group`, `token` (the text that was read), `position` (index of the last token
             read, special ones counted) and `n_tokens` (how many were pooled).
+        resolution: the difference, relative to their size, below which two activations may differ
+            by rounding alone.
     """
 
     values: NDArray[np.float32]
     layers: tuple[int, ...]
     samples: pd.DataFrame
+    resolution: float
 
     def __post_init__(self) -> None:
         expected = (len(self.layers), len(self.samples))

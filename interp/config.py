@@ -78,8 +78,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
 
 
-def save(settings: dict[str, Any], path: Path) -> None:
-    """Write a resolved configuration as YAML; `interp --config-dir` can run it again."""
+def save(settings: dict[str, Any] | DictConfig, path: Path) -> None:
+    """Write a configuration as YAML."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(settings), path)
 
 
@@ -106,14 +107,9 @@ def build(config: DictConfig) -> Experiment:
     for name, least in (("batch_size", 1), ("seed", 0)):
         if config[name] < least:
             raise ConfigError(f"{name} must be at least {least}, not {config[name]}")
-    prompt_source = PROMPTS.build(config.prompts)
-    try:
-        prompts = prompt_source.load()
-    except ConfigError as error:
-        raise ConfigError(f"prompts: {error}") from error
     return Experiment(
         source=MODELS.build(config.model),
-        prompts=prompts,
+        prompts=PROMPTS.build(config.prompts).load(),
         hook=HOOKS.build(config.hook),
         position=POSITIONS.build(config.position),
         reduction=REDUCTIONS.build(config.reduction),

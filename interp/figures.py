@@ -1,5 +1,6 @@
 """Every matplotlib line: one palette, one style, figures that one would print."""
 
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from interp.statistics import PermutationTest
@@ -63,48 +63,43 @@ def similarity_over_layers(
     xlabel: str,
     null_label: str,
     significant_label: str,
+    other_label: str,
 ) -> Figure:
     """Draw one similarity a layer over the band of its null; significant layers are filled.
 
     `similarity` and `significant` are [layer]; titles and labels are the caller's words.
     """
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
-    axes.fill_between(
-        layers, null.null_low, null.null_high, color=GREY, alpha=0.28, linewidth=0, label=null_label
-    )
-    axes.plot(
-        layers, null.null_mean, color=GREY, linewidth=1, linestyle="--", label="mean of the null"
-    )
-    axes.plot(layers, similarity, color=BLUE, linewidth=1.6, zorder=3)
-    style: dict[str, Any] = {
-        "linestyle": "none",
-        "marker": "o",
-        "markersize": 6,
-        "color": BLUE,
-        "zorder": 4,
-    }
+    band: dict[str, Any] = {"color": GREY, "alpha": 0.28, "linewidth": 0}
+    if len(layers) > 1:
+        axes.fill_between(layers, null.null_low, null.null_high, **band, label=null_label)
+        axes.plot(layers, null.null_mean, "--", color=GREY, linewidth=1, label="mean of the null")
+        axes.plot(layers, similarity, color=BLUE, linewidth=1.6, zorder=3)
+    else:
+        # A single layer has no width: its null is a bar.
+        heights = null.null_high - null.null_low
+        axes.bar(layers, heights, 0.3, null.null_low, **band, label=null_label)
+        axes.hlines(
+            null.null_mean, layers[0] - 0.15, layers[0] + 0.15, GREY, "--", label="mean of the null"
+        )
+        axes.set_xlim(layers[0] - 1, layers[0] + 1)
+    size = 6 if len(layers) <= 16 else 4
+    style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "color": BLUE}
     at = np.array(layers)
     if significant.any():
-        axes.plot(at[significant], similarity[significant], **style, label=significant_label)
+        chosen = similarity[significant]
+        axes.plot(at[significant], chosen, **style, zorder=4, label=significant_label)
     if not significant.all():
-        axes.plot(
-            at[~significant],
-            similarity[~significant],
-            **style,
-            mfc="white",
-            label="others",
-        )
-    if len(layers) == 1:
-        # A single layer has no band to fill: the null is an error bar there.
-        half = [null.null_mean - null.null_low, null.null_high - null.null_mean]
-        axes.errorbar(layers, null.null_mean, yerr=half, color=GREY, capsize=4, linewidth=1)
+        others = similarity[~significant]
+        axes.plot(at[~significant], others, **style, mfc="white", zorder=4, label=other_label)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=13))
+    step = -(-len(layers) // 13)
+    axes.set_xticks(layers[::step])
     axes.margins(y=0.12)
     _titles(axes, title, subtitle)
-    figure.legend(loc="outside lower center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -144,14 +139,14 @@ def _null_distribution(
     subtitle: str,
     xlabel: str,
 ) -> Figure:
-    figure = Figure(figsize=(5.2, 3.4), dpi=110)
+    figure = Figure(figsize=(6.0, 3.6), dpi=100)
     # A fixed place for the axes: they would move with their labels otherwise.
-    axes = figure.add_axes((0.13, 0.16, 0.83, 0.64))
+    axes = figure.add_axes((0.11, 0.14, 0.86, 0.62))
     counts = np.histogram(null, bins)[0]
     axes.stairs(counts, bins, fill=True, color=GREY, alpha=0.6, label="null")
-    axes.axvline(observed, color=ORANGE, linewidth=2, label="observed")
+    axes.vlines(observed, 0, tallest * 1.04, color=ORANGE, linewidth=2, label="observed")
     axes.set_xlim(bins[0], bins[-1])
-    axes.set_ylim(0, tallest * 1.25)
+    axes.set_ylim(0, tallest * 1.22)
     axes.set_xlabel(xlabel)
     axes.set_ylabel("draws of the null")
     axes.legend(loc="upper left", ncols=2)
@@ -160,9 +155,12 @@ def _null_distribution(
 
 
 def _titles(axes: Axes, title: str, subtitle: str) -> None:
-    axes.set_title(title, pad=22)
-    axes.annotate(
-        subtitle,
+    """Put a title over a subtitle; long ones are wrapped and never squeeze the axes."""
+    fine = textwrap.fill(subtitle, 95)
+    lines = fine.count("\n") + 1
+    axes.set_title(textwrap.fill(title, 68), pad=8 + 12 * lines)
+    note = axes.annotate(
+        fine,
         xy=(0, 1),
         xytext=(0, 7),
         xycoords="axes fraction",
@@ -170,6 +168,7 @@ def _titles(axes: Axes, title: str, subtitle: str) -> None:
         fontsize=8,
         color="#4D4D4D",
     )
+    note.set_in_layout(False)
 
 
 def save(figure: Figure, path: Path) -> None:

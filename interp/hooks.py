@@ -1,6 +1,8 @@
 """Where to read: each hook point turns a model's structure into taps, one a layer."""
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +17,8 @@ class Tap:
     Attributes:
         path: the module; "" is the model itself.
         side: its input, or its output.
-        block: the block whose attention belongs to this tensor, for attention-weighted pooling.
+        block: the block whose attention belongs to this tensor, for attention-weighted pooling;
+            -1 where the tensor belongs to none.
     """
 
     path: str
@@ -35,16 +38,21 @@ class HookPoint(ABC):
     stack: str = "auto"
 
     @abstractmethod
-    def taps(self, model: LanguageModel) -> list[Tap]:
-        """Return the taps of all the site's layers, in the order in which the model runs them.
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return the tap of each layer that the site has, in increasing order.
 
         Raises:
             ConfigError: the model has no such site.
         """
 
-    def chosen(self, n_layers: int) -> tuple[int, ...]:
-        """Return the layers to read out of `n_layers`: all of them, where none can be chosen."""
-        return tuple(range(n_layers))
+    @property
+    def label(self) -> str:
+        """How figures call the site."""
+        return self.site
+
+    def chosen(self, layers: Sequence[int]) -> tuple[int, ...]:
+        """Return the layers to read of those that there are: all, where none can be chosen."""
+        return tuple(layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,20 +74,28 @@ class LayeredHookPoint(HookPoint, ABC):
             raise ConfigError(f"layers must be all, 3, or [0,3,-1], not {self.layers!r}")
         object.__setattr__(self, "layers", tuple(layers))
 
-    def chosen(self, n_layers: int) -> tuple[int, ...]:
-        """Return the layers to read, in increasing order.
+    def chosen(self, layers: Sequence[int]) -> tuple[int, ...]:
+        """Return the layers to read of those that there are, in increasing order.
 
         Raises:
             ConfigError: a layer that the site does not have.
         """
         if self.layers == "all":
-            return tuple(range(n_layers))
+            return tuple(layers)
+        found = set()
         for layer in self.layers:
-            if not -n_layers <= layer < n_layers:
+            if layer not in layers and not -len(layers) <= layer < 0:
                 raise ConfigError(
-                    f"hook.layers: no layer {layer}; {self.site} has layers 0 to {n_layers - 1}"
+                    f"hook.layers: no layer {layer}; {self.label} has {_said(layers)}"
                 )
-        return tuple(sorted({layer % n_layers for layer in self.layers}))
+            found.add(layer if layer in layers else layers[layer])
+        return tuple(sorted(found))
+
+
+def _said(layers: Sequence[int]) -> str:
+    if list(layers) == list(range(layers[0], layers[-1] + 1)):
+        return f"layers {layers[0]} to {layers[-1]}"
+    return f"layers {', '.join(map(str, layers))}"
 
 
 HOOKS: Registry[HookPoint] = Registry("hook")
@@ -92,9 +108,9 @@ class Embed(HookPoint):
 
     site: ClassVar[str] = "embed"
 
-    def taps(self, model: LanguageModel) -> list[Tap]:
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return the one tap."""
-        return [Tap(model.embedding(model.stack(self.stack)), "output", 0)]
+        return {0: Tap(model.embedding(model.stack(self.stack)), "output", 0)}
 
 
 @HOOKS.register("resid_pre")
@@ -104,10 +120,10 @@ class ResidPre(LayeredHookPoint):
 
     site: ClassVar[str] = "resid_pre"
 
-    def taps(self, model: LanguageModel) -> list[Tap]:
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return a tap a block."""
         blocks = model.stack(self.stack).blocks
-        return [Tap(path, "input", i) for i, path in enumerate(blocks)]
+        return {i: Tap(path, "input", i) for i, path in enumerate(blocks)}
 
 
 @HOOKS.register("resid_post")
@@ -117,10 +133,10 @@ class ResidPost(LayeredHookPoint):
 
     site: ClassVar[str] = "resid_post"
 
-    def taps(self, model: LanguageModel) -> list[Tap]:
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return a tap a block."""
         blocks = model.stack(self.stack).blocks
-        return [Tap(path, "output", i) for i, path in enumerate(blocks)]
+        return {i: Tap(path, "output", i) for i, path in enumerate(blocks)}
 
 
 @HOOKS.register("hidden_states")
@@ -134,11 +150,12 @@ class HiddenStates(LayeredHookPoint):
 
     site: ClassVar[str] = "hidden_states"
 
-    def taps(self, model: LanguageModel) -> list[Tap]:
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return a tap a block, and one for the stack's own output."""
         stack = model.stack(self.stack)
-        entering = [Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(stack.blocks)]
-        return [*entering, Tap(stack.root, "output", len(stack.blocks) - 1)]
+        last = len(stack.blocks)
+        entering = {i: Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(stack.blocks)}
+        return {**entering, last: Tap(stack.root, "output", last - 1)}
 
 
 @HOOKS.register("final_norm")
@@ -148,10 +165,10 @@ class FinalNorm(HookPoint):
 
     site: ClassVar[str] = "final_norm"
 
-    def taps(self, model: LanguageModel) -> list[Tap]:
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return the one tap."""
         stack = model.stack(self.stack)
-        return [Tap(model.final_norm(stack), "output", len(stack.blocks) - 1)]
+        return {0: Tap(model.final_norm(stack), "output", len(stack.blocks) - 1)}
 
 
 @HOOKS.register("module")
@@ -165,20 +182,32 @@ class Module(LayeredHookPoint):
     path: str
     site: ClassVar[str] = "module"
 
-    def taps(self, model: LanguageModel) -> list[Tap]:
-        """Return a tap for each layer that the path exists for.
+    @property
+    def label(self) -> str:
+        """The path: one module is not like another."""
+        return self.path
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return a tap for each layer that the path exists for, which need not be all.
 
         Raises:
             ConfigError: the model has no such module; the nearest one is named.
         """
+        first, *rest = (re.escape(part) for part in self.path.split("{layer}"))
+        pattern = first + "".join(
+            (r"(?P<layer>\d+)" if i == 0 else "(?P=layer)") + part for i, part in enumerate(rest)
+        )
+        stack = model.stacks.get(self.stack)
+        blocks = stack.blocks if stack else ()
         paths = [path for path, _ in model.module.named_modules() if path]
-        known = set(paths)
-        found: list[Tap] = []
-        while (path := self.path.replace("{layer}", str(len(found)))) in known:
-            if path in (tap.path for tap in found):
-                break
-            found.append(Tap(path, "output", len(found)))
+        found = {}
+        for path in paths:
+            if match := re.fullmatch(pattern, path):
+                owners = [i for i, block in enumerate(blocks) if f"{path}.".startswith(f"{block}.")]
+                layer = int(match["layer"]) if rest else 0
+                found[layer] = Tap(path, "output", owners[0] if owners else -1)
         if not found:
-            guess = nearest(path, paths).partition(" (known")[0]
-            raise ConfigError(f"hook.path: {model.title} has no module {path!r}{guess}")
-        return found
+            wanted = self.path.replace("{layer}", "0")
+            guess = nearest(wanted, paths).partition(" (known")[0]
+            raise ConfigError(f"hook.path: {model.title} has no module {wanted!r}{guess}")
+        return dict(sorted(found.items()))

@@ -14,6 +14,7 @@ class Metric(Protocol):
     """A number for how alike two point clouds x [n1, d1] and y [n2, d2] are.
 
     Attributes:
+        label: what the value is, as figures and findings call it.
         paired: row i of x belongs to row i of y, so that n1 = n2.
         larger_is_closer: a similarity, not a distance.
         bounds: the smallest and the largest value.
@@ -21,6 +22,7 @@ class Metric(Protocol):
             "scale" (one positive factor), "translation", "permutation" (of rows).
     """
 
+    label: ClassVar[str]
     paired: ClassVar[bool]
     larger_is_closer: ClassVar[bool]
     bounds: ClassVar[tuple[float, float]]
@@ -52,6 +54,7 @@ METRICS: Registry[Metric] = Registry("metric")
 class Cosine:
     """Mean cosine between paired points."""
 
+    label: ClassVar[str] = "mean cosine"
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1, 1)
@@ -76,6 +79,7 @@ class Cosine:
 class LinearCKA:
     """Linear centred kernel alignment (Kornblith et al., 2019), debiased unless told otherwise."""
 
+    label: ClassVar[str] = "linear CKA"
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1, 1)
@@ -101,6 +105,7 @@ class LinearCKA:
 class Procrustes:
     """Orthogonal Procrustes similarity: 1 where a rotation carries one cloud into the other."""
 
+    label: ClassVar[str] = "Procrustes similarity"
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0, 1)
@@ -125,6 +130,7 @@ class Procrustes:
 class SingularValues:
     """Relative distance between the clouds' singular values, mean-centred unless told otherwise."""
 
+    label: ClassVar[str] = "distance between singular values"
     paired: ClassVar[bool] = False
     larger_is_closer: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0, 1)

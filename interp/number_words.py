@@ -5,11 +5,12 @@ _UNITS = (
     "fifteen sixteen seventeen eighteen nineteen"
 ).split()
 _TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+LARGEST = 10**12
 _SCALES = ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
 
 
 def number_words(n: int) -> str:
-    """Spell a non-negative integer below 10^12.
+    """Spell a non-negative integer below LARGEST, 10^12.
 
     >>> number_words(1234)
     'one thousand two hundred thirty-four'
@@ -17,7 +18,7 @@ def number_words(n: int) -> str:
     Raises:
         ValueError: below zero, or 10^12 and above.
     """
-    if not 0 <= n < 10**12:
+    if not 0 <= n < LARGEST:
         raise ValueError(f"can spell 0 to 10^12 - 1, not {n}")
     if n < 20:
         return _UNITS[n]

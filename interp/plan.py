@@ -18,6 +18,7 @@ class Plan:
 
     Attributes:
         source: the model, with the attention kernel that the position needs.
+        revision: what tells its weights from all others.
         tokens: the tokenised prompts.
         indices: the token indices of each sample.
         pooling: how the tokens of one sample become one vector.
@@ -29,6 +30,7 @@ class Plan:
     """
 
     source: ModelSource
+    revision: str
     tokens: tuple[Tokens, ...]
     indices: tuple[Sample, ...]
     pooling: Pooling
@@ -40,14 +42,20 @@ class Plan:
     attention_kernel: str
 
 
-@lru_cache(maxsize=4)
 def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position) -> Plan:
-    """Settle what to read: layers, tokens and samples.
+    """Settle what to read: layers, tokens and samples; an equal request is settled once.
 
     Raises:
         ConfigError: an unknown layer or site, a prompt that is too long or without a token, a
             position that a prompt does not have.
     """
+    return _planned(source, source.revision, prompts, hook, position)
+
+
+@lru_cache(maxsize=4)
+def _planned(
+    source: ModelSource, revision: str, prompts: PromptSet, hook: HookPoint, position: Position
+) -> Plan:
     if position.pooling == "attention":
         if source.attention not in ("auto", "eager"):
             raise ConfigError(
@@ -57,9 +65,9 @@ def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Pos
         source = replace(source, attention="eager")
     model = source.skeleton()
     taps = hook.taps(model)
-    layers = hook.chosen(len(taps))
-    if position.pooling == "attention" and taps[-1].block >= len(model.stack(hook.stack).blocks):
-        raise ConfigError("hook: position=attention_mean needs one layer a block")
+    layers = hook.chosen(list(taps))
+    if position.pooling == "attention" and any(taps[layer].block < 0 for layer in layers):
+        raise ConfigError(f"hook: position=attention_mean: {hook.label} belongs to no block")
     tokens = model.tokenize(prompts.texts)
     indices: list[Sample] = []
     rows: list[dict[str, int | str]] = []
@@ -83,6 +91,7 @@ def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Pos
             )
     return Plan(
         source=source,
+        revision=revision,
         tokens=tuple(tokens),
         indices=tuple(indices),
         pooling=position.pooling,

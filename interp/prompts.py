@@ -1,16 +1,18 @@
 """Prompt sets: texts in groups, with the word of interest marked in the text itself."""
 
+import csv
 import hashlib
 import itertools
 import json
 import re
 import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from interp.number_words import number_words
+from interp.number_words import LARGEST, number_words
 from interp.registry import ConfigError, Registry, check_choice, nearest
 
 if TYPE_CHECKING:
@@ -96,15 +98,15 @@ def from_marked(groups: dict[str, list[str]]) -> PromptSet:
         ConfigError: no prompt at all, an empty group, an empty text, or a faulty mark.
     """
     if not groups:
-        raise ConfigError("the set is empty: give at least one group of texts")
+        raise ConfigError("prompts: the set is empty: give at least one group of texts")
     names, texts, targets = [], [], []
     for group, marked_texts in groups.items():
         if not marked_texts:
-            raise ConfigError(f"group {group!r} has no prompt")
+            raise ConfigError(f"prompts: group {group!r} has no prompt")
         for marked in marked_texts:
             text, target = parse_marked(marked)
             if not text.strip():
-                raise ConfigError(f"group {group!r} has an empty prompt")
+                raise ConfigError(f"prompts: group {group!r} has an empty prompt")
             names.append(group)
             texts.append(text)
             targets.append(target)
@@ -151,8 +153,12 @@ class NumberSequences:
         for name in ("count", "length"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if min(self._sequence(0) + self._sequence(self.count - 1)) < 0:
-            raise ConfigError("start and step lead below zero: number words start at zero")
+        numbers = self._sequence(0) + self._sequence(self.count - 1)
+        if min(numbers) < 0 or max(numbers) >= LARGEST:
+            raise ConfigError(
+                f"start and step lead to {min(numbers)} … {max(numbers)}; words reach from 0 to "
+                f"{LARGEST - 1}"
+            )
 
     def _sequence(self, i: int) -> list[int]:
         return [self.start + i + k * self.step for k in range(self.length)]
@@ -173,7 +179,8 @@ class NumberSequences:
 class MinimalPairs:
     """Sentences that differ in one word alone: templates × fillers, a group for each slot word.
 
-    A template names `{slot}` once, and any of the fillers; the slot becomes the marked target.
+    A template names `{slot}` once, and any of the fillers; the slot becomes the marked target, and
+    a literal brace is written twice.
     """
 
     templates: list[str]
@@ -184,8 +191,11 @@ class MinimalPairs:
         known = ["slot", *self.fillers]
         if "slot" in self.fillers:
             raise ConfigError("fillers.slot is taken: the slot's words stand in `slot`")
+        for name, words in self.fillers.items():
+            if not words:
+                raise ConfigError(f"fillers.{name} has no word")
         for template in self.templates:
-            names = _template_fields(template)
+            names = [name for _, name in _parts(template) if name]
             for name in names:
                 if name not in known:
                     raise ConfigError(
@@ -196,25 +206,33 @@ class MinimalPairs:
 
     def load(self) -> PromptSet:
         """Return a group for each slot word; the i-th prompts of all groups form a pair."""
-        frames = [
-            (template, dict(zip(names, words, strict=True)))
-            for template in self.templates
-            for names in [sorted(set(_template_fields(template)) - {"slot"})]
-            for words in itertools.product(*(self.fillers[name] for name in names))
-        ]
-        return from_marked(
-            {
-                group: [t.format(slot=f"{{{word}}}", **words) for t, words in frames]
-                for group, word in self.slot.items()
-            }
-        )
+        return from_marked({group: list(self._marked(word)) for group, word in self.slot.items()})
+
+    def _marked(self, slot_word: str) -> Iterator[str]:
+        for template in self.templates:
+            parts = _parts(template)
+            names = sorted({name for _, name in parts} - {"slot", ""})
+            for words in itertools.product(*(self.fillers[name] for name in names)):
+                chosen = {name: _escaped(w) for name, w in zip(names, words, strict=True)}
+                chosen |= {"slot": f"{{{slot_word}}}", "": ""}
+                yield "".join(_escaped(text) + chosen[name] for text, name in parts)
 
 
-def _template_fields(template: str) -> list[str]:
+def _parts(template: str) -> list[tuple[str, str]]:
+    """Split a template into pairs of a literal text and the name that follows it, "" at the end."""
+    parts = []
     try:
-        return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        for text, name, spec, conversion in string.Formatter().parse(template):
+            if spec or conversion or name == "":
+                raise ConfigError(f"templates: {template!r}: braces hold a plain name")
+            parts.append((text, name or ""))
     except ValueError as error:
         raise ConfigError(f"templates: {template!r}: {error}") from None
+    return parts
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 @PROMPTS.register("file")
@@ -236,39 +254,63 @@ class PromptFile:
             ConfigError: no such file, an unknown ending, or a missing column.
         """
         path = Path(self.path).expanduser()
-        check_choice("path's ending", path.suffix, (".txt", ".csv", ".jsonl", ".parquet"))
         if not path.is_file():
-            raise ConfigError(f"path: no file at {str(path)!r}")
-        if path.suffix == ".txt":
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return from_marked({"all": [line for line in lines if line.strip()]})
-        table = _read_table(path)
-        wanted = [column for column in (self.text_column, self.group_column) if column]
-        for column in wanted:
-            if column not in table:
-                raise ConfigError(
-                    f"path: {path.name} has no column {column!r}{nearest(column, table.columns)}"
-                )
-        if (empty := table[wanted].isna().any(axis=1)).any():
-            raise ConfigError(f"path: {path.name} has an empty cell in row {int(empty.argmax())}")
-        texts = table[self.text_column].astype(str)
-        if not self.group_column:
-            return from_marked({"all": texts.tolist()})
-        by_group = texts.groupby(table[self.group_column].astype(str), sort=False)
-        return from_marked({str(group): rows.tolist() for group, rows in by_group})
+            raise ConfigError(f"prompts.path: no file at {str(path)!r}")
+        check_choice(f"prompts.path: the ending of {path.name}", path.suffix, (".txt", *_READERS))
+        try:
+            if path.suffix == ".txt":
+                # Not splitlines, which would also part a prompt at rarer separators.
+                lines = path.read_text(encoding="utf-8-sig").split("\n")
+                return from_marked({"all": [line for line in lines if line.strip()]})
+            rows = _READERS[path.suffix](path)
+        except (ValueError, csv.Error, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"prompts.path: {path.name} cannot be read: {reason}") from None
+        groups: dict[str, list[str]] = {}
+        for number, row in enumerate(rows, start=1):
+            text = self._cell(row, self.text_column, path.name, number)
+            group = "all"
+            if self.group_column:
+                group = self._cell(row, self.group_column, path.name, number)
+            groups.setdefault(group, []).append(text)
+        return from_marked(groups)
+
+    @staticmethod
+    def _cell(row: Mapping[str, object], column: str, file: str, number: int) -> str:
+        where = f"prompts.path: row {number} of {file}"
+        if column not in row:
+            raise ConfigError(f"{where} has no column {column!r}{nearest(column, row)}")
+        cell = row[column]
+        if not isinstance(cell, str) or not cell:
+            raise ConfigError(f"{where} has {cell!r}, which is no text, as its {column}")
+        return cell
 
 
-def _read_table(path: Path) -> "pd.DataFrame":
+def _csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has more or fewer cells than the header; quote texts")
+    return rows
+
+
+def _jsonl_rows(path: Path) -> list[dict[str, object]]:
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    rows = [json.loads(line) for line in lines if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("each line must be an object")
+    return rows
+
+
+def _parquet_rows(path: Path) -> list[dict[str, object]]:
     import pandas as pd
 
-    try:
-        if path.suffix == ".csv":
-            # Everything is text here: "007" and "NA" are prompts as good as any.
-            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-        if path.suffix == ".jsonl":
-            return pd.read_json(path, lines=True, dtype=False)
-        return pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise ConfigError(
-            f"path: {path.name} cannot be read: {str(error).splitlines()[0]}"
-        ) from None
+    return cast("list[dict[str, object]]", pd.read_parquet(path).to_dict("records"))
+
+
+_READERS: dict[str, Callable[[Path], Sequence[Mapping[str, object]]]] = {
+    ".csv": _csv_rows,
+    ".jsonl": _jsonl_rows,
+    ".parquet": _parquet_rows,
+}

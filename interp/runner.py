@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.config import Experiment, build, resolved, save
-from interp.registry import ConfigError
 from interp.result import Result
 from interp.tracking import CURRENT_JOB, Store, recorded
 
@@ -91,7 +90,7 @@ class Provisions:
     @property
     def samples(self) -> "pd.DataFrame":
         """The table of samples, one row each, before anything is read."""
-        return self.plan.samples
+        return self.plan.samples.copy()
 
     @property
     def model(self) -> "LanguageModel":
@@ -106,6 +105,12 @@ class Provisions:
         e = self._experiment
         return capture(e.source, e.prompts, e.hook, e.position, e.batch_size)
 
+    def are_asked_for(self, *names: str) -> bool:
+        """Whether the analysis, or its check, names one of these."""
+        analysis = self._experiment.analysis
+        functions = [analysis.__call__, getattr(analysis, "check", lambda: None)]
+        return any(name in inspect.signature(f).parameters for f in functions for name in names)
+
     def call(self, function: Callable[..., Any]) -> Any:
         """Call a function with the provisions that its parameters name.
 
@@ -113,7 +118,8 @@ class Provisions:
             TypeError: a parameter that names none of them.
         """
         names = list(inspect.signature(function).parameters)
-        known = [name for name in dir(type(self)) if not name.startswith("_") and name != "call"]
+        methods = ("call", "are_asked_for")
+        known = [n for n in dir(type(self)) if not n.startswith("_") and n not in methods]
         for name in names:
             if name not in known:
                 raise TypeError(f"{function}: no provision {name!r} (there are {known})")
@@ -136,65 +142,76 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
 
     Raises:
         ConfigError: something is wrong with the configuration; found before a weight is loaded
-            wherever that can be known, and before anything is logged.
+            wherever that can be known. Outside of a sweep nothing is left behind then.
         Exception: whatever the analysis raises, after the run has been marked FAILED.
     """
-    settings = resolved(config)
-    tracking = settings["tracking"]
-    store = Store.of(settings["outputs"], tracking["uri"], tracking["port"])
     try:
+        settings = resolved(config)
         experiment = build(config)
         provisions = Provisions(experiment)
         if check := getattr(experiment.analysis, "check", None):
             provisions.call(check)
-        tags = _tags(experiment, provisions.plan, settings)
-    except ConfigError:
+        tags = _tags(experiment, provisions, settings)
+    except Exception:
         if CURRENT_JOB.get() is None:
             raise
         # A sweep shows every job, also the one that could not begin.
-        with recorded(store, tracking["experiment"], "refused", folder):
+        with recorded(_store(config), config.tracking.experiment, "", folder):
+            save(config, folder / "config.yaml")
             raise
 
-    folder.mkdir(parents=True, exist_ok=True)
     save(settings, folder / "config.yaml")
     name = f"{experiment.source.title} · {settings['metric']['name']}"
-    with recorded(store, tracking["experiment"], name, folder) as record:
+    with recorded(_store(config), settings["tracking"]["experiment"], name, folder) as record:
         record.log_setup(settings, tags, experiment.prompts)
         found: Result = provisions.call(experiment.analysis.__call__)
         tables = {"layers": found.layer_table(), "prompts": experiment.prompts.table()}
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)
         record.log_result(result, folder)
-    return Outcome(result, folder, store, name, record.url())
+    return Outcome(result, folder, record.store, name, record.url())
 
 
-def _tags(experiment: Experiment, plan: "Plan", settings: dict[str, Any]) -> dict[str, object]:
+def _store(config: "DictConfig") -> Store:
+    return Store.of(config.outputs, config.tracking.uri, config.tracking.port)
+
+
+def _tags(
+    experiment: Experiment, provisions: Provisions, settings: dict[str, Any]
+) -> dict[str, object]:
     from interp.hooks import HOOKS
 
-    one_a_prompt = len(plan.samples) == len(experiment.prompts)
-    versions = {name: importlib.metadata.version(name) for name in _VERSIONED}
-    return {
+    tags = {
         "analysis": settings["analysis"]["name"],
         "model": experiment.source.title,
         "revision": experiment.source.revision,
         "hook": HOOKS.name_of(experiment.hook),
-        "n": len(plan.samples),
-        "units": "prompts" if one_a_prompt else "tokens",
-        "attention_kernel": plan.attention_kernel,
         "dtype": experiment.source.dtype,
         "prompts_sha256": experiment.prompts.content_hash,
         "git_commit": _git_commit(),
-        "fingerprint": _fingerprint(experiment, settings, versions["interp"]),
         "version.python": platform.python_version(),
-        **{f"version.{name}": version for name, version in versions.items()},
+        **{f"version.{name}": importlib.metadata.version(name) for name in _VERSIONED},
     }
+    if provisions.are_asked_for("activations", "samples", "plan", "model"):
+        plan = provisions.plan
+        one_a_prompt = len(plan.samples) == len(experiment.prompts)
+        tags |= {
+            "n": str(len(plan.samples)),
+            "units": "prompts" if one_a_prompt else "tokens",
+            "attention_kernel": plan.attention_kernel,
+        }
+    return {**tags, "fingerprint": _fingerprint(tags, settings)}
 
 
-def _fingerprint(experiment: Experiment, settings: dict[str, Any], version: str) -> str:
-    """Digest of all that decides the result: configuration, weights, prompts and code version."""
-    decisive = {key: value for key, value in settings.items() if key not in ("outputs", "tracking")}
-    identity = [decisive, experiment.source.revision, experiment.prompts.content_hash, version]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def _fingerprint(tags: dict[str, str], settings: dict[str, Any]) -> str:
+    """Digest of all that decides the result: choices, weights, prompts, code and versions.
+
+    Where weights and prompts come from does not count, what they are does; nor does anything that
+    moves values by round-off alone.
+    """
+    indifferent = {"outputs", "tracking", "batch_size", "model", "prompts"}
+    decisive = {key: value for key, value in settings.items() if key not in indifferent}
+    return hashlib.sha256(json.dumps([decisive, tags], sort_keys=True).encode()).hexdigest()
 
 
 def _git_commit() -> str:

@@ -111,27 +111,24 @@ def singular_value_distance_relabelled(x: Array, y: Array, masks: Masks, *, cent
     """`singular_value_distance` for each relabelling of the pooled points; returns [b].
 
     `masks` [b, n1 + n2] says which of the rows of x and then y form the first cloud. The spectra
-    come from eigenvalues of blocks of one Gram matrix, exact to about 1e-8 of the largest.
+    come from eigenvalues of products of the points, exact to about 1e-8 of the largest.
     """
     pooled = np.concatenate([x, y])
-    # A common shift leaves centred spectra alone and keeps the Gram matrix free of a large mean.
-    gram_of = _centred(pooled) if center else pooled
-    gram = gram_of @ gram_of.T
-    return _relative_distance(_spectra(gram, masks, center), _spectra(gram, ~masks, center))
+    return _relative_distance(_spectra(pooled, masks, center), _spectra(pooled, ~masks, center))
 
 
-def _spectra(gram: Array, masks: Masks, center: bool) -> Array:
+def _spectra(points: Array, masks: Masks, center: bool) -> Array:
     sizes = masks.sum(1)
-    spectra = np.zeros((len(masks), sizes.max()))
-    for size in np.unique(sizes):
-        of_size = np.flatnonzero(sizes == size)
-        rows = np.nonzero(masks[of_size])[1].reshape(-1, size)
-        blocks = gram[rows[:, :, None], rows[:, None, :]]
+    width = min(points.shape[1], sizes.max())
+    spectra = np.zeros((len(masks), width))
+    for draw, (mask, size) in enumerate(zip(masks, sizes, strict=True)):
+        chosen = points[mask]
         if center:
-            means = blocks.mean(1, keepdims=True)
-            blocks = blocks - means - means.transpose(0, 2, 1) + means.mean(2, keepdims=True)
-        values = np.linalg.eigvalsh(blocks)[:, ::-1]
-        spectra[of_size, :size] = np.sqrt(np.maximum(values, 0) / size)
+            chosen = _centred(chosen)
+        # The smaller of the two products has the same non-zero eigenvalues.
+        product = chosen.T @ chosen if size > chosen.shape[1] else chosen @ chosen.T
+        values = np.linalg.eigvalsh(product)[::-1][:width]
+        spectra[draw, : len(values)] = np.sqrt(np.maximum(values, 0) / size)
     return spectra
 
 
@@ -151,6 +148,7 @@ def _aligned_gram(x: Array, debiased: bool) -> Array:
         raise ValueError(f"{'debiased ' * debiased}linear CKA needs more points than {n}")
     centred = _centred_apart(x)
     gram = centred @ centred.T
+    size = np.linalg.norm(gram)
     if debiased:
         # U-centring (Székely and Rizzo, 2014): the inner product of two such matrices is the
         # unbiased HSIC up to a factor that the normalisation takes off.
@@ -159,7 +157,8 @@ def _aligned_gram(x: Array, debiased: bool) -> Array:
         gram -= (sums[:, None] + sums) / (n - 2) - sums.sum() / ((n - 1) * (n - 2))
         np.fill_diagonal(gram, 0)
     norm = np.linalg.norm(gram)
-    if norm == 0:
+    # What float32 leaves of points that are all equally far apart is rounding.
+    if norm <= 1e-6 * size:
         raise ValueError("all points are equally far apart, so there is no shape to compare")
     return np.asarray(gram / norm)
 

@@ -20,7 +20,7 @@ class PermutationTest:
         null_mean: mean of the null.
         null_low: its 2.5th percentile.
         null_high: its 97.5th percentile.
-        z: (observed - null mean) / null standard deviation; 0 where the null does not vary.
+        z: (observed - null mean) / null standard deviation; 0 where nothing varies.
         p: one-sided, (b + 1) / (B + 1) with b of the B draws at least as extreme.
         p_corrected: the same against the most extreme layer of each draw, which bounds the chance
             of any false finding over all layers (Westfall and Young, 1993).
@@ -79,7 +79,8 @@ def permutation_test(
         null_mean=null_mean,
         null_low=np.quantile(settled, 0.025, axis=1),
         null_high=np.quantile(settled, 0.975, axis=1),
-        z=(observed - null_mean) / np.where(still, np.inf, null_std),
+        # Where no draw differs from another, the observed value alone makes the spread.
+        z=np.where(varies, observed - null_mean, 0) / np.where(still, spread, null_std),
         p=_p_value(sign * observed, sign * settled),
         p_corrected=_p_value(standard[:, 0], np.broadcast_to(most_extreme, settled.shape)),
     )

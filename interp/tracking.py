@@ -4,6 +4,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -34,24 +35,6 @@ _PARAMS_A_BATCH = 100
 
 
 @dataclass(frozen=True)
-class Job:
-    """A sweep's job, as the process that runs it knows it.
-
-    Attributes:
-        parent: the MLflow run of the whole sweep.
-        name: what tells this job from the others; empty in the launching process.
-    """
-
-    parent: str
-    name: str = ""
-
-
-# Set in the launching process and in every worker: the same variable tells a job its parent and
-# the launcher which sweep to close.
-CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
-
-
-@dataclass(frozen=True)
 class Store:
     """An MLflow tracking store.
 
@@ -70,11 +53,10 @@ class Store:
     @classmethod
     def of(cls, outputs: str, uri: str | None, port: int) -> "Store":
         """Return the configured store; by default the sqlite database in the outputs folder."""
-        folder = Path(outputs).expanduser().resolve()
-        if uri:
-            return cls(uri, "", folder, port)
-        artifacts = (folder / "artifacts").as_uri()
-        return cls(f"sqlite:///{folder / 'mlflow.db'}", artifacts, folder, port)
+        folder = Path(outputs).resolve()
+        uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+        artifacts = "" if uri.startswith("http") else (folder / "artifacts").as_uri()
+        return cls(uri, artifacts, folder, port)
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -132,6 +114,27 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A sweep's job, as the process that runs it knows it.
+
+    Attributes:
+        store: where the whole sweep is logged.
+        parent: the MLflow run of the sweep.
+        number: the job's number in the sweep, which names its folder.
+        name: what tells this job from the others.
+    """
+
+    store: Store
+    parent: str
+    number: int
+    name: str
+
+
+# Set in the process that runs a sweep's job, for the length of it.
+CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
+
+
+@dataclass(frozen=True)
 class Record:
     """One MLflow run."""
 
@@ -149,7 +152,7 @@ class Record:
         """Log what the run is about, before it works: parameters, tags and its prompt set."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
-        flat = [Param(key, value) for key, value in _flattened(params)]
+        flat = [Param(key, value) for key, value in dict(_flattened(params)).items()]
         for start in range(0, len(flat), _PARAMS_A_BATCH):
             self.store.client.log_batch(self.run_id, params=flat[start : start + _PARAMS_A_BATCH])
         shown = [RunTag(key, str(value)[:_LONGEST_TAG]) for key, value in tags.items()]
@@ -191,12 +194,12 @@ class Record:
             client.set_tag(self.run_id, "mlflow.note.content", result.finding)
 
     def fail(self, error: BaseException, folder: Path) -> None:
-        """Mark the run failed, or killed by the keyboard, and keep the traceback."""
+        """Mark the run failed, or killed by the keyboard; keep the traceback and what there is."""
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "traceback.txt"
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        text = "".join(traceback.format_exception(error))
+        (folder / "traceback.txt").write_text(text, encoding="utf-8")
         self.store.client.set_tag(self.run_id, "error", one_line(error))
-        self.store.client.log_artifact(self.run_id, str(path))
+        self.store.client.log_artifacts(self.run_id, str(folder))
         killed = isinstance(error, KeyboardInterrupt)
         self.store.client.set_terminated(self.run_id, "KILLED" if killed else "FAILED")
 
@@ -213,9 +216,9 @@ def recorded(store: Store, experiment: str, name: str, folder: Path) -> Iterator
     if job is None:
         experiment_id = store.experiment(experiment)
     else:
+        store, name = job.store, job.name
         experiment_id = store.client.get_run(job.parent).info.experiment_id
-        tags["mlflow.parentRunId"] = job.parent
-        name = job.name or name
+        tags |= {"mlflow.parentRunId": job.parent, "job": str(job.number)}
     run = store.client.create_run(experiment_id, tags=tags, run_name=name)
     record = Record(store, experiment_id, run.info.run_id)
     try:
@@ -228,9 +231,10 @@ def recorded(store: Store, experiment: str, name: str, folder: Path) -> Iterator
 
 @dataclass(frozen=True)
 class Child:
-    """A sweep's job as MLflow records it: its name, how it ended, and why, where it failed."""
+    """A sweep's job as MLflow records it: its number and name, how it ended, why it failed."""
 
     run_id: str
+    number: int
     name: str
     status: str
     error: str
@@ -257,7 +261,7 @@ class Sweep:
         return cls(store, run.info.run_id)
 
     def children(self) -> list[Child]:
-        """Return the jobs that have started, in their order."""
+        """Return the jobs that have started, in the order of their numbers."""
         experiment = self.store.client.get_run(self.run_id).info.experiment_id
         found: list[Any] = []
         token: str | None = ""
@@ -270,9 +274,10 @@ class Sweep:
             )
             found += page
             token = page.token or None
-        return [
+        children = [
             Child(
                 run.info.run_id,
+                int(run.data.tags.get("job", -1)),
                 run.info.run_name,
                 run.info.status,
                 run.data.tags.get("error", ""),
@@ -280,6 +285,7 @@ class Sweep:
             )
             for run in found
         ]
+        return sorted(children, key=lambda child: child.number)
 
     def end(self, *, completed: bool) -> list[Child]:
         """Close the parent and return its jobs.
@@ -326,7 +332,8 @@ def _flattened(fields: Mapping[str, object], prefix: str = "") -> Iterator[tuple
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             # The whole value stands in the run's config.yaml.
             cut = text if len(text) <= _LONGEST_PARAM else f"{text[: _LONGEST_PARAM - 1]}…"
-            yield f"{prefix}{key}", cut
+            # MLflow takes letters, digits and a few signs, and names of 250 at most.
+            yield re.sub(r"[^\w\-. :/]", "_", f"{prefix}{key}")[:250], cut
 
 
 def one_line(error: BaseException) -> str:

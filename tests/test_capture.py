@@ -210,7 +210,9 @@ def test_no_hook_stays_behind(prompts, tiny):
 def test_equal_requests_share_one_pass_and_nobody_can_change_it(prompts, tiny):
     once = capture(tiny, prompts, ResidPost(), Mean(), 4)
     again = capture(replace(tiny), replace(prompts), ResidPost(), Mean(), 4)
-    assert again is once
+    assert again.values is once.values
+    once.samples["group"] = "changed"
+    assert set(again.samples["group"]) == {"animals", "tools"}
     with pytest.raises(ValueError, match="read-only"):
         once.values[0, 0] = 0
 
@@ -281,9 +283,36 @@ def test_a_module_that_gives_no_vector_a_token_is_refused(prompts):
 def test_hidden_states_that_mean_something_else_are_refused(prompts):
     settings = {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8}
     mamba = Random(architecture="mamba", settings=settings)
-    with pytest.raises(ConfigError, match="hidden_states of random mamba are not what enters"):
+    with pytest.raises(ConfigError, match="hidden_states of random mamba cannot be told"):
         capture(mamba, prompts, HiddenStates(), Last(), 4)
     assert capture(mamba, prompts, ResidPost(), Last(), 4).layers == (0, 1, 2)
+
+
+def test_a_norm_of_something_else_is_not_taken_for_the_final_one():
+    # DeBERTa's one norm outside of its blocks is that of 16 relative positions.
+    prompts = from_marked({"a": ["fifteen letters", "a longer prompt than that"]})
+    with pytest.raises(ConfigError, match="final_norm of random deberta-v2 cannot be told"):
+        capture(source_of("deberta-v2"), prompts, FinalNorm(), EVERY_TOKEN, 1)
+
+
+def test_layers_keep_their_numbers_where_a_path_has_gaps(prompts):
+    settings = {**ARCHITECTURES["qwen3_moe"], "num_hidden_layers": 5, "mlp_only_layers": [2]}
+    source = Random(architecture="qwen3_moe", settings=settings)
+    dense = capture(source, prompts, Module(path="layers.{layer}.mlp.gate_proj"), Last(), 4)
+    assert dense.layers == (2,)
+    hook = Module(path="layers.{layer}.mlp.gate")
+    assert plan(source, prompts, hook, Last()).layers == (0, 1, 3, 4)
+    assert plan(source, prompts, replace(hook, layers=[3, -1]), Last()).layers == (3, 4)
+    with pytest.raises(ConfigError, match=r"no layer 2; .* has layers 0, 1, 3, 4"):
+        plan(source, prompts, replace(hook, layers=2), Last())
+
+
+def test_attention_mean_takes_the_attention_of_the_modules_own_block(prompts, tiny):
+    by_path = capture(tiny, prompts, Module(path="h.2"), AttentionMean(), 4).values
+    by_site = capture(tiny, prompts, ResidPost(layers=2), AttentionMean(), 4).values
+    np.testing.assert_array_equal(by_path, by_site)
+    with pytest.raises(ConfigError, match="wte belongs to no block"):
+        plan(tiny, prompts, Module(path="wte"), AttentionMean())
 
 
 def test_values_that_are_not_finite_are_an_error(prompts):
@@ -293,6 +322,8 @@ def test_values_that_are_not_finite_are_an_error(prompts):
     capture(source, prompts, ResidPost(layers=0), Last(), 4)
     with pytest.raises(FloatingPointError, match="not finite at resid_post 1 in float32"):
         capture(source, prompts, ResidPost(), Last(), 4)
+    with pytest.raises(FloatingPointError, match="not finite at hidden_states 2 in float32"):
+        capture(source, prompts, HiddenStates(), Last(), 4)
 
 
 def test_half_precision_comes_out_as_float32(prompts):

@@ -71,6 +71,8 @@ MISTAKES = {
     "metric=cosine,linear_cka": "metric takes one value; to run cosine,linear_cka one after the",
     "seed=abc": "seed=abc: Value 'abc' of type 'str' could not be converted to Integer",
     "seed=-1": "seed must be at least 0, not -1",
+    "foo": "cannot read 'foo': choices are written as key=value",
+    "metric=null": "metric takes one choice, not null; -m sweeps over several",
     "batch_size=0": "batch_size must be at least 1, not 0",
     "analysis.alpha=2": "analysis.alpha must lie between 0 and 1, not 2.0",
     "hook.layers=[0,9]": "hook.layers: no layer 9; hidden_states has layers 0 to 3",
@@ -83,7 +85,7 @@ MISTAKES = {
     "prompts=inline prompts.groups={}": "prompts: the set is empty",
     "prompts=inline prompts.groups={a:[x],b:[y]}": "prompts: group 'a' has one prompt",
     "prompts=inline prompts.groups={a:[x,y],b:[z]}": "metric=cosine pairs the prompts of both",
-    "prompts=file prompts.path=none.csv": "prompts: path: no file at 'none.csv'",
+    "prompts=file prompts.path=none.csv": "prompts.path: no file at 'none.csv'",
     "position=target": "position: no target is marked in '1 2 3 4': put it in braces",
     "prompts.length=200": "tokens long; random gpt2 reads at most 256",
     "model=path model.path=none": "model.path: no folder at",
@@ -150,7 +152,7 @@ def test_overrides_may_stand_around_options_and_paths_need_no_quotes(interp, tmp
     status, out, _ = interp(*SMALL, "-m", *hook)
     assert status == 0
     assert "2 of 2 jobs finished" in out
-    assert "path=h.{layer}.ln_1: digits and words" in out
+    assert "1  path=h.{layer}.ln_1: digits and words" in out
 
 
 def runs_of(outputs):
@@ -195,6 +197,36 @@ def test_a_failing_job_fails_the_parent_and_every_failure_is_told(interp, tmp_pa
         "linear_cka · target": "FAILED",
     }
     assert out.strip().splitlines()[-1].startswith("page     http://127.0.0.1:5000/#/")
+
+
+def test_a_job_that_cannot_begin_for_any_reason_is_a_failed_child(interp, tmp_path):
+    kernels = "model.attention=auto,flash_attention_2"
+    status, out, err = interp("-m", *SMALL, kernels)
+    assert status == 1
+    assert "1 of 2 jobs finished" in out
+    assert "1  attention=flash_attention_2: FAILED: model: random gpt2 cannot be loaded" in err
+    ((parent,), children) = runs_of(tmp_path / "outputs")
+    assert parent.info.status == "FAILED"
+    assert sorted(child.info.status for child in children) == ["FAILED", "FINISHED"]
+    (folder,) = (tmp_path / re.search(r"^jobs +(\S+)$", out, re.M)[1]).glob("1")
+    assert {p.name for p in folder.iterdir()} == {"config.yaml", "traceback.txt"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["outputs=o1,o2"], "outputs cannot be swept: one sweep is logged in one place"),
+        (["seed=0,1", "tracking.uri=typo://x"], "tracking.uri: typo://x cannot be opened"),
+        (["seed=0,1", "outputs=${nope}"], "'nope' not found"),
+    ],
+)
+def test_a_sweep_that_cannot_open_its_parent_runs_no_job(interp, tmp_path, arguments, said):
+    status, out, err = interp("-m", *SMALL, *arguments)
+    assert status == 1
+    (line,) = err.strip().splitlines()
+    assert said in line
+    assert out == ""
+    assert not list(tmp_path.glob("**/result.json"))
 
 
 def test_jobs_in_other_processes_find_their_parent(tmp_path):

@@ -1,5 +1,7 @@
 """The main analysis on constructed activations whose answer is known."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,15 @@ from matplotlib.figure import Figure
 from experiments.layer_similarity import LayerSimilarity
 from interp import figures
 from interp.activations import Activations
+from interp.capture import capture
 from interp.hooks import ResidPost
-from interp.metrics import Cosine, LinearCKA, Procrustes, SingularValues
-from interp.positions import All, Mean
+from interp.metrics import METRICS, Cosine, LinearCKA, Procrustes, SingularValues
+from interp.models import Random
+from interp.positions import All, Index, Mean
 from interp.prompts import from_marked
 from interp.reductions import PCA, Identity
 from interp.registry import ConfigError
+from interp.statistics import permutation_test
 
 
 def table(groups, tokens=1):
@@ -27,7 +32,7 @@ def run(values, tokens=1, metric=None, seed=0, source=None, **settings):
     n = values.shape[1] // tokens // 2
     prompts = from_marked({"a": [f"a{i}" for i in range(n)], "b": [f"b{i}" for i in range(n)]})
     samples = table(prompts.groups, tokens)
-    activations = Activations(values.astype(np.float32), tuple(range(len(values))), samples)
+    activations = Activations(values.astype(np.float32), tuple(range(len(values))), samples, 1e-5)
     analysis = LayerSimilarity(**settings)
     metric = metric or Cosine()
     analysis.check(prompts, samples, metric, Identity())
@@ -111,6 +116,32 @@ def test_figures_and_images_are_drawn_for_each_layer(planted, tiny):
     assert title == "a and b are closer than chance at layer 3"
 
 
+def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
+    layers = (4,)
+    test = permutation_test(np.zeros(1), np.random.default_rng(0).normal(size=(1, 50)), "greater")
+    words = {
+        "title": "a very long verdict " * 12,
+        "subtitle": "a very long setting " * 12,
+        "xlabel": "layer",
+        "ylabel": "value",
+        "null_label": "95% of the null: group labels shuffled",
+        "significant_label": "p < 0.05, corrected over layers",
+        "other_label": "p ≥ 0.05",
+    }
+    figure = figures.similarity_over_layers(layers, np.zeros(1), test, np.array([False]), **words)
+    height, width, _ = figures.pixels(figure).shape
+    axes = figure.axes[0]
+    assert axes.get_position().width > 0.7
+    assert list(axes.get_xticks()) == [4]
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= width
+    title = axes._left_title.get_window_extent()
+    assert title.x1 <= width
+    assert title.y1 <= height
+
+
 def test_reductions_are_fitted_on_both_groups_together(planted, tiny):
     from sklearn import decomposition
 
@@ -154,7 +185,7 @@ def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
     LayerSimilarity().check(prompts, samples, SingularValues(), Identity())
     values = np.random.default_rng(0).normal(size=(2, len(samples), 3)).astype(np.float32)
     result = LayerSimilarity(permutations=50)(
-        Activations(values, (0, 1), samples),
+        Activations(values, (0, 1), samples, 1e-5),
         prompts,
         tiny,
         ResidPost(),
@@ -167,13 +198,104 @@ def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
     assert result.series["similarity"].values[0] == pytest.approx(expected)
 
 
-def test_a_layer_whose_points_coincide_is_named(planted, tiny):
-    planted[2] = 1.0
-    with pytest.raises(ConfigError, match=r"resid_post 2: all points coincide.*hook\.layers"):
-        run(planted, metric=LinearCKA(), source=tiny)
-    flat = run(planted, metric=Cosine(), source=tiny)
-    assert flat.series["p"].values[2] == 1
-    assert flat.series["z"].values[2] == 0
+@pytest.mark.parametrize(
+    "metric", [Cosine(), LinearCKA(), Procrustes(), SingularValues()], ids=repr
+)
+def test_a_layer_whose_points_coincide_up_to_rounding_is_named(metric, planted, tiny):
+    rounding = 1e-6 * np.random.default_rng(0).normal(size=planted[2].shape)
+    planted[2] = 1.0 + rounding
+    with pytest.raises(ConfigError, match=r"resid_post 2: all points .* rounding.*hook\.layers"):
+        run(planted, metric=metric, source=tiny)
+
+
+@pytest.mark.parametrize("metric", [Cosine(), LinearCKA(), SingularValues()], ids=repr)
+def test_the_same_text_before_a_token_is_no_finding_in_a_causal_model(metric):
+    """Rounding depends on a prompt's length, and lengths here go with pairs and groups."""
+    model = Random(architecture="gpt2", settings={"n_embd": 128, "n_layer": 2, "n_head": 4})
+    prompts = from_marked(
+        {
+            "a": ["The " + "x" * k for k in range(1, 20)],
+            "b": ["The " + "y" * 3 * k for k in range(1, 20)],
+        }
+    )
+    found = capture(model, prompts, ResidPost(), Index(2), 8)
+    with pytest.raises(ConfigError, match="all points of a group coincide up to rounding"):
+        LayerSimilarity(permutations=50)(
+            found,
+            prompts,
+            model,
+            ResidPost(),
+            Index(2),
+            metric,
+            Identity(),
+            np.random.default_rng(0),
+        )
+
+
+@dataclass(frozen=True)
+class Apart(Cosine):
+    """The negative cosine, a paired distance."""
+
+    larger_is_closer = False
+
+    def __call__(self, x, y):
+        return -super().__call__(x, y)
+
+    def rearranged(self, x, y, draws):
+        return -super().rearranged(x, y, draws)
+
+
+@dataclass(frozen=True)
+class SameSpread(SingularValues):
+    """The negative distance of spectra, an unpaired similarity."""
+
+    larger_is_closer = True
+
+    def __call__(self, x, y):
+        return -super().__call__(x, y)
+
+    def rearranged(self, x, y, draws):
+        return -super().rearranged(x, y, draws)
+
+
+@pytest.mark.parametrize(
+    ("metric", "upside_down"), [(Cosine(), Apart()), (SingularValues(), SameSpread())], ids=repr
+)
+def test_a_metric_turned_upside_down_finds_the_same(
+    metric, upside_down, planted, tiny, monkeypatch
+):
+    planted[1, 20:] *= 2
+    monkeypatch.setattr(METRICS, "name_of", lambda _: "turned")
+    plain, turned = (run(planted, metric=m, source=tiny) for m in (metric, upside_down))
+    for name in ("p", "p_corrected"):
+        np.testing.assert_array_equal(plain.series[name].values, turned.series[name].values)
+    np.testing.assert_allclose(plain.series["z"].values, -turned.series["z"].values)
+    assert plain.scalars["peak_layer"] == turned.scalars["peak_layer"]
+    assert plain.scalars["significant_layers"] == turned.scalars["significant_layers"] > 0
+    beside, beside_turned = (r.finding.partition(" (")[0] for r in (plain, turned))
+    assert beside == beside_turned
+
+
+@pytest.mark.parametrize(
+    ("metric", "smallest"), [(Cosine(), 1 / 6), (SingularValues(), 1 / 20)], ids=repr
+)
+def test_too_few_prompts_to_tell_are_said_to_be(metric, smallest, tiny):
+    values = np.random.default_rng(0).normal(size=(1, 6, 4))
+    result = run(values, metric=metric, source=tiny)
+    assert f"no p can fall below {smallest:.2g}." in result.finding
+    plenty = np.random.default_rng(0).normal(size=(1, 40, 4))
+    assert "no p can fall" not in run(plenty, metric=metric, source=tiny).finding
+    few_draws = run(plenty, metric=metric, source=tiny, permutations=9)
+    assert "no p can fall below 0.1." in few_draws.finding
+
+
+def test_values_on_the_other_side_of_the_null_are_told(tiny):
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(3, 40, 8))
+    values[1, 20:] = -values[1, :20]
+    finding = run(values, source=tiny).finding
+    assert "At layer 1 the value lies on the other side of the null" in finding
+    assert "closer than chance at no layer" in finding
 
 
 @pytest.mark.parametrize(("field", "value"), [("permutations", 0), ("alpha", 0.0), ("alpha", 1.0)])

@@ -15,6 +15,7 @@ from interp.models import MODELS, Folder, Hub, Package, Random
 from interp.models.byte_tokenizer import byte_tokenizer
 from interp.positions import Mean
 from interp.registry import ConfigError
+from tests.architectures import ARCHITECTURES
 from tests.conftest import TINY
 
 MINILM = Package(
@@ -198,6 +199,7 @@ def test_without_hub_or_cache_the_error_names_what_was_tried(monkeypatch):
     ("fields", "said"),
     [
         ({"architecture": "gtp2"}, "transformers knows no 'gtp2'; did you mean 'gpt2'"),
+        ({"architecture": "gpt2", "seed": 2**63}, "seed must be at least 0 and below"),
         ({"architecture": "gpt2", "dtype": "float61"}, "did you mean 'float16'"),
         ({"architecture": "gpt2", "attention": "spda"}, "did you mean 'sdpa'"),
         ({"architecture": "gpt2", "device": "gpu"}, "device cannot be 'gpu'"),
@@ -221,3 +223,87 @@ def test_the_byte_tokenizer_gives_back_every_text():
         ids = tokenizer(text)["input_ids"]
         assert tokenizer.decode(ids, skip_special_tokens=True) == text
         assert len(ids) == len(text.encode()) + 1
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            Random(architecture="gpt2", settings={"n_layers": 1}),
+            "no 'n_layers'; did you mean",
+        ),
+        (
+            Random(architecture="gpt2", settings={**TINY, "n_head": 5}),
+            "random gpt2 cannot be loaded",
+        ),
+        (Random(architecture="gpt2", settings={"n_layer": "x"}), "random gpt2 cannot be loaded"),
+        (Random(architecture="vit", settings={}), "random vit reads no tokens"),
+        (Random(architecture="bloom", attention="sdpa"), "random bloom cannot be loaded"),
+        (
+            Random(architecture="gpt2", attention="flash_attention_2"),
+            "random gpt2 cannot be loaded",
+        ),
+        (replace(MINILM, package="no.such"), "package 'no.such' cannot be loaded"),
+    ],
+    ids=repr,
+)
+def test_a_model_that_cannot_be_built_is_told_in_one_line(source, said):
+    with pytest.raises(ConfigError) as caught:
+        source.skeleton()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_not_changed_by_what_reads_them():
+    settings = {**ARCHITECTURES["gemma3_text"], "rope_parameters": None}
+    source = Random(architecture="gemma3_text", settings=settings)
+    revision = source.revision
+    source.skeleton()
+    assert source.revision == revision
+    assert source.settings["rope_parameters"] is None
+
+
+def test_rewritten_weights_are_read_anew(folder, prompts):
+    source = Folder(path=str(folder))
+    before = capture(source, prompts, HiddenStates(), Mean(), 4).values
+    other = Random(architecture="gpt2", settings=TINY, seed=11).load()
+    other.module.save_pretrained(folder)
+    after = capture(source, prompts, HiddenStates(), Mean(), 4).values
+    expected = capture(
+        Random(architecture="gpt2", settings=TINY, seed=11), prompts, HiddenStates(), Mean(), 4
+    )
+    np.testing.assert_array_equal(after, expected.values)
+    assert not np.array_equal(before, after)
+
+
+def test_one_model_is_held_at_a_time(tiny):
+    import gc
+    import weakref
+
+    first = weakref.ref(tiny.load().module)
+    alive = []
+    other = replace(tiny, seed=21)
+    draw = type(other).draw
+
+    def watched(self, **options):
+        gc.collect()
+        alive.append(first())
+        return draw(self, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(other), "draw", watched)
+        other.load()
+    assert alive == [None]
+
+
+def test_context_lengths():
+    def length(architecture, **settings):
+        source = Random(
+            architecture=architecture, settings={**ARCHITECTURES.get(architecture, {}), **settings}
+        )
+        return source.skeleton().context_length
+
+    assert length("gpt2") == 64
+    assert length("roberta") == 64 - 2
+    assert length("bloom") == float("inf")
+    assert length("xlnet", d_model=32, n_layer=2, n_head=4, d_inner=64) == float("inf")

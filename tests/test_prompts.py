@@ -51,8 +51,10 @@ def test_number_sequences_count_in_digits_and_in_words():
     found = NumberSequences(start=9, count=2, length=3, step=2).load()
     assert found.texts == ("9 11 13", "10 12 14", "nine eleven thirteen", "ten twelve fourteen")
     assert found.groups == ("digits", "digits", "words", "words")
-    with pytest.raises(ConfigError, match="below zero"):
+    with pytest.raises(ConfigError, match="lead to -2 … 48; words reach from 0 to"):
         NumberSequences(start=1, step=-1)
+    with pytest.raises(ConfigError, match="words reach from 0 to 999999999999"):
+        NumberSequences(start=10**12)
     with pytest.raises(ConfigError, match="count must be at least 1"):
         NumberSequences(count=0)
 
@@ -78,13 +80,15 @@ def test_minimal_pairs_differ_in_the_target_alone():
     source = PROMPTS.build(
         {
             "name": "minimal_pairs",
-            "templates": ["{who} met {slot} {where}.", "Give {slot} that."],
+            "templates": ["{who} met {slot} {where}.", "Give {slot} {{that}}."],
             "slot": {"m": "him", "f": "her"},
-            "fillers": {"who": ["We", "They"], "where": ["here", "there", "{{x}}"]},
+            "fillers": {"who": ["We", "They"], "where": ["here", "there", "in {x}"]},
         }
     )
     found = source.load()
     assert len(found) == 2 * (2 * 3 + 1)
+    assert "They met her in {x}." in found.texts
+    assert found.texts[6] == "Give him {that}."
     for i, j in zip(found.members("m"), found.members("f"), strict=True):
         (a, b), (c, d) = found.targets[i], found.targets[j]
         assert (found.texts[i][a:b], found.texts[j][c:d]) == ("him", "her")
@@ -98,6 +102,10 @@ def test_minimal_pairs_differ_in_the_target_alone():
         ({"templates": ["{slot} and {slot}"]}, "must name {slot} exactly once"),
         ({"templates": ["{slot} {plce}"], "fillers": {"place": ["x"]}}, "did you mean 'place'"),
         ({"templates": ["{slot"]}, "expected '}'"),
+        ({"templates": ["{slot:d}"]}, "braces hold a plain name"),
+        ({"templates": ["{slot!r}"]}, "braces hold a plain name"),
+        ({"templates": ["{slot} {}"]}, "braces hold a plain name"),
+        ({"templates": ["{slot} {x}"], "fillers": {"x": []}}, "fillers.x has no word"),
         ({"templates": ["{slot}"], "fillers": {"slot": ["x"]}}, "fillers.slot is taken"),
     ],
 )
@@ -126,20 +134,33 @@ def test_files_keep_text_as_text(tmp_path, ending):
 
 def test_a_text_file_is_one_group(tmp_path):
     path = tmp_path / "prompts.txt"
-    path.write_text("first {line}\n\nsecond\n", encoding="utf-8")
-    assert PromptFile(path=str(path)).load().texts == ("first line", "second")
+    path.write_text("\ufefffirst {line}\r\n\nsec\u2028ond\n", encoding="utf-8", newline="")
+    found = PromptFile(path=str(path)).load()
+    assert found.texts == ("first line", "sec\u2028ond")
+    assert found.targets[0] == (6, 10)
 
 
 def test_faulty_files_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("text,grp\nx,y\n")
     (tmp_path / "b.csv").write_text("text,group\nx,y\n,z\n")
     (tmp_path / "c.jsonl").write_text("{broken")
+    (tmp_path / "comma.csv").write_text("text,group\nI saw him, and left,x\n")
+    (tmp_path / "short.csv").write_text("text,group\nalone\n")
+    (tmp_path / "list.jsonl").write_text('{"text": ["a", "b"], "group": "x"}\n')
+    (tmp_path / "bare.jsonl").write_text('"a"\n')
+    (tmp_path / "d.docx").touch()
+    (tmp_path / "latin.txt").write_bytes("caf\u00e9".encode("latin-1"))
     for name, said in {
         "none.csv": "no file at",
-        "a.csv": "no column 'group'; did you mean 'grp'",
-        "b.csv": "empty cell in row 1",
+        "a.csv": "row 1 of a.csv has no column 'group'; did you mean 'grp'",
+        "b.csv": "row 2 of b.csv has '', which is no text, as its text",
+        "comma.csv": "row 1 has more or fewer cells than the header; quote texts",
+        "short.csv": "row 1 has more or fewer cells",
+        "list.jsonl": "which is no text, as its text",
+        "bare.jsonl": "each line must be an object",
+        "latin.txt": "latin.txt cannot be read: 'utf-8' codec",
         "c.jsonl": "cannot be read",
-        "d.docx": "ending cannot be '.docx'",
+        "d.docx": r"the ending of d.docx cannot be '\.docx'",
     }.items():
         with pytest.raises(ConfigError, match=said):
             PromptFile(path=str(tmp_path / name)).load()

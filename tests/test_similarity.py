@@ -167,6 +167,7 @@ def test_dimensions_may_differ_where_the_definition_allows_it(metric, clouds):
         (LinearCKA(), np.float32(0.1) + np.zeros((5, 4)), "all points coincide"),
         (LinearCKA(), np.eye(3, 4), "needs more points than 3"),
         (LinearCKA(), np.eye(4), "equally far apart"),
+        (LinearCKA(), scipy.stats.ortho_group.rvs(12, random_state=1), "equally far apart"),
         (LinearCKA(debiased=False), np.ones((1, 4)), "needs more points than 1"),
         (Procrustes(), np.ones((5, 4)), "all points coincide"),
         (SingularValues(), np.ones((5, 4)), "a single repeated point"),

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,50 @@ def test_the_fingerprint_follows_all_that_decides_the_result(tmp_path):
 
     same = fingerprint()
     assert fingerprint("tracking.port=5001") == same
+    assert fingerprint("batch_size=7") == same
     changed = [fingerprint(o) for o in ("seed=1", "prompts.start=2", "model.seed=1")]
     assert len({same, *changed}) == 4
+
+
+def test_the_fingerprint_follows_files_behind_equal_settings(tmp_path, tiny):
+    weights, texts = tmp_path / "weights", tmp_path / "texts.csv"
+    tiny.load().module.save_pretrained(weights)
+    tiny.load().tokenizer.save_pretrained(weights)
+    texts.write_text("text,group\none,a\ntwo,a\nthree,b\nfour,b\n")
+    chosen = ["model=path", f"model.path={weights}", "prompts=file", f"prompts.path={texts}"]
+    found = []
+
+    def fingerprint():
+        outputs = tmp_path / f"outputs{len(found)}"
+        config = composed(outputs, *chosen, "analysis.permutations=5")
+        found.append(only_run(run(config, outputs / "run").store).data.tags["fingerprint"])
+
+    fingerprint()
+    fingerprint()
+    assert found[1] == found[0]
+    texts.write_text("text,group\none,a\ntwo,a\nthree,b\nfive,b\n")
+    fingerprint()
+    replace(tiny, seed=5).load().module.save_pretrained(weights)
+    fingerprint()
+    assert len(set(found)) == 3
+
+
+def test_any_group_name_is_logged(tmp_path):
+    config = composed(tmp_path, "prompts=inline", "prompts.groups={}", "analysis.permutations=5")
+    config.prompts.groups = {"cats (fed)": ["a", "b", "c"], 'don\'t "x"': ["d", "e", "f"]}
+    params = only_run(run(config, tmp_path / "run").store).data.params
+    assert params["prompts.groups.cats _fed_"] == '["a", "b", "c"]'
+
+
+def test_artifacts_of_any_database_lie_in_the_outputs_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    config = composed(
+        tmp_path / "outputs", f"tracking.uri={uri}", "analysis.permutations=5", "prompts.count=4"
+    )
+    record = only_run(run(config, tmp_path / "outputs" / "run").store)
+    assert record.info.artifact_uri.startswith((tmp_path / "outputs" / "artifacts").as_uri())
+    assert not (tmp_path / "mlruns").exists()
 
 
 def test_a_run_that_raises_is_failed_with_its_traceback(tmp_path, monkeypatch):
@@ -162,9 +205,10 @@ def test_a_refused_configuration_leaves_no_run_behind(tmp_path):
 def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"])
-    token = CURRENT_JOB.set(Job(sweep.run_id, "cosine"))
+    token = CURRENT_JOB.set(Job(store, sweep.run_id, 0, "cosine"))
     try:
-        with recorded(store, "elsewhere", "unnamed", tmp_path):
+        elsewhere = Store.of(str(tmp_path / "elsewhere"), None, 5000)
+        with recorded(elsewhere, "elsewhere", "unnamed", tmp_path):
             pass
         lost = store.client.create_run(
             store.experiment("trial"), tags={"mlflow.parentRunId": sweep.run_id}, run_name="lost"

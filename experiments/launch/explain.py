@@ -28,6 +28,8 @@ def explain(error: BaseException, conf: str, arguments: list[str]) -> str:
     if isinstance(error, yaml.YAMLError):
         return " ".join(" ".join(lines).split())
     if isinstance(error, OverrideParseException):
+        if "=" not in error.override:
+            return f"cannot read {error.override!r}: choices are written as key=value"
         return f"cannot read {error.override!r}: {text}; quote what is not a plain value"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, given = error.missing_cfg_file.rpartition("/")

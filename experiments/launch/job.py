@@ -21,7 +21,7 @@ def register_analyses() -> None:
             importlib.import_module(f"experiments.{module.name}")
 
 
-def run(config: DictConfig, conf: Path) -> None:
+def run(config: DictConfig) -> None:
     """Run the configured experiment in Hydra's output folder and report on it.
 
     Raises:
@@ -31,14 +31,8 @@ def run(config: DictConfig, conf: Path) -> None:
     from interp import runner
 
     register_analyses()
-    hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
+    folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        for override in hydra.overrides.task:
-            group, _, value = override.partition("=")
-            if (conf / group).is_dir() and value.startswith("["):
-                # Hydra would lay the files of a list over one another.
-                raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")
         report.job(runner.run(config, folder))
     except Exception as error:
         # Hydra made the folder before there was anything to put in it.
@@ -47,5 +41,5 @@ def run(config: DictConfig, conf: Path) -> None:
         if CURRENT_JOB.get() is None and isinstance(error, ConfigError):
             # Hydra adds its own words to an exception, and none to an exit.
             sys.exit(f"interp: {error}")
-        report.failure(error)
+        report.failure()
         raise

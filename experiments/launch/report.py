@@ -1,12 +1,13 @@
 """What a run prints when it is done: a table, what it means, and where everything lies."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.tracking import CURRENT_JOB, Child, Store, Sweep, one_line
+from interp.tracking import CURRENT_JOB, Child, Store, Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ def job(outcome: "Outcome") -> None:
     """Print a run's summary; one line where it is a job of a sweep."""
     finding = outcome.result.finding
     if current := CURRENT_JOB.get():
-        print(f"{current.name}: {finding.partition('. ')[0] or 'done'}")
+        print(f"{current.number}  {current.name}: {finding.partition(' (')[0] or 'done'}")
         return
     print(f"\n{outcome.name}\n")
     print(_table(outcome.result.layer_table()))
@@ -31,25 +32,32 @@ def job(outcome: "Outcome") -> None:
     _say_where(outcome.store, outcome.url)
 
 
-def failure(error: Exception) -> None:
-    """Print a sweep's failed job at once: Hydra itself tells of the first one, at the end."""
+def failure() -> None:
+    """Say at once that a sweep's job failed; the reason stands at the sweep's end."""
     if current := CURRENT_JOB.get():
-        print(f"{current.name}: FAILED: {one_line(error)}", file=sys.stderr)
+        print(f"{current.number}  {current.name}: FAILED", file=sys.stderr)
 
 
-def sweep(sweep: Sweep, children: list[Child]) -> None:
-    """Print a sweep's jobs, each failed one's error, and the link that charts them."""
+def sweep(sweep: Sweep, children: list[Child], folder: Path) -> None:
+    """Print a sweep's jobs, each failed one's error, and the link that charts them.
+
+    Args:
+        sweep: the parent run.
+        children: its jobs.
+        folder: where the jobs' folders are, by number.
+    """
     import pandas as pd
 
     good = [child for child in children if child.status == "FINISHED"]
     print(f"\n{len(good)} of {len(children)} jobs finished\n")
     if good:
-        rows = [{"job": child.name, **dict(sorted(child.scalars.items()))} for child in good]
+        rows = [{"": child.number, "job": child.name, **child.scalars} for child in good]
         print(_table(pd.DataFrame(rows)))
     for child in children:
         if child.status != "FINISHED":
-            print(f"{child.name}: {child.status}: {child.error}", file=sys.stderr)
-    print()
+            line = f"{child.number}  {child.name}: {child.status}: {child.error}"
+            print(line, file=sys.stderr)
+    print(f"\njobs     {_shown(folder)}")
     _say_where(sweep.store, sweep.url())
 
 
@@ -60,13 +68,15 @@ def _table(table: "pd.DataFrame") -> str:
 def _shown(folder: Path) -> str:
     """Return the folder as one would type it from here."""
     relative = os.path.relpath(folder)
-    return str(folder) if relative.startswith("..") else relative
+    return shlex.quote(str(folder) if relative.startswith("..") else relative)
 
 
 def _say_where(store: Store, url: str) -> None:
     """Print the command that opens the MLflow UI, where one is needed, and the page to see."""
     if not store.is_server():
         options = "" if store.port == 5000 else f" tracking.port={store.port}"
+        if store.uri != Store.of(str(store.outputs), None, store.port).uri:
+            options += f" tracking.uri={shlex.quote(store.uri)}"
         if store.outputs != Path("outputs").resolve():
             options += f" outputs={_shown(store.outputs)}"
         print(f"MLflow   {_program()} ui{options}")

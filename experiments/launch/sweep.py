@@ -1,16 +1,21 @@
 """A multirun is one parent run with a child a job; Hydra's callbacks say when each begins."""
 
+import sys
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from experiments.launch import report
-from interp.tracking import CURRENT_JOB, Job, Store, Sweep
+from interp.registry import ConfigError
+from interp.tracking import CURRENT_JOB, Job, Store, Sweep, one_line
 
-_OPEN: ContextVar[Sweep | None] = ContextVar("_OPEN", default=None)
+# The sweep that this process launches, and the folder of its jobs.
+_OPEN: ContextVar[tuple[Sweep, Path] | None] = ContextVar("_OPEN", default=None)
 
 
 class SweepCallback(Callback):  # type: ignore[misc]
@@ -22,31 +27,54 @@ class SweepCallback(Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self._parent = ""
         self._swept: tuple[str, ...] = ()
+        self._store: tuple[str, str | None, int] = ("", None, 0)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Open the parent run, named after what is swept."""
-        overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        """Open the parent run, named after what is swept.
+
+        Raises:
+            SystemExit: it cannot be opened. An exception would only make Hydra warn, and the jobs
+                would run without their parent.
+        """
+        try:
+            self._begin(config)
+        except Exception as error:
+            sys.exit(f"interp: {one_line(error)}")
+
+    def _begin(self, config: DictConfig) -> None:
+        overrides = _parsed(config)
         swept = [override for override in overrides if override.is_sweep_override()]
         self._swept = tuple(override.key_or_group for override in swept)
-        store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
+        for key in self._swept:
+            if key == "outputs" or key.startswith("tracking"):
+                raise ConfigError(f"{key} cannot be swept: one sweep is logged in one place")
+        self._store = (config.outputs, config.tracking.uri, config.tracking.port)
         named = [override.input_line for override in swept or overrides]
-        sweep = Sweep.begin(store, config.tracking.experiment, named)
+        sweep = Sweep.begin(Store.of(*self._store), config.tracking.experiment, named)
         self._parent = sweep.run_id
-        _OPEN.set(sweep)
+        _OPEN.set((sweep, Path(config.hydra.sweep.dir)))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Tell the job, in whichever process it runs, its parent and its name."""
         if not self._parent:
             return
-        overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         parts = []
-        for override in overrides:
+        for override in _parsed(config):
             if override.key_or_group in self._swept:
                 given = override.value()
                 value = given if isinstance(given, str) else override.get_value_element_as_str()
                 _, dot, field = override.key_or_group.rpartition(".")
                 parts.append(f"{field}={value}" if dot else value)
-        CURRENT_JOB.set(Job(self._parent, " · ".join(parts) or f"job {config.hydra.job.num}"))
+        number = int(config.hydra.job.num)
+        name = " · ".join(parts) or f"job {number}"
+        CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
+
+
+def _parsed(config: DictConfig) -> list[Override]:
+    overrides: list[Override] = OverridesParser.create().parse_overrides(
+        list(config.hydra.overrides.task)
+    )
+    return overrides
 
 
 def close(*, completed: bool) -> bool:
@@ -55,12 +83,13 @@ def close(*, completed: bool) -> bool:
     Returns:
         Whether jobs failed, each of which has been told of.
     """
-    sweep = _OPEN.get()
-    if sweep is None:
+    opened = _OPEN.get()
+    if opened is None:
         return False
     _OPEN.set(None)
     CURRENT_JOB.set(None)
+    sweep, folder = opened
     children = sweep.end(completed=completed)
     if children:
-        report.sweep(sweep, children)
+        report.sweep(sweep, children, folder)
     return any(child.status != "FINISHED" for child in children)

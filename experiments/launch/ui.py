@@ -32,6 +32,11 @@ def serve(conf: str, overrides: list[str]) -> None:
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", store.uri),
         *("--host", "127.0.0.1", "--port", str(store.port), "--workers", "1"),
+        *("--uvicorn-opts", "--log-level warning"),
     ]
-    settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    settings = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+    }
     os.execvpe(command[0], command, {**os.environ, **settings})

@@ -48,10 +48,16 @@ class LanguageModel:
     @property
     def context_length(self) -> float:
         """The longest prompt in tokens, infinite where neither config nor tokenizer limits it."""
-        # BERT's and GPT-2's tables end there; T5 and BLOOM have no table and no such entry.
-        config = getattr(self.module.config, "max_position_embeddings", None)
-        tokenizer = self.tokenizer.model_max_length
-        return min(config or float("inf"), tokenizer if tokenizer < 10**6 else float("inf"))
+        limits = [
+            self.tokenizer.model_max_length,
+            getattr(self.module.config, "max_position_embeddings", None) or -1,
+        ]
+        for path, module in self.module.named_modules():
+            # RoBERTa's table of positions begins after the padding's own entry.
+            if path.endswith("position_embeddings") and getattr(module, "padding_idx", None):
+                limits.append(module.num_embeddings - module.padding_idx - 1)
+        # Tokenizers say 10^30, and XLNet's config -1, where nothing limits the length.
+        return min((n for n in limits if 0 < n < 10**6), default=float("inf"))
 
     @property
     def pad_id(self) -> int:
@@ -78,28 +84,28 @@ class LanguageModel:
         ]
 
     @cached_property
-    def _stacks(self) -> dict[str, Stack]:
-        owners: dict[str, list[str]] = {}
+    def stacks(self) -> dict[str, Stack]:
+        """The stacks of blocks by their choice: "auto", "encoder", "decoder".
+
+        Empty where no block is marked, or where marked blocks stand in several lists that nothing
+        tells apart.
+        """
+        lists: dict[str, list[str]] = {}
         inside: tuple[str, ...] = ()
         for path, module in self.module.named_modules():
             if path.startswith(inside):
                 continue
             if isinstance(module, GradientCheckpointingLayer):
-                owners.setdefault(path.rpartition(".")[0], []).append(path)
+                lists.setdefault(path.rpartition(".")[0], []).append(path)
                 inside = (*inside, f"{path}.")
         stacks: dict[str, Stack] = {}
-        for blocks_list, blocks in owners.items():
-            if not self.module.config.is_encoder_decoder:
-                role, root = "auto", ""
-            else:
-                role = next((r for r in ("encoder", "decoder") if blocks_list.startswith(r)), "")
-                root = role
-            if not role or role in stacks:
-                raise ConfigError(
-                    f"{self.title} has several lists of blocks ({', '.join(owners)}): read them by "
-                    "path, with hook=module"
-                )
-            stacks[role] = Stack(root, blocks_list.rpartition(".")[0], tuple(blocks))
+        for blocks_list, blocks in lists.items():
+            choice, root = "auto", ""
+            if self.module.config.is_encoder_decoder:
+                choice = root = blocks_list.partition(".")[0]
+            if choice in stacks or choice not in ("auto", "encoder", "decoder"):
+                return {}
+            stacks[choice] = Stack(root, blocks_list.rpartition(".")[0], tuple(blocks))
         if "encoder" in stacks:
             stacks["auto"] = stacks["encoder"]
         return stacks
@@ -110,16 +116,16 @@ class LanguageModel:
         The blocks are the modules that Hugging Face marks as `GradientCheckpointingLayer`.
 
         Raises:
-            ConfigError: no block is marked, or the model has no such stack.
+            ConfigError: the blocks cannot be found, or the model has no such stack.
         """
-        if not self._stacks:
+        if not self.stacks:
             raise ConfigError(
-                f"{self.title}: its blocks cannot be found (no GradientCheckpointingLayer in "
-                f"{type(self.module).__name__}); read a module by its path instead: "
-                "hook=module hook.path=…"
+                f"{self.title}: its blocks cannot be found (no one list of "
+                f"GradientCheckpointingLayer in {type(self.module).__name__}); read a module by "
+                "its path instead: hook=module hook.path=…"
             )
-        check_choice("hook.stack", choice, self._stacks)
-        return self._stacks[choice]
+        check_choice("hook.stack", choice, self.stacks)
+        return self.stacks[choice]
 
     def entry(self, choice: str) -> nn.Module:
         """Return the module whose forward pass runs the stack: an encoder runs by itself."""

