@@ -148,6 +148,7 @@ class LayerSimilarity:
             f"{groups} {'are closer' if metric.paired else 'differ more'} than chance at "
             f"{_in_words(layers, significant)}"
         )
+        verdict = verdict[0].upper() + verdict[1:]
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
             f"Farthest from chance is layer {layers[peak]}: {metric.label} {observed[peak]:.3f}, "

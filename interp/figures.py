@@ -84,6 +84,8 @@ def similarity_over_layers(
             null.null_mean, layers[0] - 0.15, layers[0] + 0.15, GREY, "--", label="mean of the null"
         )
         axes.set_xlim(layers[0] - 1, layers[0] + 1)
+        # A bar's foot would otherwise be the end of the axis.
+        axes.use_sticky_edges = False
     size = 6 if len(layers) <= 16 else 4
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "color": BLUE}
     at = np.array(layers)

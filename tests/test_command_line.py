@@ -139,7 +139,7 @@ def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path
     status, out, err = interp(*SMALL)
     assert (status, err) == (0, "")
     assert "similarity  null_mean  null_low  null_high" in out
-    assert re.search(r"^digits and words are closer than chance at ", out, re.M)
+    assert re.search(r"^Digits and words are closer than chance at ", out, re.M)
     assert re.search(r"^MLflow +(\S+/)?interp ui$", out, re.M)
     assert re.search(r"^page +http://127\.0\.0\.1:5000/#/experiments/1/runs/\w{32}$", out, re.M)
     folder = tmp_path / re.search(r"^run +(\S+)$", out, re.M)[1]
@@ -152,7 +152,7 @@ def test_overrides_may_stand_around_options_and_paths_need_no_quotes(interp, tmp
     status, out, _ = interp(*SMALL, "-m", *hook)
     assert status == 0
     assert "2 of 2 jobs finished" in out
-    assert "1  path=h.{layer}.ln_1: digits and words" in out
+    assert "1  path=h.{layer}.ln_1: Digits and words" in out
 
 
 def runs_of(outputs):
