@@ -31,13 +31,13 @@ def _job(config: DictConfig) -> None:
 def _arguments(given: list[str]) -> list[str]:
     """Bring the command line into the form that Hydra reads.
 
-    Overrides may stand before and after options, a path may hold `{layer}` unquoted, and the
-    outputs folder may begin with "~".
+    Overrides may stand before and after options, a path may hold `{layer}` unquoted, and a folder
+    or file may begin with "~".
     """
     quoted = []
     for argument in given:
         key, equals, value = argument.partition("=")
-        if key == "outputs":
+        if key in ("outputs", "model.path", "prompts.path") and value.startswith("~"):
             value = str(Path(value).expanduser())
         if equals and "{layer}" in value and not {'"', "'"} & set(value):
             value = ",".join(f'"{path}"' for path in value.split(","))
@@ -45,8 +45,18 @@ def _arguments(given: list[str]) -> list[str]:
     return sorted(quoted, key=lambda a: not a.startswith("-") and ("=" in a or a[:1] in "~+"))
 
 
-def _check_choices(arguments: list[str]) -> None:
+def _check(arguments: list[str]) -> None:
+    """Refuse what Hydra would take in silence, or answer in its own way."""
     for argument in arguments:
+        if argument == "outputs=":
+            raise ConfigError("outputs needs a folder")
+        folder = argument.partition("=")[2]
+        if argument.startswith("outputs=") and not {"$", ",", "'", '"'} & set(folder):
+            try:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = error.strerror
+                raise ConfigError(f"outputs: {folder} cannot be written: {reason}") from None
         group, _, value = argument.partition("=")
         choosable = (CONF / group).is_dir() and group != "experiment"
         if choosable and (value == "null" or value.startswith("[")):
@@ -66,11 +76,15 @@ def main() -> None:
 
             serve(str(CONF), sys.argv[2:])
         else:
-            _check_choices(sys.argv[1:])
+            _check(sys.argv[1:])
             _job()
     except BaseException as error:
         if sweep.close(completed=False):
             sys.exit(1)
+        if isinstance(error, KeyboardInterrupt):
+            print("interp: interrupted", file=sys.stderr)
+            # What a shell reports of a program that Ctrl-C ended.
+            sys.exit(130)
         if wants_traceback or not isinstance(error, CONFIG_ERRORS):
             raise
         sys.exit(f"interp: {explain(error, str(CONF), sys.argv[1:])}")

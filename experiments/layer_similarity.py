@@ -148,11 +148,10 @@ class LayerSimilarity:
             f"{groups} {'are closer' if metric.paired else 'differ more'} than chance at "
             f"{_in_words(layers, significant)}"
         )
-        verdict = verdict[0].upper() + verdict[1:]
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
-            f"Farthest from chance is layer {layers[peak]}: {metric.label} {observed[peak]:.3f}, "
-            f"chance {test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, "
+            f"The largest excess over chance is at layer {layers[peak]}: {metric.label} "
+            f"{observed[peak]:.3f}, chance {test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, "
             f"{test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, corrected p = "
             f"{test.p_corrected[peak]:.3g}."
         )

@@ -35,6 +35,8 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "svg.hashsalt": "interp",
+    # Names are shown as they are written, dollar signs and all.
+    "text.parse_math": False,
 }
 
 Array = NDArray[np.float64]

@@ -87,7 +87,9 @@ def parse_marked(text: str) -> tuple[str, Span]:
         at = mark.end()
     between.append(text[at:])
     if len(targets) > 1 or any("{" in part or "}" in part for part in between):
-        raise ConfigError(f"{text!r}: mark one target as {{word}}, and write a literal brace twice")
+        raise ConfigError(
+            f"prompts: {text!r}: mark one target as {{word}}, and write a literal brace twice"
+        )
     return plain + between[-1], targets[0] if targets else (0, 0)
 
 
@@ -108,6 +110,10 @@ def from_marked(groups: dict[str, list[str]]) -> PromptSet:
             if not text.strip():
                 raise ConfigError(f"prompts: group {group!r} has an empty prompt")
             names.append(group)
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ConfigError(f"prompts: {text!r} is no valid Unicode text") from None
             texts.append(text)
             targets.append(target)
     return PromptSet(tuple(texts), tuple(names), tuple(targets))
@@ -257,20 +263,22 @@ class PromptFile:
         if not path.is_file():
             raise ConfigError(f"prompts.path: no file at {str(path)!r}")
         check_choice(f"prompts.path: the ending of {path.name}", path.suffix, (".txt", *_READERS))
+        rows: Sequence[Mapping[str, object]]
         try:
             if path.suffix == ".txt":
                 # Not splitlines, which would also part a prompt at rarer separators.
                 lines = path.read_text(encoding="utf-8-sig").split("\n")
-                return from_marked({"all": [line for line in lines if line.strip()]})
-            rows = _READERS[path.suffix](path)
-        except (ValueError, csv.Error, OSError) as error:
+                rows = [{self.text_column: line} for line in lines if line.strip()]
+            else:
+                rows = _READERS[path.suffix](path)
+        except (ValueError, csv.Error, OSError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"prompts.path: {path.name} cannot be read: {reason}") from None
-        groups: dict[str, list[str]] = {}
+        groups: dict[str, list[str]] = {} if rows else {"all": []}
         for number, row in enumerate(rows, start=1):
             text = self._cell(row, self.text_column, path.name, number)
             group = "all"
-            if self.group_column:
+            if self.group_column and path.suffix != ".txt":
                 group = self._cell(row, self.group_column, path.name, number)
             groups.setdefault(group, []).append(text)
         return from_marked(groups)
@@ -288,7 +296,10 @@ class PromptFile:
 
 def _csv_rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, strict=True))
+        reader = csv.DictReader(file, strict=True)
+        rows = list(reader)
+    if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+        raise ValueError("two columns have the same name")
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise ValueError(f"row {number} has more or fewer cells than the header; quote texts")

@@ -160,9 +160,9 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
             save(config, folder / "config.yaml")
             raise
 
-    save(settings, folder / "config.yaml")
     name = f"{experiment.source.title} · {settings['metric']['name']}"
     with recorded(_store(config), settings["tracking"]["experiment"], name, folder) as record:
+        save(settings, folder / "config.yaml")
         record.log_setup(settings, tags, experiment.prompts)
         found: Result = provisions.call(experiment.analysis.__call__)
         tables = {"layers": found.layer_table(), "prompts": experiment.prompts.table()}

@@ -70,12 +70,15 @@ class Store:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        self.outputs.mkdir(parents=True, exist_ok=True)
         try:
+            self.outputs.mkdir(parents=True, exist_ok=True)
             # Several processes that create a sqlite store at once leave it broken for good.
             with self._locked():
                 client = MlflowClient(tracking_uri=self.uri)
                 client.search_experiments(max_results=1)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(f"outputs: {self.outputs} cannot be written: {reason}") from error
         except MlflowException as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"tracking.uri: {self.uri} cannot be opened: {reason}") from error
@@ -85,6 +88,8 @@ class Store:
         """Return the id of the MLflow experiment of that name, created where it is missing."""
         from mlflow.exceptions import MlflowException
 
+        if not name:
+            raise ConfigError("tracking.experiment needs a name")
         client = self.client
         with self._locked():
             found = client.get_experiment_by_name(name)
@@ -338,6 +343,6 @@ def _flattened(fields: Mapping[str, object], prefix: str = "") -> Iterator[tuple
 
 def one_line(error: BaseException) -> str:
     """Return the error as one line: its kind, unless it speaks for itself, and its message."""
-    lines = str(error).strip().splitlines()
-    kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
-    return f"{kind}{lines[0] if lines else ''}"[:_LONGEST_TAG]
+    first = (str(error).strip().splitlines() or [""])[0]
+    kind = "" if isinstance(error, ConfigError) else type(error).__name__
+    return ": ".join(part for part in (kind, first) if part)[:_LONGEST_TAG]

@@ -72,6 +72,12 @@ MISTAKES = {
     "seed=abc": "seed=abc: Value 'abc' of type 'str' could not be converted to Integer",
     "seed=-1": "seed must be at least 0, not -1",
     "foo": "cannot read 'foo': choices are written as key=value",
+    "~metric": "metric",
+    "prompts.start=${foo}": "'foo' not found",
+    "outputs=": "outputs needs a folder",
+    "outputs=/proc/x": "outputs: /proc/x cannot be written",
+    "tracking.experiment=": "tracking.experiment needs a name",
+    "prompts=file prompts.path=~/no-such.csv": "prompts.path: no file at '/",
     "metric=null": "metric takes one choice, not null; -m sweeps over several",
     "batch_size=0": "batch_size must be at least 1, not 0",
     "analysis.alpha=2": "analysis.alpha must lie between 0 and 1, not 2.0",
@@ -139,7 +145,7 @@ def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path
     status, out, err = interp(*SMALL)
     assert (status, err) == (0, "")
     assert "similarity  null_mean  null_low  null_high" in out
-    assert re.search(r"^Digits and words are closer than chance at ", out, re.M)
+    assert re.search(r"^digits and words are closer than chance at ", out, re.M)
     assert re.search(r"^MLflow +(\S+/)?interp ui$", out, re.M)
     assert re.search(r"^page +http://127\.0\.0\.1:5000/#/experiments/1/runs/\w{32}$", out, re.M)
     folder = tmp_path / re.search(r"^run +(\S+)$", out, re.M)[1]
@@ -152,7 +158,7 @@ def test_overrides_may_stand_around_options_and_paths_need_no_quotes(interp, tmp
     status, out, _ = interp(*SMALL, "-m", *hook)
     assert status == 0
     assert "2 of 2 jobs finished" in out
-    assert "1  path=h.{layer}.ln_1: Digits and words" in out
+    assert "1  path=h.{layer}.ln_1: digits and words" in out
 
 
 def runs_of(outputs):
@@ -244,6 +250,19 @@ def test_jobs_in_other_processes_find_their_parent(tmp_path):
         assert f"{job}: FAILED: position: no target is marked" in found.stderr
 
 
+def test_an_interrupted_run_says_so_in_one_line(interp, monkeypatch, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("interp.statistics.permutation_test", interrupted)
+    status, _, err = interp(*SMALL)
+    assert status == 130
+    assert err == "interp: interrupted\n"
+    ((run,), _) = runs_of(tmp_path / "outputs")
+    assert run.info.status == "KILLED"
+    assert run.data.tags["error"] == "KeyboardInterrupt"
+
+
 def test_an_error_that_is_no_mistake_of_the_users_shows_where_it_happened(interp, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("on purpose")
@@ -292,6 +311,16 @@ def test_the_ui_serves_the_configured_store_on_loopback(tmp_path, free_port):
     finally:
         os.killpg(server.pid, 15)
         server.wait(timeout=30)
+
+
+def test_the_ui_refuses_a_port_that_is_taken(interp):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, _, err = interp("ui", f"tracking.port={port}")
+    assert status == 1
+    assert err == f"interp: tracking.port: {port} is in use; choose another\n"
 
 
 def test_the_ui_of_a_server_is_the_servers_own(interp):

@@ -77,7 +77,7 @@ def test_groups_of_another_spread_differ_at_the_planted_layer(tiny):
     result = run(values, metric=SingularValues(), source=tiny)
     assert result.series["p_corrected"].values[1] == pytest.approx(1 / 1000)
     assert (np.delete(result.series["p_corrected"].values, 1) > 0.05).all()
-    assert result.finding.startswith("A and b differ more than chance at layer 1 (")
+    assert result.finding.startswith("a and b differ more than chance at layer 1 (")
 
 
 @pytest.mark.parametrize("metric", [Cosine(), SingularValues()], ids=repr)
@@ -113,7 +113,25 @@ def test_figures_and_images_are_drawn_for_each_layer(planted, tiny):
     axes = [figure.axes[0] for figure in images.values()]
     assert len({(a.get_xlim(), a.get_ylim(), a.get_position().bounds) for a in axes}) == 1
     title = result.figures["similarity"].axes[0].get_title(loc="left")
-    assert title == "A and b are closer than chance at layer 3"
+    assert title == "a and b are closer than chance at layer 3"
+
+
+def test_names_are_shown_as_they_are_written(tiny):
+    values = np.random.default_rng(0).normal(size=(1, 8, 4)).astype(np.float32)
+    prompts = from_marked({"$\\frac$": list("abcd"), "b_{{x}}^": list("efgh")})
+    result = LayerSimilarity(permutations=9)(
+        Activations(values, (0,), table(prompts.groups), 1e-5),
+        prompts,
+        tiny,
+        ResidPost(),
+        Mean(),
+        Cosine(),
+        Identity(),
+        np.random.default_rng(0),
+    )
+    assert figures.pixels(result.figures["similarity"]).shape[2] == 3
+    title = result.figures["similarity"].axes[0].get_title(loc="left")
+    assert title.startswith("$\\frac$ and b_{{x}}^ are closer")
 
 
 def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
@@ -295,7 +313,7 @@ def test_values_on_the_other_side_of_the_null_are_told(tiny):
     values[1, 20:] = -values[1, :20]
     finding = run(values, source=tiny).finding
     assert "At layer 1 the value lies on the other side of the null" in finding
-    assert finding.startswith("A and b are closer than chance at no layer (")
+    assert finding.startswith("a and b are closer than chance at no layer (")
 
 
 @pytest.mark.parametrize(("field", "value"), [("permutations", 0), ("alpha", 0.0), ("alpha", 1.0)])

@@ -238,6 +238,7 @@ def test_the_byte_tokenizer_gives_back_every_text():
         ),
         (Random(architecture="gpt2", settings={"n_layer": "x"}), "random gpt2 cannot be loaded"),
         (Random(architecture="vit", settings={}), "random vit reads no tokens"),
+        (Random(architecture="clip", settings={}), "random clip reads no tokens"),
         (Random(architecture="bloom", attention="sdpa"), "random bloom cannot be loaded"),
         (
             Random(architecture="gpt2", attention="flash_attention_2"),

@@ -147,6 +147,11 @@ def test_faulty_files_are_refused(tmp_path):
     (tmp_path / "comma.csv").write_text("text,group\nI saw him, and left,x\n")
     (tmp_path / "short.csv").write_text("text,group\nalone\n")
     (tmp_path / "list.jsonl").write_text('{"text": ["a", "b"], "group": "x"}\n')
+    (tmp_path / "twice.csv").write_text("text,text,group\na,b,x\n")
+    (tmp_path / "half.jsonl").write_text('{"text": "\\ud800 a", "group": "x"}\n')
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000 + "\n")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "brace.txt").write_text("a {b\n")
     (tmp_path / "bare.jsonl").write_text('"a"\n')
     (tmp_path / "d.docx").touch()
     (tmp_path / "latin.txt").write_bytes("caf\u00e9".encode("latin-1"))
@@ -157,6 +162,11 @@ def test_faulty_files_are_refused(tmp_path):
         "comma.csv": "row 1 has more or fewer cells than the header; quote texts",
         "short.csv": "row 1 has more or fewer cells",
         "list.jsonl": "which is no text, as its text",
+        "twice.csv": "two columns have the same name",
+        "half.jsonl": "is no valid Unicode text",
+        "deep.jsonl": "deep.jsonl cannot be read",
+        "empty.txt": "^prompts: group 'all' has no prompt",
+        "brace.txt": "^prompts: 'a {b': mark one target",
         "bare.jsonl": "each line must be an object",
         "latin.txt": "latin.txt cannot be read: 'utf-8' codec",
         "c.jsonl": "cannot be read",

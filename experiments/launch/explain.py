@@ -1,6 +1,7 @@
 """Hydra's and OmegaConf's errors in one line each, with the nearest valid name."""
 
 import re
+from collections.abc import Sequence
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -14,12 +15,12 @@ from interp.registry import ConfigError, nearest
 CONFIG_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
-def explain(error: BaseException, conf: str, arguments: list[str]) -> str:
+def explain(error: BaseException, conf: str = "", arguments: Sequence[str] = ()) -> str:
     """Say in one line what was given, what was expected, and the nearest valid name.
 
     Args:
         error: one of CONFIG_ERRORS.
-        conf: the configuration folder.
+        conf: the configuration folder, where the error is one of composition.
         arguments: the command line, without the program's name.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -40,7 +41,7 @@ def explain(error: BaseException, conf: str, arguments: list[str]) -> str:
         known = _siblings(m[1], conf, arguments)
         return f"{where}there is no {m[1]!r}{nearest(m[1], known)}"
     if m := re.search(r"Key '(.+?)' not in 'Config'", str(error)):
-        return f"{where}there is no {m[1]!r}{nearest(m[1], _siblings(m[1], conf, []))}"
+        return f"{where}there is no {m[1]!r}{nearest(m[1], _siblings(m[1], conf, ()))}"
     if "raised while composing config" in text and len(lines) > 1:
         key = m[1] + ": " if (m := re.search(r"full_key: (\S+)", str(error))) else ""
         return f"{where}{key}{lines[1]}"
@@ -50,7 +51,7 @@ def explain(error: BaseException, conf: str, arguments: list[str]) -> str:
     return f"{text}{cause}"
 
 
-def _siblings(key: str, conf: str, arguments: list[str]) -> list[str]:
+def _siblings(key: str, conf: str, arguments: Sequence[str]) -> list[str]:
     """Return the keys beside a key that does not exist, in the configuration as chosen."""
     choices = [a for a in arguments if re.match(r"[\w/]+=[\w./-]+$", a) and not a.startswith(key)]
     for overrides in (choices, []):

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 import experiments
 from experiments.launch import report
-from interp.registry import ConfigError
+from experiments.launch.explain import CONFIG_ERRORS, explain
 from interp.tracking import CURRENT_JOB
 
 
@@ -25,7 +25,7 @@ def run(config: DictConfig) -> None:
     """Run the configured experiment in Hydra's output folder and report on it.
 
     Raises:
-        SystemExit: with the message of a ConfigError, outside of a sweep.
+        SystemExit: with the explanation of a configuration error, outside of a sweep.
         Exception: whatever else the run raises; in a sweep, every error.
     """
     from interp import runner
@@ -38,8 +38,8 @@ def run(config: DictConfig) -> None:
         # Hydra made the folder before there was anything to put in it.
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        if CURRENT_JOB.get() is None and isinstance(error, ConfigError):
+        if CURRENT_JOB.get() is None and isinstance(error, CONFIG_ERRORS):
             # Hydra adds its own words to an exception, and none to an exit.
-            sys.exit(f"interp: {error}")
+            sys.exit(f"interp: {explain(error)}")
         report.failure()
         raise

@@ -1,6 +1,7 @@
 """`interp ui`: MLflow's own server on the configured store, small and for this machine alone."""
 
 import os
+import socket
 import sys
 
 from hydra import compose, initialize_config_dir
@@ -15,7 +16,7 @@ def serve(conf: str, overrides: list[str]) -> None:
     The process becomes the server and ends with it.
 
     Raises:
-        ConfigError: the store is a server of its own, which needs no other.
+        ConfigError: the store is a server of its own, or the port is taken.
     """
     if {"-h", "--help"} & set(overrides):
         print("interp ui [outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]")
@@ -27,12 +28,19 @@ def serve(conf: str, overrides: list[str]) -> None:
     if store.is_server():
         raise ConfigError(f"tracking.uri: {store.uri} is a server already: open it in a browser")
     store.client.search_experiments(max_results=1)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", store.port))
+        except OSError:
+            raise ConfigError(f"tracking.port: {store.port} is in use; choose another") from None
     print(f"MLflow on {store.address()} for {store.uri} (end it with Ctrl-C)", flush=True)
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", store.uri),
         *("--host", "127.0.0.1", "--port", str(store.port), "--workers", "1"),
-        *("--uvicorn-opts", "--log-level warning"),
+        *("--registry-store-uri", store.uri),
+        *("--uvicorn-opts", "--log-level warning --lifespan off"),
     ]
     settings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",

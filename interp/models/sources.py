@@ -123,7 +123,11 @@ class ModelSource(ABC):
         return {} if self.attention == "auto" else {"attn_implementation": self.attention}
 
     def _wrapped(self, module: PreTrainedModel) -> LanguageModel:
-        if not isinstance(module.get_input_embeddings(), torch.nn.Embedding):
+        try:
+            embedding = module.get_input_embeddings()
+        except NotImplementedError:
+            embedding = None
+        if not isinstance(embedding, torch.nn.Embedding):
             raise ConfigError(f"model: {self.title} reads no tokens")
         module.eval()
         # A forward pass here reads activations once; keys and values are of no further use.
@@ -158,7 +162,9 @@ def explained(name: str, way_out: str = "") -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        lines = (str(error).strip() or type(error).__name__).splitlines()
+        # Some messages have a headline and say what is wrong below it.
+        reason = " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
         raise ConfigError(f"model: {name} cannot be loaded: {reason}{way_out}") from error
 
 
