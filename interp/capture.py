@@ -140,7 +140,7 @@ def _forward(
     inputs = _inputs(model, what.stack, ids, mask)
     if what.pooling == "attention":
         inputs["output_attentions"] = True
-    with reader.attached(model, what), suppress(_AllRead):
+    with reader.attached(model), suppress(_AllRead):
         model.entry(what.stack)(**inputs)
     return reader.values()
 
@@ -179,11 +179,11 @@ class _Reader:
         self._blocks = {tap.block for tap in what.taps} if what.pooling == "attention" else set()
 
     @contextmanager
-    def attached(self, model: LanguageModel, what: Plan) -> Iterator[None]:
+    def attached(self, model: LanguageModel) -> Iterator[None]:
         """Hook the planned tensors for the length of the context."""
         handles = []
         try:
-            for layer, tap in enumerate(what.taps):
+            for layer, tap in enumerate(self._what.taps):
                 module = model.module.get_submodule(tap.path)
                 read = partial(self._on_tap, layer)
                 if tap.side == "input":
@@ -191,7 +191,7 @@ class _Reader:
                 else:
                     handles.append(module.register_forward_hook(read))
             for block in self._blocks:
-                path = model.stack(what.stack).blocks[block]
+                path = model.stack(self._what.stack).blocks[block]
                 for module in model.module.get_submodule(path).modules():
                     look = partial(self._on_attention, block)
                     handles.append(module.register_forward_hook(look))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from interp.statistics import PermutationTest
 
 # Okabe and Ito (2008): told apart under every common form of colour blindness.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

@@ -25,7 +25,7 @@ def source_of(architecture, **fields):
     return Random(architecture=architecture, settings=ARCHITECTURES[architecture], **fields)
 
 
-def own_hidden_states(source, prompts, stack="auto"):
+def own_hidden_states(source, prompts, stack):
     """What the model itself returns for all prompts in one right-padded batch."""
     model = source.load()
     rows = [model.tokenizer(text)["input_ids"] for text in prompts.texts]
@@ -55,22 +55,17 @@ def own_hidden_states(source, prompts, stack="auto"):
     ]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_hidden_states_are_hugging_faces_to_the_last_bit(architecture, prompts):
+@pytest.mark.parametrize(
+    ("architecture", "stack"),
+    [
+        *((architecture, "auto") for architecture in ARCHITECTURES),
+        *((architecture, "decoder") for architecture in ENCODER_DECODERS),
+    ],
+)
+def test_hidden_states_are_hugging_faces_to_the_last_bit(architecture, stack, prompts):
     source = source_of(architecture)
-    ours = capture(source, prompts, HiddenStates(), EVERY_TOKEN, len(prompts))
-    theirs = own_hidden_states(source, prompts)
-    assert len(ours.layers) == len(theirs)
-    for layer, expected in enumerate(theirs):
-        np.testing.assert_array_equal(ours.values[layer], expected)
-
-
-@pytest.mark.parametrize("architecture", ENCODER_DECODERS)
-def test_the_decoder_is_read_where_it_is_asked_for(architecture, prompts):
-    source = source_of(architecture)
-    hook = HiddenStates(stack="decoder")
-    ours = capture(source, prompts, hook, EVERY_TOKEN, len(prompts))
-    theirs = own_hidden_states(source, prompts, "decoder")
+    ours = capture(source, prompts, HiddenStates(stack=stack), EVERY_TOKEN, len(prompts))
+    theirs = own_hidden_states(source, prompts, stack)
     assert len(ours.layers) == len(theirs)
     for layer, expected in enumerate(theirs):
         np.testing.assert_array_equal(ours.values[layer], expected)

@@ -111,7 +111,7 @@ MISTAKES_IN_FILES = {
 }
 
 
-def check_refused(answer, said, folder, monkeypatch):
+def check_refused(answer, said, folder):
     status, out, err = answer
     assert status == 1
     (line,) = err.strip().splitlines()
@@ -130,15 +130,15 @@ def no_weights(monkeypatch):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_answered_in_one_line(mistake, interp, tmp_path, monkeypatch, no_weights):
+def test_a_mistake_is_answered_in_one_line(mistake, interp, tmp_path, no_weights):
     answer = interp("model=tiny", *mistake.split(" "))
-    check_refused(answer, MISTAKES[mistake], tmp_path, monkeypatch)
+    check_refused(answer, MISTAKES[mistake], tmp_path)
 
 
 @pytest.mark.parametrize("preset", MISTAKES_IN_FILES)
-def test_a_mistake_in_a_file_is_too(preset, interp, own_conf, tmp_path, monkeypatch, no_weights):
+def test_a_mistake_in_a_file_is_too(preset, interp, own_conf, tmp_path, no_weights):
     answer = interp("model=tiny", "--config-dir", own_conf, f"experiment={preset}")
-    check_refused(answer, MISTAKES_IN_FILES[preset], tmp_path, monkeypatch)
+    check_refused(answer, MISTAKES_IN_FILES[preset], tmp_path)
 
 
 def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path):

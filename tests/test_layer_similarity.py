@@ -250,30 +250,28 @@ def test_the_same_text_before_a_token_is_no_finding_in_a_causal_model(metric):
         )
 
 
+class UpsideDown:
+    """Turns the sign of the metric that it is mixed into."""
+
+    def __call__(self, x, y):
+        return -super().__call__(x, y)
+
+    def rearranged(self, x, y, draws):
+        return -super().rearranged(x, y, draws)
+
+
 @dataclass(frozen=True)
-class Apart(Cosine):
+class Apart(UpsideDown, Cosine):
     """The negative cosine, a paired distance."""
 
     larger_is_closer = False
 
-    def __call__(self, x, y):
-        return -super().__call__(x, y)
-
-    def rearranged(self, x, y, draws):
-        return -super().rearranged(x, y, draws)
-
 
 @dataclass(frozen=True)
-class SameSpread(SingularValues):
+class SameSpread(UpsideDown, SingularValues):
     """The negative distance of spectra, an unpaired similarity."""
 
     larger_is_closer = True
-
-    def __call__(self, x, y):
-        return -super().__call__(x, y)
-
-    def rearranged(self, x, y, draws):
-        return -super().rearranged(x, y, draws)
 
 
 @pytest.mark.parametrize(
