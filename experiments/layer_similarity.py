@@ -3,27 +3,30 @@
 One similarity a layer stands beside its permutation null. Paired metrics ask whether the pairs are
 closer than the same prompts paired anew; unpaired metrics whether the two groups differ more than
 two groups drawn from the same prompts. The same draws serve every layer, so that the most extreme
-layer of each draw gives a p-value corrected for having looked at all layers.
+layer of each draw gives a p-value corrected for having looked at all layers. With a reference model
+drawn at random, a second null says how much of it is there without training.
 """
 
-import math
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from interp import figures, statistics
+from interp import arrangements, figures, statistics
 from interp.activations import Activations
 from interp.analysis import ANALYSES
+from interp.calibration import Calibration, calibrate, in_words
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction
+from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
 
@@ -51,13 +54,19 @@ class LayerSimilarity:
             raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
 
     def check(
-        self, prompts: PromptSet, samples: pd.DataFrame, metric: Metric, reduction: Reduction
+        self,
+        prompts: PromptSet,
+        samples: pd.DataFrame,
+        metric: Metric,
+        reduction: Reduction,
+        reference: Reference,
     ) -> None:
         """Refuse prompts that the metric cannot compare.
 
         Raises:
-            ConfigError: other than two groups, too few prompts, or a paired metric with groups
-                that do not pair up, prompt by prompt and token by token.
+            ConfigError: other than two groups, too few prompts, a paired metric with groups that
+                do not pair up, prompt by prompt and token by token, or a reference model whose
+                tokens are others.
         """
         groups = prompts.group_names
         if len(groups) != 2:
@@ -88,11 +97,16 @@ class LayerSimilarity:
         if fewest < metric.min_samples:
             raise ConfigError(
                 f"prompts: metric={name} needs at least {metric.min_samples} points a group, "
-                f"not {fewest}"
+                f"not {fewest}; give more prompts{_or_lower(metric)}"
             )
         if len(samples) < reduction.min_samples:
             raise ConfigError(
                 f"reduction: it needs at least {reduction.min_samples} points, not {len(samples)}"
+            )
+        if reference.draws and not reference.samples["prompt"].equals(samples["prompt"]):
+            raise ConfigError(
+                f"reference: {reference.title} gives other tokens than the model; pool them "
+                "(position=mean) or take one (position=last)"
             )
 
     def __call__(
@@ -104,167 +118,221 @@ class LayerSimilarity:
         position: Position,
         metric: Metric,
         reduction: Reduction,
+        reference: Reference,
         rng: np.random.Generator,
     ) -> Result:
-        """Compare the groups at each layer, draw the null, and correct over layers.
+        """Compare the two groups at each layer.
 
-        The peak is the layer whose value exceeds what chance gives by most, in the direction
-        tested.
+        Raises:
+            ConfigError: a layer at which the metric is not defined, say because all points
+                coincide; or a reference model with other layers.
         """
-        layers = activations.layers
-        samples = activations.samples
-        is_first = (samples["group"] == prompts.group_names[0]).to_numpy()
-        rows = np.concatenate([np.flatnonzero(is_first), np.flatnonzero(~is_first)])
-        split = int(is_first.sum())
-        prompt_of_row = samples["prompt"].to_numpy()[rows]
-        arrangements = self._paired if metric.paired else self._relabelled
-        draws = arrangements(prompt_of_row, split, rng)
+        if reference.draws and reference.layers != activations.layers:
+            raise ConfigError(
+                f"reference: {reference.title} has layers {list(reference.layers)}, not "
+                f"{list(activations.layers)}"
+            )
+        group = activations.samples["group"].to_numpy()
+        first, second = (np.flatnonzero(group == name) for name in prompts.group_names)
+        prompt_of_row = activations.samples["prompt"].to_numpy()[np.concatenate([first, second])]
+        draws: NDArray[Any]
+        if metric.paired:
+            n_prompts = len(prompts.members(prompts.group_names[0]))
+            draws = arrangements.pairings(len(first), n_prompts, self.permutations, rng)
+        else:
+            draws = arrangements.relabellings(prompt_of_row, len(first), self.permutations, rng)
 
-        observed = np.empty(len(layers))
-        null = np.empty((len(layers), self.permutations))
-        points = activations.of_samples(rows)
-        for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
-            try:
-                self._refuse_rounding(points[i], split, metric, activations.resolution)
-                reduced = reduction.fit_transform(points[i])
-                x, y = reduced[:split], reduced[split:]
-                observed[i], null[i] = metric(x, y), metric.rearranged(x, y, draws)
-            except ValueError as error:
-                raise ConfigError(
-                    f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "
-                    "read another position"
-                ) from error
+        def measured(found: Activations) -> Calibration:
+            return self._measured(found, first, second, metric, reduction, hook, draws)
 
-        # Pairs may be closer than chance; groups may differ more than chance.
-        towards: Literal["greater", "less"]
-        towards = "greater" if metric.paired == metric.larger_is_closer else "less"
-        test = statistics.permutation_test(observed, null, towards)
-        significant = test.p_corrected < self.alpha
-        excess = observed - test.null_mean
-        peak = int((excess if towards == "greater" else -excess).argmax())
+        found = measured(activations)
+        twins = [measured(drawn) for drawn in reference.activations()]
 
+        layers, test = activations.layers, found.test
         groups = " and ".join(prompts.group_names)
+        peak = int(found.excess.argmax())
         verdict = (
             f"{groups} {'are closer' if metric.paired else 'differ more'} than chance at "
-            f"{_in_words(layers, significant)}"
+            f"{in_words(layers, found.significant)}"
         )
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
             f"The largest excess over chance is at layer {layers[peak]}: {metric.label} "
-            f"{observed[peak]:.3f}, chance {test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, "
-            f"{test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, corrected p = "
-            f"{test.p_corrected[peak]:.3g}."
+            f"{found.observed[peak]:.3f}, chance {test.null_mean[peak]:.3f} "
+            f"[{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, "
+            f"corrected p = {test.p_corrected[peak]:.3g}."
         )
-        if (smallest := self._smallest_p(prompts, metric)) >= self.alpha:
+        sizes = [len(prompts.members(group)) for group in prompts.group_names]
+        possible = (
+            arrangements.count_pairings(sizes[0])
+            if metric.paired
+            else arrangements.count_relabellings(*sizes)
+        )
+        if (smallest := arrangements.smallest_p(self.permutations, possible)) >= self.alpha:
             finding += f" With so few prompts or draws no p can fall below {smallest:.2g}."
-        beyond = observed < test.null_low if towards == "greater" else observed > test.null_high
-        if beyond.any():
+        if found.on_the_other_side.any():
             finding += (
-                f" At {_in_words(layers, beyond)} the value lies on the other side of the null, "
-                "which this one-sided test does not count."
+                f" At {in_words(layers, found.on_the_other_side)} the value lies on the other side "
+                "of the null, which this one-sided test does not count."
             )
 
-        units = "prompts" if len(rows) == len(prompts) else "tokens"
-        where = POSITIONS.name_of(position).replace("_", " ")
+        n = [int((activations.samples["group"] == group).sum()) for group in prompts.group_names]
+        units = "prompts" if sum(n) == len(prompts) else "tokens"
         reduced_by = REDUCTIONS.name_of(reduction)
+        reader = activations.unembedding
         setting = " · ".join(
             [
                 source.title,
-                f"position: {where}",
-                f"{split} and {len(rows) - split} {units}",
+                f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
+                f"{n[0]} and {n[1]} {units}",
+                *([f"read through the {reader.name}"] if reader else []),
                 *([reduced_by] if reduced_by != "identity" else []),
                 f"{self.permutations} draws",
             ]
         )
+        null_name = "prompts paired anew" if metric.paired else "group labels shuffled"
+        xlabel = f"layer ({hook.label})"
         curve = figures.similarity_over_layers(
             layers,
-            observed,
+            found.observed,
             test,
-            significant,
+            found.significant,
+            np.array([twin.observed for twin in twins]).reshape(len(twins), len(layers)),
             title=verdict,
             subtitle=setting,
-            xlabel=f"layer ({hook.label})",
+            xlabel=xlabel,
             ylabel=metric.label,
-            null_label="95% of the null: "
-            + ("prompts paired anew" if metric.paired else "group labels shuffled"),
+            null_label=f"95% of the null: {null_name}",
             significant_label=f"p < {self.alpha:g}, corrected over layers",
             other_label=f"p ≥ {self.alpha:g}",
+            reference_label=_drawn(reference),
         )
         nulls = figures.null_distributions(
             layers,
-            observed,
-            null,
+            found.observed,
+            found.null,
             titles=[f"Layer {layer}: {groups} against chance" for layer in layers],
             subtitle=setting,
             xlabel=metric.label,
         )
         series = {
-            "similarity": observed,
+            "similarity": found.observed,
             "null_mean": test.null_mean,
             "null_low": test.null_low,
             "null_high": test.null_high,
             "z": test.z,
             "p": test.p,
             "p_corrected": test.p_corrected,
+            "score": found.score,
         }
-        return Result(
+        result = Result(
             series={key: Series.over(layers, values) for key, values in series.items()},
             scalars={
                 "peak_layer": layers[peak],
-                "peak_similarity": float(observed[peak]),
-                "peak_excess": float(excess[peak]),
+                "peak_similarity": float(found.observed[peak]),
+                "peak_excess": float(found.observed[peak] - test.null_mean[peak]),
                 "peak_z": float(test.z[peak]),
                 "peak_p_corrected": float(test.p_corrected[peak]),
-                "significant_layers": int(significant.sum()),
+                "peak_score": float(found.score[peak]),
+                "significant_layers": int(found.significant.sum()),
             },
+            tables={"summary": found.summary({"layer": layers}, metric.label)},
             figures={"similarity": curve},
             images={"null_distribution": nulls},
             finding=finding,
+            null=null_name,
+        )
+        return self._against_reference(result, found, twins, reference, metric) if twins else result
+
+    def _measured(
+        self,
+        activations: Activations,
+        first: Rows,
+        second: Rows,
+        metric: Metric,
+        reduction: Reduction,
+        hook: HookPoint,
+        draws: NDArray[Any],
+    ) -> Calibration:
+        """Hold the groups against each other at each layer, under every arrangement."""
+        layers = activations.layers
+        values, identity = np.empty((len(layers), len(draws))), np.empty(len(layers))
+        rows, split = np.concatenate([first, second]), len(first)
+        for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
+            try:
+                alike = [activations.coincide(i, group) for group in (first, second)]
+                if any(alike) if metric.paired else all(alike):
+                    raise ValueError("all points of a group coincide up to rounding")
+                reduced = reduction.fit_transform(activations.points(i, rows))
+                x, y = metric.prepared(reduced[:split]), metric.prepared(reduced[split:])
+                values[i] = metric.rearranged([x], y, draws)[0]
+                given = draws[0] if metric.paired else np.arange(2 * len(second)) < len(second)
+                identity[i] = metric.rearranged([y], y, given[None])[0, 0]
+            except ValueError as error:
+                raise ConfigError(
+                    f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "
+                    "read another position"
+                ) from error
+        return calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
+
+    def _against_reference(
+        self,
+        result: Result,
+        found: Calibration,
+        twins: list[Calibration],
+        reference: Reference,
+        metric: Metric,
+    ) -> Result:
+        """Add what the reference model gives, and a test where it was drawn several times."""
+        layers = result.series["score"].layers
+        values, scores = (
+            np.array([getattr(twin, name) for twin in twins]) for name in ("observed", "score")
+        )
+        series = {"reference_similarity": values.mean(0), "reference_score": scores.mean(0)}
+        columns = {"reference": values.mean(0), "its score": scores.mean(0)}
+        scalars = dict(result.scalars)
+        if len(twins) > 1:
+            # Scores, since a similarity's height alone may come from the architecture.
+            test = statistics.permutation_test(
+                found.score, scores.T, "greater" if metric.paired else "less"
+            )
+            beyond = test.p_corrected < self.alpha
+            series |= {
+                "reference_low": values.min(0),
+                "reference_high": values.max(0),
+                "reference_p_corrected": test.p_corrected,
+            }
+            columns["p against it"] = test.p_corrected
+            scalars["layers_beyond_reference"] = int(beyond.sum())
+            said = (
+                f" The score lies {'above' if metric.paired else 'below'} that of "
+                f"{_drawn(reference)}, at {in_words(layers, beyond)} (p < {self.alpha:g}, "
+                "corrected over layers)."
+            )
+            if 1 / (len(twins) + 1) >= self.alpha:
+                said += (
+                    f" With {len(twins)} draws no such p can fall below {1 / (len(twins) + 1):.2g}."
+                )
+        else:
+            said = (
+                f" In {reference.title} they pass chance at "
+                f"{in_words(layers, twins[0].significant)}."
+            )
+        return dataclasses.replace(
+            result,
+            series=result.series | {key: Series.over(layers, v) for key, v in series.items()},
+            scalars=scalars,
+            tables=result.tables | {"summary": result.tables["summary"].assign(**columns)},
+            finding=result.finding + said,
         )
 
-    @staticmethod
-    def _refuse_rounding(points: Array, split: int, metric: Metric, resolution: float) -> None:
-        """Refuse points that differ by rounding alone.
 
-        In a causal model the same text before a token gives the same vector, up to rounding that
-        depends on a prompt's length, and with it on its group: it would look like a finding.
-        """
-        spreads = []
-        for cloud in (points[:split], points[split:]):
-            spread = np.sqrt(((cloud - cloud.mean(0)) ** 2).sum(1).mean())
-            spreads.append(spread <= resolution * np.sqrt((cloud**2).sum(1).mean()))
-        if any(spreads) if metric.paired else all(spreads):
-            raise ValueError("all points of a group coincide up to rounding")
-
-    def _smallest_p(self, prompts: PromptSet, metric: Metric) -> float:
-        """Return the smallest p that the draws and the number of arrangements allow."""
-        first, second = (len(prompts.members(group)) for group in prompts.group_names)
-        arrangements = math.factorial(first) if metric.paired else math.comb(first + second, first)
-        return max(1 / (self.permutations + 1), 1 / arrangements)
-
-    def _paired(self, prompt_of_row: Rows, split: int, rng: np.random.Generator) -> Rows:
-        """Draw which prompt of the second group goes with which of the first; [draw, row]."""
-        n_prompts = len(np.unique(prompt_of_row[split:]))
-        tokens = split // n_prompts
-        orders = statistics.permutations(n_prompts, self.permutations, rng)
-        return (orders[:, :, None] * tokens + np.arange(tokens)).reshape(self.permutations, split)
-
-    def _relabelled(
-        self, prompt_of_row: Rows, split: int, rng: np.random.Generator
-    ) -> NDArray[np.bool_]:
-        """Draw which prompts form the first group; all tokens of a prompt go together."""
-        prompts, prompt_of_row = np.unique(prompt_of_row, return_inverse=True)
-        in_first = np.isin(np.arange(len(prompts)), prompt_of_row[:split])
-        labels = statistics.permutations(len(prompts), self.permutations, rng)
-        return in_first[labels][:, prompt_of_row]
+def _drawn(reference: Reference) -> str:
+    if reference.draws < 2:
+        return reference.title
+    return f"{reference.title}, {reference.draws} draws"
 
 
-def _in_words(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
-    chosen = [layer for layer, yes in zip(layers, which, strict=True) if yes]
-    if not chosen:
-        return "no layer"
-    if len(chosen) == len(layers) > 2:
-        return f"all {len(layers)} layers"
-    if len(chosen) > 3:
-        return f"{len(chosen)} of {len(layers)} layers"
-    return f"layer{'s' * (len(chosen) > 1)} {', '.join(map(str, chosen))}"
+def _or_lower(metric: Metric) -> str:
+    known = [name for name in ("components", "k", "folds") if hasattr(metric, name)]
+    return f", or lower metric.{known[0]}" if known else ""

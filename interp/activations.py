@@ -1,10 +1,27 @@
 """The record that a capture returns: a matrix that never loses its labels."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+# Vectors decoded at once: enough for fast arithmetic, and with 250,000 words still only 130 MB.
+_DECODED_AT_ONCE = 128
+
+
+class Unembedding(Protocol):
+    """Turns vectors of the residual stream into logits."""
+
+    @property
+    def name(self) -> str:
+        """What reads the vocabulary: "lm_head (GPT2LMHeadModel)", "tied token embedding", …"""
+        ...
+
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits [n, vocabulary] of vectors [n, d]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,19 +36,48 @@ class Activations:
             read, special ones counted) and `n_tokens` (how many were pooled).
         resolution: the difference, relative to their size, below which two activations may differ
             by rounding alone.
+        unembedding: the way to logits where these are read in vocabulary space: `values` holds the
+            vectors before it, since logits of all layers and samples would not fit in memory.
     """
 
     values: NDArray[np.float32]
     layers: tuple[int, ...]
     samples: pd.DataFrame
     resolution: float
+    unembedding: Unembedding | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.layers), len(self.samples))
         if self.values.shape[:2] != expected:
             raise ValueError(f"values are {self.values.shape}, the labels say {expected}")
 
-    def of_samples(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return some samples as float64 points [layer, sample, features], units flattened."""
-        chosen = self.values[:, rows].astype(np.float64)
-        return chosen.reshape(len(self.layers), len(rows), -1)
+    def coincide(self, i: int, rows: NDArray[np.intp]) -> bool:
+        """Whether some samples differ by rounding alone at the layer of index i.
+
+        In a causal model the same text before a token gives the same vector, up to rounding that
+        depends on a prompt's length, and with it on its group: it would look like a finding.
+        """
+        vectors = self.values[i, rows].astype(np.float64).reshape(len(rows), -1)
+        spread = ((vectors - vectors.mean(0)) ** 2).sum(1).mean()
+        return bool(spread <= self.resolution**2 * (vectors**2).sum(1).mean())
+
+    def points(self, i: int, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the points of some samples at one layer, as float64 [n, features].
+
+        The features are the units, flattened, or the logits where there is an unembedding.
+
+        Args:
+            i: the index of the layer along the first axis, not its number.
+            rows: the samples' indices along the second axis [n].
+        """
+        vectors = self.values[i]
+        if self.unembedding is None:
+            units: NDArray[np.float64] = vectors[rows].astype(np.float64)
+            return units.reshape(len(rows), -1)
+        decoded = self.unembedding(vectors[rows[:_DECODED_AT_ONCE]])
+        points = np.empty((len(rows), decoded.shape[1]))
+        points[: len(decoded)] = decoded
+        for start in range(len(decoded), len(rows), _DECODED_AT_ONCE):
+            chunk = slice(start, start + _DECODED_AT_ONCE)
+            points[chunk] = self.unembedding(vectors[rows[chunk]])
+        return points

@@ -13,8 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp.activations import Activations
-from interp.hooks import FinalNorm, HiddenStates, HookPoint, Module
-from interp.models import LanguageModel, ModelSource
+from interp.hooks import FinalNorm, HiddenStates, HookPoint, Module, Tap
+from interp.models import LanguageModel, ModelSource, Readout
 from interp.plan import Plan, plan
 from interp.positions import Position
 from interp.prompts import PromptSet
@@ -35,7 +35,8 @@ def capture(
     """Run the model over the prompts and return its activations at hook and position.
 
     Batches are sorted by length and padded on the right, and a pass ends after the highest layer
-    asked for. Equal requests in one process share one pass.
+    asked for. Equal requests in one process share one pass. In vocabulary space the vectors before
+    the unembedding are kept, and `Activations.points` reads them through it.
 
     Args:
         source: the model.
@@ -45,18 +46,19 @@ def capture(
         batch_size: prompts a forward pass; values depend on it by float32 round-off alone.
 
     Raises:
-        ConfigError: as `plan`; or a module that does not give one vector a token.
+        ConfigError: as `plan`; or a module that does not give one vector a token; or a model whose
+            own outputs are not what is read.
         FloatingPointError: an activation is infinite or not a number.
     """
     what = plan(source, prompts, hook, position)
     values = _captured(what, hook, batch_size)
     resolution = RESOLUTION[source.dtype]
-    return Activations(values, what.layers, what.samples.copy(), resolution)
+    return Activations(values, what.layers, what.samples.copy(), resolution, what.readout)
 
 
 @lru_cache(maxsize=2)
 def _captured(what: Plan, hook: HookPoint, batch_size: int) -> NDArray[np.float32]:
-    model = what.source.load()
+    model = what.source.load(head=what.readout is not None)
     rows_of: list[list[int]] = [[] for _ in what.tokens]
     for row, prompt in enumerate(what.samples["prompt"]):
         rows_of[prompt].append(row)
@@ -66,6 +68,8 @@ def _captured(what: Plan, hook: HookPoint, batch_size: int) -> NDArray[np.float3
         _forward(model, what, by_length[:1], [rows_of[by_length[0]]], to_the_end=True)
     if isinstance(hook, HiddenStates | FinalNorm):
         _check_against_model(model, what, hook, by_length[0])
+    if what.readout is not None:
+        _check_against_logits(model, what, what.readout, hook, by_length[0])
     values: NDArray[np.float32] | None = None
     with tqdm(total=len(by_length), unit="prompt", delay=1, disable=None, leave=False) as bar:
         bar.set_description(f"reading {model.title}")
@@ -93,16 +97,14 @@ def _check_against_model(
     model: LanguageModel, what: Plan, hook: HiddenStates | FinalNorm, prompt: int
 ) -> None:
     """Refuse a model whose own outputs are not what is read, as one prompt tells."""
-    ids = what.tokens[prompt].ids
-    every_token = replace(what, indices=tuple((t,) for t in range(len(ids))), pooling="mean")
-    ours = _forward(model, every_token, [prompt], [list(range(len(ids)))], to_the_end=True)
+    ours = _every_token(model, what, prompt)
     if not np.isfinite(ours).all():
         return
-    states = _own_hidden_states(model, what.stack, ids)
+    states = _own_hidden_states(model, what.stack, what.tokens[prompt].ids)
     theirs = states[-1:] if isinstance(hook, FinalNorm) else states
     if len(theirs) == what.n_layers:
         chosen = torch.stack([theirs[layer][0].float().cpu() for layer in what.layers]).numpy()
-        if ours.shape == chosen.shape and np.abs(ours - chosen).max() < 1e-3 * np.abs(chosen).max():
+        if _are_close(ours, chosen):
             return
     raise ConfigError(
         f"hook: the {hook.site} of {model.title} cannot be told from its structure: what is read "
@@ -110,9 +112,54 @@ def _check_against_model(
     )
 
 
+def _check_against_logits(
+    model: LanguageModel, what: Plan, readout: Readout, hook: HookPoint, prompt: int
+) -> None:
+    """Refuse a model that reads its last layer otherwise than we do, as one prompt tells."""
+    # A long prompt's logits would fill the memory that they are otherwise kept out of.
+    ids = what.tokens[prompt].ids[:16]
+    beginning = replace(what.tokens[prompt], ids=ids)
+    last = replace(what, tokens=(beginning,), taps=(Tap(readout.read_as[0], "output", -1),))
+    vectors = _every_token(model, last, 0)[0]
+    if not np.isfinite(vectors).all():
+        return
+    reason = "the last layer read through the unembedding is not what the model itself returns"
+    try:
+        theirs = _own_logits(model, what.stack, ids)
+        if _are_close(readout(vectors), theirs):
+            return
+    except RuntimeError as error:
+        # Some models take vectors in the shape of their own prompt alone.
+        reason = str(error).partition("\n")[0]
+    raise ConfigError(
+        f"hook: the {hook.site} of {model.title} cannot be told from its structure: {reason}; use "
+        "hook=resid_pre or hook=resid_post"
+    )
+
+
+def _every_token(model: LanguageModel, what: Plan, prompt: int) -> NDArray[np.float32]:
+    """Return what is read at all tokens of one prompt, as float32 [layer, token, *unit]."""
+    tokens = range(len(what.tokens[prompt].ids))
+    every = replace(what, indices=tuple((t,) for t in tokens), pooling="mean")
+    return _forward(model, every, [prompt], [list(tokens)], to_the_end=True)
+
+
+def _are_close(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
+    if ours.shape != theirs.shape:
+        return False
+    return bool(np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max())
+
+
+@torch.inference_mode()
+def _own_logits(model: LanguageModel, stack: str, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    inputs = model.inputs(stack, ids[None], np.ones((1, len(ids)), bool))
+    logits: NDArray[np.float32] = model.logits(inputs)[0].float().cpu().numpy()
+    return logits
+
+
 @torch.inference_mode()
 def _own_hidden_states(model: LanguageModel, stack: str, ids: NDArray[np.int64]) -> Any:
-    inputs = _inputs(model, stack, ids[None], np.ones((1, len(ids)), bool))
+    inputs = model.inputs(stack, ids[None], np.ones((1, len(ids)), bool))
     output = model.entry(stack)(**inputs, output_hidden_states=True)
     name = "decoder_hidden_states" if stack == "decoder" else "hidden_states"
     return getattr(output, name, None) or ()
@@ -137,25 +184,12 @@ def _forward(
     ids[mask] = np.concatenate([what.tokens[i].ids for i in batch])
     samples = [[b * width + t for t in what.indices[r]] for b, own in enumerate(rows) for r in own]
     reader = _Reader(what, torch.from_numpy(mask), samples, to_the_end)
-    inputs = _inputs(model, what.stack, ids, mask)
+    inputs = model.inputs(what.stack, ids, mask)
     if what.pooling == "attention":
         inputs["output_attentions"] = True
     with reader.attached(model), suppress(_AllRead):
         model.entry(what.stack)(**inputs)
     return reader.values()
-
-
-def _inputs(
-    model: LanguageModel, stack: str, ids: NDArray[np.int64], mask: NDArray[np.bool_]
-) -> dict[str, Any]:
-    inputs: dict[str, Any] = {
-        "input_ids": torch.from_numpy(ids).to(model.module.device),
-        "attention_mask": torch.from_numpy(mask).long().to(model.module.device),
-    }
-    if stack == "decoder":
-        # The decoder reads the prompt itself while attending to the encoder's reading of it.
-        inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
-    return inputs
 
 
 class _AllRead(Exception):  # noqa: N818 — not an error: what is asked for has been read

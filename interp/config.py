@@ -39,6 +39,8 @@ class Config:
     Attributes:
         model, prompts, hook, position, reduction, metric, analysis: a `name` and the fields of
             the component registered under it.
+        reference: a model that the run is held against, chosen with `model@reference=…`.
+        reference_draws: how often a reference with random weights is drawn.
         seed: of everything that the analysis draws.
         batch_size: prompts a forward pass.
         outputs: the folder for runs, the MLflow database and its artifacts.
@@ -52,6 +54,8 @@ class Config:
     reduction: Any = MISSING
     metric: Any = MISSING
     analysis: Any = MISSING
+    reference: Any = None
+    reference_draws: int = 20
     seed: int = 0
     batch_size: int = 32
     outputs: str = "outputs"
@@ -63,6 +67,8 @@ class Experiment:
     """The validated components of one run; nothing has been loaded but the prompts."""
 
     source: "ModelSource"
+    reference: "ModelSource | None"
+    reference_draws: int
     prompts: "PromptSet"
     hook: "HookPoint"
     position: "Position"
@@ -87,6 +93,8 @@ def save(settings: dict[str, Any] | DictConfig, path: Path) -> None:
 def build(config: DictConfig) -> Experiment:
     """Build every component that the configuration names.
 
+    A metric in vocabulary space reads the hook's layers through the unembedding.
+
     Raises:
         ConfigError: the first thing that is wrong with it.
     """
@@ -104,16 +112,19 @@ def build(config: DictConfig) -> Experiment:
         # A "+" on the command line gets past the schema.
         if key not in known:
             raise ConfigError(f"there is no {str(key)!r}{nearest(key, known)}")
-    for name, least in (("batch_size", 1), ("seed", 0)):
+    for name, least in (("batch_size", 1), ("seed", 0), ("reference_draws", 1)):
         if config[name] < least:
             raise ConfigError(f"{name} must be at least {least}, not {config[name]}")
+    hook, metric = HOOKS.build(config.hook), METRICS.build(config.metric)
     return Experiment(
         source=MODELS.build(config.model),
+        reference=MODELS.build(config.reference) if config.reference is not None else None,
+        reference_draws=config.reference_draws,
         prompts=PROMPTS.build(config.prompts).load(),
-        hook=HOOKS.build(config.hook),
+        hook=hook.in_vocabulary() if metric.in_vocabulary else hook,
         position=POSITIONS.build(config.position),
         reduction=REDUCTIONS.build(config.reduction),
-        metric=METRICS.build(config.metric),
+        metric=metric,
         analysis=ANALYSES.build(config.analysis),
         seed=config.seed,
         batch_size=config.batch_size,

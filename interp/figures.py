@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from interp.statistics import PermutationTest
@@ -58,6 +59,7 @@ def similarity_over_layers(
     similarity: Array,
     null: PermutationTest,
     significant: NDArray[np.bool_],
+    reference: Array,
     *,
     title: str,
     subtitle: str,
@@ -66,10 +68,12 @@ def similarity_over_layers(
     null_label: str,
     significant_label: str,
     other_label: str,
+    reference_label: str,
 ) -> Figure:
     """Draw one similarity a layer over the band of its null; significant layers are filled.
 
-    `similarity` and `significant` are [layer]; titles and labels are the caller's words.
+    `similarity` and `significant` are [layer]; `reference` is what other models give, [model,
+    layer], and may hold none. Titles and labels are the caller's words.
     """
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
@@ -88,6 +92,13 @@ def similarity_over_layers(
         axes.set_xlim(layers[0] - 1, layers[0] + 1)
         # A bar's foot would otherwise be the end of the axis.
         axes.use_sticky_edges = False
+    if len(reference):
+        low, high = reference.min(0), reference.max(0)
+        axes.plot(
+            layers, reference.mean(0), "-s", color=ORANGE, markersize=4, label=reference_label
+        )
+        if len(reference) > 1:
+            axes.fill_between(layers, low, high, color=ORANGE, alpha=0.25, linewidth=0)
     size = 6 if len(layers) <= 16 else 4
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "color": BLUE}
     at = np.array(layers)
@@ -105,6 +116,115 @@ def similarity_over_layers(
     _titles(axes, title, subtitle)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+@_styled
+def layer_matrix(
+    rows: tuple[int, ...],
+    columns: tuple[int, ...],
+    values: Array,
+    significant: NDArray[np.bool_],
+    best: NDArray[np.intp],
+    *,
+    title: str,
+    subtitle: str,
+    xlabel: str,
+    ylabel: str,
+    label: str,
+    faint_label: str,
+    larger_is_closer: bool,
+) -> Figure:
+    """Draw a value for every pair of layers [row, column], and frame the best match of each row.
+
+    Pairs that are not `significant` are hatched; values are written where there is room.
+    """
+    cell = 0.42 if max(values.shape) <= 16 else 0.16
+    figure = Figure(
+        figsize=(max(cell * len(columns), 3.6) + 2.0, max(cell * len(rows), 2.6) + 1.9),
+        layout="constrained",
+    )
+    axes = figure.add_subplot()
+    axes.grid(visible=False)
+    colours = "cividis" if larger_is_closer else "cividis_r"
+    image = axes.imshow(values, cmap=colours, aspect="auto")
+    bar = figure.colorbar(image, ax=axes, label=label)
+    bar.outline.set_visible(False)
+    for i, j in np.argwhere(~significant):
+        corner = (j - 0.5, i - 0.5)
+        axes.add_patch(
+            Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="white", linewidth=0)
+        )
+    if max(values.shape) <= 16:
+        _write_values(axes, values, image)
+    for i, j in enumerate(best):
+        axes.add_patch(
+            Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor=ORANGE, linewidth=2)
+        )
+    for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        step = -(-len(names) // 25)
+        axis.set_ticks(range(0, len(names), step), [str(name) for name in names[::step]])
+    axes.invert_yaxis()
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    _titles(axes, title, subtitle, 0.9 * figure.get_figwidth())
+    keys = [
+        Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="best match of a row"),
+        Patch(facecolor=GREY, edgecolor="white", hatch="////", linewidth=0, label=faint_label),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2)
+    return figure
+
+
+@_styled
+def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: str) -> Figure:
+    """Draw calibrated scores, a row a job and a column a layer, one panel for each kind of null.
+
+    Args:
+        panels: for each null, in a few words, the jobs by name, and their score by layer.
+        title: what is shown.
+    """
+    layers = sorted({x for jobs in panels.values() for job in jobs.values() for x in job})
+    heights = [len(jobs) for jobs in panels.values()]
+    longest = max(len(name) for jobs in panels.values() for name in jobs)
+    figure = Figure(
+        figsize=(
+            0.075 * min(longest, 60) + max(0.46 * len(layers), 4.2) + 1.4,
+            0.24 * sum(heights) + 0.62 * len(heights) + 1.4,
+        ),
+        layout="constrained",
+    )
+    grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (null, jobs) in zip(grid, panels.items(), strict=True):
+        axes.grid(visible=False)
+        scores = np.array([[job.get(x, np.nan) for x in layers] for job in jobs.values()])
+        image = axes.imshow(scores, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
+        if len(layers) <= 30:
+            _write_values(axes, scores, image)
+        axes.set_yticks(range(len(jobs)), [textwrap.shorten(n, 60, placeholder="…") for n in jobs])
+        axes.set_xticks(range(len(layers)), [str(x) for x in layers])
+        axes.tick_params(length=0)
+        axes.set_title(f"null: {null}", fontweight="normal", fontsize=9)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+    grid[-1].set_xlabel("layer")
+    bar = figure.colorbar(image, ax=list(grid), extend="both", aspect=40, pad=0.02)
+    bar.set_label("calibrated score: 0 at the null's 95th percentile, 1 at identity")
+    bar.outline.set_visible(False)
+    figure.suptitle(textwrap.fill(title, 80), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+def _write_values(axes: Axes, values: Array, image: Any) -> None:
+    """Write each value into its cell, dark on light and light on dark."""
+    for (i, j), value in np.ndenumerate(values):
+        if np.isnan(value):
+            continue
+        red, green, blue, _ = image.cmap(image.norm(value))
+        bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
+        text = f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
+        axes.text(
+            j, i, text, ha="center", va="center", fontsize=7, color="black" if bright else "white"
+        )
 
 
 def null_distributions(
@@ -158,11 +278,14 @@ def _null_distribution(
     return figure
 
 
-def _titles(axes: Axes, title: str, subtitle: str) -> None:
-    """Put a title over a subtitle; long ones are wrapped and never squeeze the axes."""
-    fine = textwrap.fill(subtitle, 95)
+def _titles(axes: Axes, title: str, subtitle: str, wide: float = 6.4) -> None:
+    """Put a title over a subtitle; long ones are wrapped and never squeeze the axes.
+
+    `wide` is the figure's width in inches.
+    """
+    fine = textwrap.fill(subtitle, int(15 * wide))
     lines = fine.count("\n") + 1
-    axes.set_title(textwrap.fill(title, 68), pad=8 + 12 * lines)
+    axes.set_title(textwrap.fill(title, int(10.6 * wide)), pad=8 + 12 * lines)
     note = axes.annotate(
         fine,
         xy=(0, 1),

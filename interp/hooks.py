@@ -54,6 +54,21 @@ class HookPoint(ABC):
         """Return the layers to read of those that there are: all, where none can be chosen."""
         return tuple(layers)
 
+    def stack_of(self, model: LanguageModel) -> str:
+        """Return the choice of stack that the site is read from."""
+        return self.stack
+
+    def in_vocabulary(self) -> "LogitLens | Logits":
+        """Return the hook point that reads the same layers as logits over the vocabulary.
+
+        Raises:
+            ConfigError: what is read here is not the residual stream.
+        """
+        raise ConfigError(
+            "hook: a metric in vocabulary space reads the residual stream through the "
+            f"unembedding; use hook=logit_lens, not {HOOKS.name_of(self)}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayeredHookPoint(HookPoint, ABC):
@@ -156,6 +171,87 @@ class HiddenStates(LayeredHookPoint):
         last = len(stack.blocks)
         entering = {i: Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(stack.blocks)}
         return {**entering, last: Tap(stack.root, "output", last - 1)}
+
+    def in_vocabulary(self) -> "LogitLens | Logits":
+        """Return the logit lens at the same layers."""
+        return LogitLens(layers=self.layers, stack=self.stack)
+
+
+@HOOKS.register("logit_lens")
+@dataclass(frozen=True, kw_only=True)
+class LogitLens(LayeredHookPoint):
+    """The residual stream through the final norm and the unembedding (nostalgebraist, 2020).
+
+    Layers are numbered as in `hidden_states`: 0 is what enters the first block, i what leaves block
+    i. The final norm is recomputed at every layer, the last one too, so that layers compare; a
+    post-norm model has none, and the unembedding follows at once. Where a position pools tokens,
+    their residual vectors are pooled, and the pooled vector is read through norm and unembedding.
+
+    What is kept are the residual vectors; `Activations.points` turns them into logits.
+    """
+
+    site: ClassVar[str] = "logit_lens"
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return a tap a block, and one for what leaves the last block, before the final norm."""
+        blocks = model.stack(self.stack_of(model)).blocks
+        last = len(blocks)
+        entering = {i: Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(blocks)}
+        return {**entering, last: Tap(blocks[-1], "output", last - 1)}
+
+    def read_as(self, model: LanguageModel) -> tuple[str, ...]:
+        """Return the last block: every layer is read as if it were what leaves it."""
+        return (model.stack(self.stack_of(model)).blocks[-1],)
+
+    def stack_of(self, model: LanguageModel) -> str:
+        """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
+        return _read_by_head(self, model)
+
+    def in_vocabulary(self) -> "LogitLens | Logits":
+        """Return itself."""
+        return self
+
+
+@HOOKS.register("logits")
+@dataclass(frozen=True, kw_only=True)
+class Logits(HookPoint):
+    """The model's own logits.
+
+    Where a position pools tokens, their last hidden states are pooled, and the pooled vector is
+    read through the unembedding: with a linear one, a mean over tokens is the mean of their logits.
+
+    What is kept are the last hidden states; `Activations.points` turns them into logits.
+    """
+
+    site: ClassVar[str] = "logits"
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return the one tap: the stack's own output, after its final norm."""
+        stack = model.stack(self.stack_of(model))
+        return {0: Tap(stack.root, "output", len(stack.blocks) - 1)}
+
+    def read_as(self, model: LanguageModel) -> tuple[str, ...]:
+        """Return the modules whose output is what is read."""
+        stack = model.stack(self.stack_of(model))
+        # OPT with its head runs the owner alone, and DeBERTa takes no notice of the owner's output.
+        return (stack.root, stack.owner)
+
+    def stack_of(self, model: LanguageModel) -> str:
+        """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
+        return _read_by_head(self, model)
+
+    def in_vocabulary(self) -> "LogitLens | Logits":
+        """Return itself."""
+        return self
+
+
+def _read_by_head(hook: LogitLens | Logits, model: LanguageModel) -> str:
+    if hook.stack == "encoder" and model.read_by_head == "decoder":
+        raise ConfigError(
+            f"hook.stack: the unembedding of {model.title} reads its decoder; use "
+            f"hook.stack=decoder with hook={hook.site}, not encoder"
+        )
+    return model.read_by_head if hook.stack == "auto" else hook.stack
 
 
 @HOOKS.register("final_norm")

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import pandas as pd
 
-from interp.hooks import HookPoint, Tap
-from interp.models import LanguageModel, ModelSource
+from interp.hooks import HookPoint, LogitLens, Logits, Tap
+from interp.models import LanguageModel, ModelSource, Readout
 from interp.positions import Pooling, Position, Sample, Tokens
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
@@ -25,8 +25,9 @@ class Plan:
         samples: the table of samples, as `Activations` carries it.
         taps: the tensor to read for each layer.
         layers: the layer numbers, out of `n_layers`.
-        stack: the hook's choice of encoder or decoder.
+        stack: the choice of encoder or decoder.
         attention_kernel: the attention implementation of the forward pass.
+        readout: the way from what is read to logits, where the hook is in vocabulary space.
     """
 
     source: ModelSource
@@ -40,6 +41,12 @@ class Plan:
     n_layers: int
     stack: str
     attention_kernel: str
+    readout: Readout | None
+
+    @property
+    def unembedding(self) -> str:
+        """What reads the vocabulary: "lm_head (GPT2LMHeadModel)"; "" where the hook reads none."""
+        return self.readout.name if self.readout else ""
 
 
 def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position) -> Plan:
@@ -99,9 +106,16 @@ def _planned(
         taps=tuple(taps[layer] for layer in layers),
         layers=layers,
         n_layers=len(taps),
-        stack=hook.stack,
+        stack=hook.stack_of(model),
         attention_kernel=model.attention_kernel,
+        readout=_readout(source, hook, model),
     )
+
+
+def _readout(source: ModelSource, hook: HookPoint, model: LanguageModel) -> Readout | None:
+    if not isinstance(hook, LogitLens | Logits):
+        return None
+    return Readout(source, source.unembedding, hook.read_as(model))
 
 
 def _check_length(prompt: Tokens, model: LanguageModel) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast
 
 from interp.registry import ConfigError, Registry
-from interp.similarity import Array
+from interp.similarity.points import Array
 
 
 class Reduction(Protocol):

@@ -44,6 +44,7 @@ class Result:
         figures: written as PNG and SVG.
         images: figures of one size and the same axes, one a layer, for MLflow's slider.
         finding: what came out, in a sentence or two.
+        null: what the series `score` is calibrated against, in a few words.
     """
 
     series: dict[str, Series] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Result:
     figures: dict[str, "Figure"] = field(default_factory=dict)
     images: dict[str, dict[int, "Figure"]] = field(default_factory=dict)
     finding: str = ""
+    null: str = ""
 
     def __post_init__(self) -> None:
         for name, value in self.scalars.items():

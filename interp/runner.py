@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from interp.positions import Position
     from interp.prompts import PromptSet
     from interp.reductions import Reduction
+    from interp.reference import Reference
 
 _VERSIONED = (
     *("interp", "torch", "transformers", "numpy", "scipy", "scikit-learn"),
@@ -98,6 +99,26 @@ class Provisions:
         return self.plan.source.load()
 
     @cached_property
+    def reference(self) -> "Reference":
+        """The model that the run is held against; nothing of it is loaded until it is read."""
+        from interp.capture import capture
+        from interp.plan import plan
+        from interp.reference import Reference
+
+        e = self._experiment
+        # Without one there is nothing to draw, and the model stands in for its title.
+        source = e.reference or e.source
+        what = plan(source, e.prompts, e.hook, e.position)
+
+        def drawn(i: int) -> "Activations":
+            twin = dataclasses.replace(source, seed=source.seed + i)
+            return capture(twin, e.prompts, e.hook, e.position, e.batch_size)
+
+        draws = e.reference_draws if source.is_drawn else 1
+        draws = draws if e.reference else 0
+        return Reference(source.title, what.layers, what.samples.copy(), draws, drawn)
+
+    @cached_property
     def activations(self) -> "Activations":
         """The activations at hook and position."""
         from interp.capture import capture
@@ -160,7 +181,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
             save(config, folder / "config.yaml")
             raise
 
-    name = f"{experiment.source.title} · {settings['metric']['name']}"
+    name = f"{experiment.source.title} · {experiment.metric.label}"
     with recorded(_store(config), settings["tracking"]["experiment"], name, folder) as record:
         save(settings, folder / "config.yaml")
         record.log_setup(settings, tags, experiment.prompts)
@@ -200,6 +221,11 @@ def _tags(
             "units": "prompts" if one_a_prompt else "tokens",
             "attention_kernel": plan.attention_kernel,
         }
+        if plan.unembedding:
+            tags["unembedding"] = plan.unembedding
+    if experiment.reference:
+        tags["reference"] = experiment.reference.title
+        tags["reference_revision"] = experiment.reference.revision
     return {**tags, "fingerprint": _fingerprint(tags, settings)}
 
 
@@ -209,7 +235,7 @@ def _fingerprint(tags: dict[str, str], settings: dict[str, Any]) -> str:
     Where weights and prompts come from does not count, what they are does; nor does anything that
     moves values by round-off alone.
     """
-    indifferent = {"outputs", "tracking", "batch_size", "model", "prompts"}
+    indifferent = {"outputs", "tracking", "batch_size", "model", "reference", "prompts"}
     decisive = {key: value for key, value in settings.items() if key not in indifferent}
     return hashlib.sha256(json.dumps([decisive, tags], sort_keys=True).encode()).hexdigest()
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Tail = Literal["greater", "less"]
 
 # Draws that repeat the observed arrangement differ from it by rounding; they count as ties.
 _TIE = 1e-9
@@ -39,9 +40,7 @@ def permutations(n: int, draws: int, rng: np.random.Generator) -> NDArray[np.int
     return rng.permuted(np.tile(np.arange(n, dtype=np.intp), (draws, 1)), axis=1)
 
 
-def permutation_test(
-    observed: Array, null: Array, alternative: Literal["greater", "less"]
-) -> PermutationTest:
+def permutation_test(observed: Array, null: Array, alternative: Tail) -> PermutationTest:
     """Compare the observed value of each layer with its null.
 
     The same draw must have been used in every layer: the correction rests on the dependence
@@ -89,3 +88,22 @@ def permutation_test(
 def _p_value(observed: Array, null: Array) -> Array:
     b = (null >= observed[:, None]).sum(1)
     return np.asarray((b + 1) / (null.shape[1] + 1), dtype=np.float64)
+
+
+def calibrated_score(observed: Array, null: Array, identity: Array, alternative: Tail) -> Array:
+    """Put values on a common scale: 0 at the null's 95th percentile, 1 at identity; [layer].
+
+    The percentile is taken in the direction tested, so that a score above 0 goes with an
+    uncorrected p of at most about 0.05 where closeness is tested. The idea, cut off below 0, is
+    that of Gröger et al. (2026). 0 where the null itself lies at identity and leaves no room.
+
+    Args:
+        observed: [layer].
+        null: [layer, draw].
+        identity: the value of a cloud with itself, [layer].
+        alternative: the direction that counts as extreme.
+    """
+    threshold = np.quantile(null, 0.95 if alternative == "greater" else 0.05, axis=1)
+    room = identity - threshold
+    leaves_room = np.abs(room) > _TIE * np.maximum(np.abs(identity), np.abs(threshold))
+    return np.where(leaves_room, (observed - threshold) / np.where(leaves_room, room, 1), 0)

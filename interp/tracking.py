@@ -197,6 +197,8 @@ class Record:
         client.log_artifacts(self.run_id, str(folder))
         if result.finding:
             client.set_tag(self.run_id, "mlflow.note.content", result.finding)
+        if result.null:
+            client.set_tag(self.run_id, "null", result.null)
 
     def fail(self, error: BaseException, folder: Path) -> None:
         """Mark the run failed, or killed by the keyboard; keep the traceback and what there is."""
@@ -236,13 +238,14 @@ def recorded(store: Store, experiment: str, name: str, folder: Path) -> Iterator
 
 @dataclass(frozen=True)
 class Child:
-    """A sweep's job as MLflow records it: its number and name, how it ended, why it failed."""
+    """A sweep's job as MLflow records it: number and name, how and why it ended, its numbers."""
 
     run_id: str
     number: int
     name: str
     status: str
     error: str
+    null: str
     scalars: dict[str, float]
 
 
@@ -286,11 +289,21 @@ class Sweep:
                 run.info.run_name,
                 run.info.status,
                 run.data.tags.get("error", ""),
+                run.data.tags.get("null", ""),
                 {key: value for key, value in run.data.metrics.items() if "/" not in key},
             )
             for run in found
         ]
         return sorted(children, key=lambda child: child.number)
+
+    def over_layers(self, child: Child, series: str) -> dict[int, float]:
+        """Return a job's series by layer, empty where it has none."""
+        history = self.store.client.get_metric_history(child.run_id, f"layer/{series}")
+        return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
+
+    def log_folder(self, folder: Path) -> None:
+        """Log what a folder holds as the parent's artifacts."""
+        self.store.client.log_artifacts(self.run_id, str(folder), folder.name)
 
     def end(self, *, completed: bool) -> list[Child]:
         """Close the parent and return its jobs.

@@ -13,11 +13,16 @@ from interp import figures
 from interp.activations import Activations
 from interp.capture import capture
 from interp.hooks import ResidPost
-from interp.metrics import METRICS, Cosine, LinearCKA, Procrustes, SingularValues
+from interp.metrics import METRICS
+from interp.metrics.distributions import SingularValues
+from interp.metrics.kernels import LinearCKA
+from interp.metrics.pairs import Cosine
+from interp.metrics.subspaces import Procrustes
 from interp.models import Random
 from interp.positions import All, Index, Mean
 from interp.prompts import from_marked
 from interp.reductions import PCA, Identity
+from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.statistics import permutation_test
 
@@ -28,14 +33,21 @@ def table(groups, tokens=1):
     return pd.DataFrame(rows, columns=["prompt", "group"])
 
 
-def run(values, tokens=1, metric=None, seed=0, source=None, **settings):
+def nothing(_):
+    raise AssertionError("no reference is there to be read")
+
+
+NO_REFERENCE = Reference("", (), pd.DataFrame(), 0, nothing)
+
+
+def run(values, tokens=1, metric=None, seed=0, source=None, reference=NO_REFERENCE, **settings):
     n = values.shape[1] // tokens // 2
     prompts = from_marked({"a": [f"a{i}" for i in range(n)], "b": [f"b{i}" for i in range(n)]})
     samples = table(prompts.groups, tokens)
     activations = Activations(values.astype(np.float32), tuple(range(len(values))), samples, 1e-5)
     analysis = LayerSimilarity(**settings)
     metric = metric or Cosine()
-    analysis.check(prompts, samples, metric, Identity())
+    analysis.check(prompts, samples, metric, Identity(), reference)
     return analysis(
         activations,
         prompts,
@@ -44,6 +56,7 @@ def run(values, tokens=1, metric=None, seed=0, source=None, **settings):
         Mean(),
         metric,
         Identity(),
+        reference,
         np.random.default_rng(seed),
     )
 
@@ -127,6 +140,7 @@ def test_names_are_shown_as_they_are_written(tiny):
         Mean(),
         Cosine(),
         Identity(),
+        NO_REFERENCE,
         np.random.default_rng(0),
     )
     assert figures.pixels(result.figures["similarity"]).shape[2] == 3
@@ -145,8 +159,11 @@ def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
         "null_label": "95% of the null: group labels shuffled",
         "significant_label": "p < 0.05, corrected over layers",
         "other_label": "p ≥ 0.05",
+        "reference_label": "an untrained model of a long name, 20 draws",
     }
-    figure = figures.similarity_over_layers(layers, np.zeros(1), test, np.array([False]), **words)
+    figure = figures.similarity_over_layers(
+        layers, np.zeros(1), test, np.array([False]), np.ones((3, 1)), **words
+    )
     height, width, _ = figures.pixels(figure).shape
     axes = figure.axes[0]
     assert axes.get_position().width > 0.7
@@ -194,13 +211,13 @@ def uneven(prompts):
 def test_what_cannot_be_compared_is_refused_beforehand(prompts, metric, reduction, samples, said):
     found = samples(prompts) if samples else table(prompts.groups)
     with pytest.raises(ConfigError, match=said):
-        LayerSimilarity().check(prompts, found, metric, reduction)
+        LayerSimilarity().check(prompts, found, metric, reduction, NO_REFERENCE)
 
 
 def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
     prompts = pair(5, 8)
     samples = uneven(prompts)
-    LayerSimilarity().check(prompts, samples, SingularValues(), Identity())
+    LayerSimilarity().check(prompts, samples, SingularValues(), Identity(), NO_REFERENCE)
     values = np.random.default_rng(0).normal(size=(2, len(samples), 3)).astype(np.float32)
     result = LayerSimilarity(permutations=50)(
         Activations(values, (0, 1), samples, 1e-5),
@@ -210,6 +227,7 @@ def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
         All(),
         SingularValues(),
         Identity(),
+        NO_REFERENCE,
         np.random.default_rng(0),
     )
     expected = SingularValues()(*(values[0, samples["group"] == g].astype(float) for g in "ab"))
@@ -246,6 +264,7 @@ def test_the_same_text_before_a_token_is_no_finding_in_a_causal_model(metric):
             Index(2),
             metric,
             Identity(),
+            NO_REFERENCE,
             np.random.default_rng(0),
         )
 
@@ -253,11 +272,8 @@ def test_the_same_text_before_a_token_is_no_finding_in_a_causal_model(metric):
 class UpsideDown:
     """Turns the sign of the metric that it is mixed into."""
 
-    def __call__(self, x, y):
-        return -super().__call__(x, y)
-
-    def rearranged(self, x, y, draws):
-        return -super().rearranged(x, y, draws)
+    def rearranged(self, xs, y, draws):
+        return -super().rearranged(xs, y, draws)
 
 
 @dataclass(frozen=True)

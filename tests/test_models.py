@@ -286,10 +286,10 @@ def test_one_model_is_held_at_a_time(tiny):
     other = replace(tiny, seed=21)
     draw = type(other).draw
 
-    def watched(self, **options):
+    def watched(self, head, **options):
         gc.collect()
         alive.append(first())
-        return draw(self, **options)
+        return draw(self, head, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(other), "draw", watched)

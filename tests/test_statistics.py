@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from interp.similarity import cosine, cosine_permuted
-from interp.statistics import permutation_test, permutations
+from interp.metrics.pairs import Cosine
+from interp.statistics import calibrated_score, permutation_test, permutations
 
 
 def test_p_is_scipys_over_all_pairings():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(6, 4))
     y = x + 1.5 * rng.normal(size=(6, 4))
+    cosine = Cosine()
     every_other = [o for o in itertools.permutations(range(6)) if o != tuple(range(6))]
-    null = cosine_permuted(x, y, np.array(every_other))
-    ours = permutation_test(np.array([cosine(x, y)]), null[None], "greater")
+    null = [[cosine(x, y[list(order)]) for order in every_other]]
+    ours = permutation_test(np.array([cosine(x, y)]), np.array(null), "greater")
     theirs = scipy.stats.permutation_test(
         (np.arange(6),),
         lambda order: cosine(x, y[order.astype(int)]),
@@ -102,3 +103,29 @@ def test_permutations_are_uniform_orders():
     counts = np.unique(orders, axis=0, return_counts=True)[1]
     assert len(counts) == 6
     assert scipy.stats.chisquare(counts).pvalue > 0.01
+
+
+def test_a_score_is_0_at_the_95th_percentile_and_1_at_identity():
+    null = np.random.default_rng(0).normal(size=(3, 199))
+    high = np.percentile(null, 95, axis=1)
+    identity = np.array([5.0, 5.0, 5.0])
+    found = calibrated_score(np.array([high[0], 5.0, (high[2] + 5) / 2]), null, identity, "greater")
+    np.testing.assert_allclose(found, [0, 1, 0.5], atol=1e-12)
+    # A distance: smaller is closer, and 0 is identity.
+    upside_down = calibrated_score(-(found * 0 + high), -null, -identity, "less")
+    np.testing.assert_allclose(upside_down, 0, atol=1e-12)
+
+
+def test_a_score_above_0_goes_with_a_small_p():
+    rng = np.random.default_rng(1)
+    observed, null = rng.normal(size=400), rng.normal(size=(400, 199))
+    score = calibrated_score(observed, null, np.full(400, 9.0), "greater")
+    p = permutation_test(observed, null, "greater").p
+    assert (p[score > 0] <= 0.055).all()
+    assert (p[score < 0] > 0.045).all()
+    assert 0.02 < (score > 0).mean() < 0.09
+
+
+def test_a_null_at_identity_leaves_no_room_for_a_score():
+    found = calibrated_score(np.ones(2), np.ones((2, 9)), np.ones(2), "greater")
+    np.testing.assert_array_equal(found, 0)

@@ -22,7 +22,7 @@ def job(outcome: "Outcome") -> None:
         print(f"{current.number}  {current.name}: {finding.partition(' (')[0] or 'done'}")
         return
     print(f"\n{outcome.name}\n")
-    print(_table(outcome.result.layer_table()))
+    print(_table(outcome.result.tables.get("summary", outcome.result.layer_table())))
     if finding:
         print(f"\n{finding}")
     folder = _shown(outcome.folder)
@@ -57,7 +57,9 @@ def sweep(sweep: Sweep, children: list[Child], folder: Path) -> None:
         if child.status != "FINISHED":
             line = f"{child.number}  {child.name}: {child.status}: {child.error}"
             print(line, file=sys.stderr)
-    print(f"\njobs     {_shown(folder)}")
+    if (folder / "figures").is_dir():
+        print(f"\nfigure   {_shown(folder / 'figures' / 'calibrated_scores.png')}")
+    print(f"jobs     {_shown(folder)}")
     _say_where(sweep.store, sweep.url())
 
 

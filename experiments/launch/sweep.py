@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from experiments.launch import report
 from interp.registry import ConfigError
-from interp.tracking import CURRENT_JOB, Job, Store, Sweep, one_line
+from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
 
 # The sweep that this process launches, and the folder of its jobs.
 _OPEN: ContextVar[tuple[Sweep, Path] | None] = ContextVar("_OPEN", default=None)
@@ -91,5 +91,21 @@ def close(*, completed: bool) -> bool:
     sweep, folder = opened
     children = sweep.end(completed=completed)
     if children:
+        _draw_scores(sweep, children, folder / "figures")
         report.sweep(sweep, children, folder)
     return any(child.status != "FINISHED" for child in children)
+
+
+def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
+    """Draw every job's calibrated scores over layers in one figure, and log it to the parent."""
+    panels: dict[str, dict[str, dict[int, float]]] = {}
+    for child in children:
+        if child.status == "FINISHED" and (scores := sweep.over_layers(child, "score")):
+            panels.setdefault(child.null, {})[child.name] = scores
+    if panels:
+        from interp import figures
+
+        count = sum(map(len, panels.values()))
+        title = f"How close to identity beyond chance: {count} jobs over layers"
+        figures.save(figures.calibrated_scores(panels, title=title), folder / "calibrated_scores")
+        sweep.log_folder(folder)

@@ -3,5 +3,15 @@
 from interp.models.language_model import LanguageModel
 from interp.models.pretrained import Folder, Hub, Package
 from interp.models.sources import MODELS, ModelSource, Random
+from interp.models.unembedding import Readout
 
-__all__ = ["MODELS", "Folder", "Hub", "LanguageModel", "ModelSource", "Package", "Random"]
+__all__ = [
+    "MODELS",
+    "Folder",
+    "Hub",
+    "LanguageModel",
+    "ModelSource",
+    "Package",
+    "Random",
+    "Readout",
+]

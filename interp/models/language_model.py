@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
-from torch import nn
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -31,14 +33,21 @@ class Stack:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A Hugging Face transformer without its head, and its tokenizer.
+    """A Hugging Face transformer and its tokenizer.
 
-    `module` may lie on the `meta` device: the structure is all there before any weight is.
+    Attributes:
+        title: the name that figures and runs show.
+        module: the transformer without its head. It may lie on the `meta` device: the structure is
+            all there before any weight is.
+        tokenizer: its tokenizer.
+        head: the same transformer with its head, `module` and its weights within; None where the
+            model has no head, or was loaded without.
     """
 
     title: str
     module: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    head: PreTrainedModel | None = None
 
     @property
     def attention_kernel(self) -> str:
@@ -133,6 +142,45 @@ class LanguageModel:
             root: nn.Module = self.module.get_submodule(self.stack(choice).root)
             return root
         return cast("nn.Module", self.module)
+
+    def inputs(
+        self, choice: str, ids: NDArray[np.int64], mask: NDArray[np.bool_]
+    ) -> dict[str, Any]:
+        """Return what the stack's entry takes for ids and their mask, both [prompt, token]."""
+        inputs: dict[str, Any] = {
+            "input_ids": torch.from_numpy(ids).to(self.module.device),
+            "attention_mask": torch.from_numpy(mask).long().to(self.module.device),
+        }
+        if choice == "decoder":
+            # The decoder reads the prompt itself while attending to the encoder's reading of it.
+            inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
+        return inputs
+
+    @property
+    def read_by_head(self) -> str:
+        """The choice of stack whose output becomes logits: the decoder where there are both."""
+        return "decoder" if self.module.config.is_encoder_decoder else "auto"
+
+    def logits(self, inputs: dict[str, Any]) -> Tensor:
+        """Return the model's logits [prompt, token, vocabulary] for the inputs of `read_by_head`.
+
+        Without a head the token embedding serves as one: `h @ W_E.T`.
+
+        Raises:
+            ConfigError: there is no head, and the embedding has another width than the residual.
+        """
+        if self.head is not None:
+            return cast("Tensor", self.head(**inputs).logits)
+        hidden = self.module(**inputs).last_hidden_state
+        path = self.embedding(self.stack(self.read_by_head))
+        table = cast("nn.Embedding", self.module.get_submodule(path)).weight
+        if hidden.shape[-1] != table.shape[-1]:
+            raise ConfigError(
+                f"hook: {self.title} cannot be read in its vocabulary: it has no language-model "
+                f"head, and its token embedding has {table.shape[-1]} dimensions where its last "
+                f"hidden state has {hidden.shape[-1]}"
+            )
+        return cast("Tensor", hidden @ table.T.to(hidden.device))
 
     def embedding(self, stack: Stack) -> str:
         """Path of the token embedding that feeds the stack."""

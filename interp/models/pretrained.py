@@ -18,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from interp.models.heads import Head, head_of_checkpoint
 from interp.models.sources import MODELS, OFFLINE_MODELS, ModelSource, explained
 from interp.registry import ConfigError
 
@@ -37,6 +38,11 @@ class Pretrained(ModelSource, ABC):
     def title(self) -> str:
         """The model's name, telling the untrained twin apart."""
         return f"{self.trained_title} (untrained)" if self.untrained else self.trained_title
+
+    @property
+    def is_drawn(self) -> bool:
+        """Where it is the untrained twin."""
+        return self.untrained
 
     @property
     def revision(self) -> str:
@@ -78,13 +84,18 @@ class Pretrained(ModelSource, ABC):
             raise ConfigError(f"model: {name} has no fast tokenizer, which targets are found with")
         return tokenizer
 
-    def weights(self, **options: Any) -> PreTrainedModel:
+    def head(self) -> Head | None:
+        """Return the head that the checkpoint was saved with; its twin's is of the same class."""
+        return head_of_checkpoint(self.config())
+
+    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
         """Read the weights from safetensors, or from a .bin as plain tensors, never as code."""
         if self.untrained:
-            return self.draw(**options)
+            return self.draw(head, **options)
         name, where = self.where()
+        loader = head.model_class if head else AutoModel
         with explained(name, f"; {OFFLINE_MODELS}"):
-            module, report = AutoModel.from_pretrained(
+            module, report = loader.from_pretrained(
                 name,
                 weights_only=True,
                 trust_remote_code=False,
@@ -222,7 +233,7 @@ class Package(Pretrained):
             raise ConfigError(f"model.folder: no model.safetensors in {str(folder)!r}")
         return str(folder), {"local_files_only": True}
 
-    def weights(self, **options: Any) -> PreTrainedModel:
+    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
         """Read the weights after their checksum has been found right.
 
         Raises:
@@ -235,4 +246,4 @@ class Package(Pretrained):
                 raise ConfigError(
                     f"model.sha256: the weights in {self.package} have {found}, not {self.sha256}"
                 )
-        return super().weights(**options)
+        return super().weights(head, **options)

@@ -24,6 +24,7 @@ from transformers import (
 from transformers.utils import logging
 
 from interp.models.byte_tokenizer import byte_tokenizer
+from interp.models.heads import TIED_EMBEDDING, Head, head_of_type
 from interp.models.language_model import LanguageModel
 from interp.registry import ConfigError, Registry, check_choice, nearest
 
@@ -75,6 +76,11 @@ class ModelSource(ABC):
     def revision(self) -> str:
         """What tells these weights from all others: a commit, a checksum, a seed."""
 
+    @property
+    @abstractmethod
+    def is_drawn(self) -> bool:
+        """Whether the weights are drawn at random, from the seed."""
+
     @abstractmethod
     def config(self) -> PreTrainedConfig:
         """Read the architecture; a ConfigError says what was tried where it is out of reach."""
@@ -84,8 +90,21 @@ class ModelSource(ABC):
         """Read the tokenizer; a ConfigError says what was tried where it is out of reach."""
 
     @abstractmethod
-    def weights(self, **options: Any) -> PreTrainedModel:
-        """Read or draw the weights, with transformers' loading options."""
+    def head(self) -> Head | None:
+        """Return the language-model head that belongs to these weights; None where none does."""
+
+    @abstractmethod
+    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+        """Read or draw the weights, with transformers' loading options.
+
+        Returns the transformer, or, where a head is given, the model of the head's class.
+        """
+
+    @property
+    def unembedding(self) -> str:
+        """What reads this model's vocabulary: its head, or else its own token embedding."""
+        head = self.head()
+        return head.name if head else TIED_EMBEDDING
 
     def skeleton(self) -> LanguageModel:
         """Return the model on the `meta` device: its structure, before any weight is read.
@@ -98,54 +117,71 @@ class ModelSource(ABC):
             module = AutoModel.from_config(config, **self._kernel())
         return self._wrapped(module)
 
-    def load(self) -> LanguageModel:
+    def load(self, *, head: bool = False) -> LanguageModel:
         """Return the model with its weights, in evaluation mode, on its device.
 
-        One model is held at a time, and an equal request finds it.
+        One model is held at a time, and an equal request finds it, also one without a head where
+        the model that is held has one.
+
+        Args:
+            head: whether to load the model's head too, where there is one.
 
         Raises:
             ConfigError: the weights are out of reach, altered or incomplete.
         """
-        key = (self, self.revision)
+        wanted = self.head() if head else None
+        key = (self, self.revision, wanted is not None)
         if key not in _HELD:
             # Let go first: two models may not fit.
             _HELD.clear()
             options: dict[str, Any] = {"dtype": getattr(torch, self.dtype), **self._kernel()}
             if self.device_map:
                 options["device_map"] = self.device_map
-            module = self.weights(**options)
-            if not getattr(module, "hf_device_map", None):
-                module = module.to(_best_device() if self.device == "auto" else self.device)
-            _HELD[key] = self._wrapped(module)
+            loaded = self.weights(wanted, **options)
+            if not getattr(loaded, "hf_device_map", None):
+                loaded = loaded.to(_best_device() if self.device == "auto" else self.device)
+            model = self._wrapped(loaded, wanted)
+            _HELD[key] = model
+            if wanted and _paths(model) >= _paths(self.skeleton()):
+                _HELD[(self, key[1], False)] = model
         return _HELD[key]
 
     def _kernel(self) -> dict[str, str]:
         return {} if self.attention == "auto" else {"attn_implementation": self.attention}
 
-    def _wrapped(self, module: PreTrainedModel) -> LanguageModel:
+    def _wrapped(self, loaded: PreTrainedModel, head: Head | None = None) -> LanguageModel:
+        module = loaded.base_model if head else loaded
         try:
             embedding = module.get_input_embeddings()
         except NotImplementedError:
             embedding = None
         if not isinstance(embedding, torch.nn.Embedding):
             raise ConfigError(f"model: {self.title} reads no tokens")
-        module.eval()
+        loaded.eval()
         # A forward pass here reads activations once; keys and values are of no further use.
-        module.config.use_cache = False
-        return LanguageModel(self.title, module, self.tokenizer())
+        for part in (loaded, module):
+            part.config.use_cache = False
+        return LanguageModel(self.title, module, self.tokenizer(), loaded if head else None)
 
-    def draw(self, **options: Any) -> PreTrainedModel:
-        """Draw the architecture's weights from the seed."""
+    def draw(self, head: Head | None, **options: Any) -> PreTrainedModel:
+        """Draw the architecture's weights from the seed, the transformer's before the head's."""
         options.pop("device_map", None)
         with explained(self.title), torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            return AutoModel.from_config(self.config(), **options)
+            module = AutoModel.from_config(self.config(), **options)
+            if head is None:
+                return module
+            # Loading takes the tensors over as they are, ties what is tied, and draws the rest.
+            return head.model_class.from_pretrained(
+                None, config=module.config, state_dict=module.state_dict(), **options
+            )
 
 
 MODELS: Registry[ModelSource] = Registry("model")
 
-# The model in memory, under the source and revision that it was loaded from.
-_HELD: dict[tuple[ModelSource, str], LanguageModel] = {}
+# The model in memory, under the source and revision that it was loaded from and with or without
+# its head: under both where it serves both.
+_HELD: dict[tuple[ModelSource, str, bool], LanguageModel] = {}
 
 # What loads with no network at all; a test builds each of them.
 OFFLINE_MODELS = (
@@ -193,6 +229,11 @@ class Random(ModelSource):
         return f"random {self.architecture}"
 
     @property
+    def is_drawn(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def revision(self) -> str:
         """The seed and the architecture's settings."""
         return f"{self.architecture} {json.dumps(self.settings, sort_keys=True)}, seed {self.seed}"
@@ -218,9 +259,18 @@ class Random(ModelSource):
         """Return the byte-level tokenizer."""
         return byte_tokenizer()
 
-    def weights(self, **options: Any) -> PreTrainedModel:
+    def head(self) -> Head | None:
+        """Return the head that the architecture was made for."""
+        return head_of_type(self.config())
+
+    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
         """Draw the weights."""
-        return self.draw(**options)
+        return self.draw(head, **options)
+
+
+def _paths(model: LanguageModel) -> set[str]:
+    # BERT with its head has no pooler, which is there without.
+    return {path for path, _ in model.module.named_modules()}
 
 
 def _setting_names(architecture: str) -> list[str]:

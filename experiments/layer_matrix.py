@@ -1,0 +1,284 @@
+"""Which layer is like which? Every layer against every layer, of one model or of two.
+
+The points are the prompts (or their tokens) at each layer. Within one model a layer is held against
+every other; with a reference model, against every layer of that one, each with its own tokenizer.
+The null rearranges prompts, the same way for all pairs of layers, so that the most extreme pair of
+each draw gives a p-value corrected for having looked at all of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from interp import arrangements, figures
+from interp.activations import Activations
+from interp.analysis import ANALYSES
+from interp.calibration import calibrate
+from interp.hooks import HookPoint
+from interp.metrics import METRICS, Metric
+from interp.models import ModelSource
+from interp.positions import POSITIONS, Position
+from interp.prompts import PromptSet
+from interp.reductions import REDUCTIONS, Reduction
+from interp.reference import Reference
+from interp.registry import ConfigError
+from interp.result import Result, Series
+
+Array = NDArray[np.float64]
+
+
+@ANALYSES.register("layer_matrix")
+@dataclass(frozen=True)
+class LayerMatrix:
+    """Similarity of every layer to every layer, with its permutation null.
+
+    Attributes:
+        permutations: draws of the null; the smallest p is 1 / (permutations + 1).
+        alpha: the corrected p below which a pair of layers counts as significant.
+    """
+
+    permutations: int = 199
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.permutations < 1:
+            raise ConfigError(f"permutations must be at least 1, not {self.permutations}")
+        if not 0 < self.alpha < 1:
+            raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
+
+    def check(
+        self,
+        prompts: PromptSet,
+        samples: pd.DataFrame,
+        metric: Metric,
+        reduction: Reduction,
+        reference: Reference,
+    ) -> None:
+        """Refuse what cannot be compared.
+
+        Raises:
+            ConfigError: too few prompts, prompts of unequal numbers of tokens, a reference model
+                whose tokens are others, or an unpaired metric between two models.
+        """
+        name = METRICS.name_of(metric)
+        if len(prompts) < 2:
+            raise ConfigError("prompts: there is one prompt; a null needs at least two")
+        counts = samples.groupby("prompt").size()
+        if metric.paired and counts.nunique() > 1:
+            raise ConfigError(
+                f"position: the null rearranges prompts, which give {counts.min()} to "
+                f"{counts.max()} tokens; pool them (position=mean) or take one (position=last)"
+            )
+        needs = {f"metric={name}": metric.min_samples, "the reduction": reduction.min_samples}
+        for what, fewest in needs.items():
+            if len(samples) < fewest:
+                raise ConfigError(
+                    f"prompts: {what} needs at least {fewest} points, not {len(samples)}"
+                )
+        if not reference.draws:
+            return
+        if not metric.paired:
+            raise ConfigError(
+                f"metric={name} does not pair points, so that between the spaces of two models it "
+                "has no null; choose a paired one, such as metric=linear_cka"
+            )
+        if not reference.samples["prompt"].equals(samples["prompt"]):
+            raise ConfigError(
+                f"reference: {reference.title} gives other tokens than the model; pool them "
+                "(position=mean) or take one (position=last)"
+            )
+
+    def __call__(
+        self,
+        activations: Activations,
+        prompts: PromptSet,
+        source: ModelSource,
+        hook: HookPoint,
+        position: Position,
+        metric: Metric,
+        reduction: Reduction,
+        reference: Reference,
+        rng: np.random.Generator,
+    ) -> Result:
+        """Compare every pair of layers.
+
+        Raises:
+            ConfigError: a layer at which the metric is not defined, or a metric that needs both
+                models to be equally wide.
+        """
+        between = reference.draws > 0
+        other = next(reference.activations()) if between else activations
+        prompt_of_row = activations.samples["prompt"].to_numpy()
+        draws: NDArray[Any]
+        if metric.paired:
+            draws = arrangements.pairings(len(prompt_of_row), len(prompts), self.permutations, rng)
+        else:
+            draws = arrangements.swaps(prompt_of_row, self.permutations, rng)
+
+        # A layer of one model is itself, and most metrics need not hear of a pair twice.
+        shape = (len(activations.layers), len(other.layers))
+        asked = np.ones(shape, bool)
+        if not between:
+            asked = np.triu(asked, 1) if metric.symmetric else ~np.eye(len(asked), dtype=bool)
+        if not asked.any():
+            raise ConfigError("hook: one layer has no other to be held against; read more layers")
+
+        if between and metric.same_width:
+            self._check_widths(activations, other, source, reference, metric, reduction)
+        x_at = self._prepared(activations, source.title, hook, metric, reduction)
+        y_at = self._prepared(other, reference.title, hook, metric, reduction) if between else x_at
+        # Logits of all layers would not fit in memory; of anything else each layer is made once.
+        apart = activations.unembedding is not None
+        values = np.zeros((*shape, len(draws)))
+        identity = np.zeros(shape[1])
+        for j in tqdm(range(shape[1]), "comparing", unit="layer", delay=2, disable=None):
+            y = y_at(j)
+            wanted = np.flatnonzero(asked[:, j]).tolist()
+            for block in [[i] for i in wanted] if apart else [wanted]:
+                if block:
+                    values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
+            identity[j] = metric.rearranged([y], y, draws[:1])[0, 0]
+
+        pairs = np.argwhere(asked)
+        found = calibrate(
+            values[asked][:, 0], values[asked][:, 1:], identity[pairs[:, 1]], metric, self.alpha
+        )
+        similarity, score, p = (np.full(shape, fill) for fill in (np.nan, -np.inf, 1.0))
+        parts = found.observed, found.score, found.test.p_corrected
+        for full, part in zip((similarity, score, p), parts, strict=True):
+            full[asked] = part
+            if not between and metric.symmetric:
+                full.T[asked] = part
+        if not between:
+            np.fill_diagonal(similarity, identity)
+        best = score.argmax(1)
+        each = np.arange(len(best))
+        matched = p[each, best] < self.alpha
+
+        rows, columns = activations.layers, other.layers
+        count, alike = int(matched.sum()), "above chance" if metric.paired else "apart"
+        top = int(found.score.argmax())
+        i, j = pairs[top]
+        finding = (
+            f"{int(found.significant.sum())} of {len(pairs)} pairs of layers are {alike} "
+            f"(p < {self.alpha:g}, corrected over all pairs). The closest are layers {rows[i]} and "
+            f"{columns[j]}: {metric.label} {found.observed[top]:.3f}, chance "
+            f"{found.test.null_mean[top]:.3f}, score {found.score[top]:.2f}, corrected p = "
+            f"{found.test.p_corrected[top]:.3g}."
+        )
+        if between:
+            title = f"{count} of {len(rows)} layers have a match {alike} in {reference.title}"
+        else:
+            near = int((np.abs(best - each) == 1).sum())
+            title = f"The best match of {near} of {len(rows)} layers is a neighbouring one"
+        finding += f" {title}."
+        n = len(prompts)
+        possible = arrangements.count_pairings(n) if metric.paired else 2.0 ** min(n, 999)
+        if (smallest := arrangements.smallest_p(self.permutations, possible)) >= self.alpha:
+            finding += f" With so few prompts or draws no p can fall below {smallest:.2g}."
+
+        reduced_by = REDUCTIONS.name_of(reduction)
+        null_name = "prompts paired anew" if metric.paired else "layers swapped prompt by prompt"
+        heatmap = figures.layer_matrix(
+            rows,
+            columns,
+            similarity,
+            (p < self.alpha) | (np.eye(*shape, dtype=bool) & (not between)),
+            best,
+            title=title,
+            subtitle=" · ".join(
+                [
+                    source.title,
+                    f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
+                    f"{len(prompts)} prompts",
+                    *([reduced_by] if reduced_by != "identity" else []),
+                    f"null: {null_name}, {self.permutations} draws",
+                ]
+            ),
+            ylabel=f"layer of {source.title} ({hook.label})",
+            xlabel=f"layer of {reference.title if between else source.title} ({hook.label})",
+            label=metric.label,
+            faint_label=f"p ≥ {self.alpha:g}, corrected over {len(pairs)} pairs",
+            larger_is_closer=metric.larger_is_closer,
+        )
+        numbered: dict[str, object] = {
+            "layer": [rows[i] for i, _ in pairs],
+            "other": [columns[j] for _, j in pairs],
+        }
+        series = {
+            "best_layer": np.array(columns)[best],
+            "best_similarity": similarity[each, best],
+            "best_score": score[each, best],
+            "best_p_corrected": p[each, best],
+        }
+        matrix = pd.DataFrame(similarity, rows, list(map(str, columns)))
+        matrix = matrix.rename_axis("layer").reset_index()
+        return Result(
+            series={key: Series.over(rows, values) for key, values in series.items()},
+            scalars={
+                "significant_pairs": int(found.significant.sum()),
+                "matched_layers": count,
+                "closest_score": float(found.score[top]),
+            },
+            tables={
+                "pairs": found.summary(numbered, metric.label),
+                "summary": pd.DataFrame(
+                    {"layer": rows, **series, alike: np.where(matched, "yes", "no")}
+                ),
+                "matrix": matrix,
+            },
+            figures={"matrix": heatmap},
+            finding=finding,
+            null=null_name,
+        )
+
+    @staticmethod
+    def _check_widths(
+        activations: Activations,
+        other: Activations,
+        source: ModelSource,
+        reference: Reference,
+        metric: Metric,
+        reduction: Reduction,
+    ) -> None:
+        everything = np.arange(len(activations.samples))
+        first, second = (
+            reduction.fit_transform(found.points(0, everything)).shape[1]
+            for found in (activations, other)
+        )
+        if first != second:
+            raise ConfigError(
+                f"reference: metric={METRICS.name_of(metric)} needs points of one space, but "
+                f"{source.title} gives {first} dimensions and {reference.title} {second}; "
+                "linear_cka, rsa and procrustes compare across spaces"
+            )
+
+    @staticmethod
+    def _prepared(
+        activations: Activations,
+        title: str,
+        hook: HookPoint,
+        metric: Metric,
+        reduction: Reduction,
+    ) -> Callable[[int], Any]:
+        """Return what gives a layer's points in the metric's own form, by the layer's index."""
+        everything = np.arange(len(activations.samples))
+
+        def at(i: int) -> Any:
+            try:
+                if activations.coincide(i, everything):
+                    raise ValueError("all points coincide up to rounding")
+                return metric.prepared(reduction.fit_transform(activations.points(i, everything)))
+            except ValueError as error:
+                raise ConfigError(
+                    f"{hook.label} {activations.layers[i]} of {title}: {error}; leave the layer "
+                    "out with hook.layers=[…], or read another position"
+                ) from error
+
+        return at if activations.unembedding else cache(at)

@@ -1,0 +1,192 @@
+"""How alike is one token to another, layer by layer: "cat" in "red cat" and in "blue cat"?
+
+The first group of prompts holds the two tokens in question, all other prompts the tokens that they
+are held against. If the two were tokens like any others, any two of them could be the pair: so the
+null is the similarity of other pairs of tokens, the same pairs at every layer.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from interp import arrangements, figures
+from interp.activations import Activations
+from interp.analysis import ANALYSES
+from interp.calibration import calibrate, in_words
+from interp.hooks import HookPoint
+from interp.metrics import METRICS, Metric
+from interp.models import ModelSource
+from interp.prompts import PromptSet
+from interp.registry import ConfigError, nearest
+from interp.result import Result, Series
+
+Array = NDArray[np.float64]
+
+
+@ANALYSES.register("token_similarity")
+@dataclass(frozen=True)
+class TokenSimilarity:
+    """Similarity of two tokens at each layer, against that of other pairs of tokens.
+
+    Attributes:
+        permutations: at most so many other pairs, drawn without replacement.
+        alpha: the corrected p below which a layer counts as significant.
+    """
+
+    permutations: int = 999
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.permutations < 1:
+            raise ConfigError(f"permutations must be at least 1, not {self.permutations}")
+        if not 0 < self.alpha < 1:
+            raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
+
+    def check(self, prompts: PromptSet, samples: pd.DataFrame, metric: Metric) -> None:
+        """Refuse what is no pair of tokens.
+
+        Raises:
+            ConfigError: a first group of other than two prompts, no other prompts, several tokens
+                a prompt, or a metric that is not defined between two single points.
+        """
+        name = METRICS.name_of(metric)
+        if not metric.paired or metric.min_samples > 1:
+            # Where it depends on a setting, the class has a property in its place.
+            single = [n for n in METRICS if getattr(METRICS[n], "min_samples", 0) == 1]
+            single = [n for n in single if METRICS[n].paired]
+            raise ConfigError(
+                f"metric={name} is not defined between two single tokens{nearest(name, single)}"
+            )
+        pair = prompts.group_names[0]
+        if (size := len(prompts.members(pair))) != 2:
+            raise ConfigError(
+                f"prompts: the first group ({pair}) holds the two tokens to compare, not {size}; "
+                "the other groups hold those that they are held against"
+            )
+        if len(prompts) < 4:
+            raise ConfigError(
+                f"prompts: {len(prompts) - 2} tokens besides the pair are too few for a null; give "
+                "a second group of prompts with other tokens"
+            )
+        if len(samples) != len(prompts):
+            raise ConfigError(
+                "position: token_similarity reads one token a prompt, such as position=target"
+            )
+
+    def __call__(
+        self,
+        activations: Activations,
+        prompts: PromptSet,
+        source: ModelSource,
+        hook: HookPoint,
+        metric: Metric,
+        rng: np.random.Generator,
+    ) -> Result:
+        """Compare the two tokens at each layer.
+
+        Raises:
+            ConfigError: a layer at which the metric is not defined.
+        """
+        a, b = prompts.members(prompts.group_names[0])
+        others = [pair for pair in itertools.combinations(range(len(prompts)), 2) if pair != (a, b)]
+        if len(others) > self.permutations:
+            chosen = rng.choice(len(others), self.permutations, replace=False)
+            others = [others[i] for i in np.sort(chosen)]
+        pairs = np.array([(a, b), *others])
+
+        layers = activations.layers
+        values, identity = np.empty((len(layers), len(pairs))), np.empty(len(layers))
+        for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
+            try:
+                values[i], identity[i] = self._compared(activations, i, pairs, metric)
+            except ValueError as error:
+                raise ConfigError(
+                    f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "
+                    "read another position"
+                ) from error
+        found = calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
+
+        test = found.test
+        peak = int(found.excess.argmax())
+        first, second = (f"{prompts.texts[i]!r}" for i in (a, b))
+        tokens = activations.samples["token"].tolist()
+        verdict = (
+            f"{tokens[a]!r} in {first} and {tokens[b]!r} in {second} are closer than other tokens "
+            f"at {in_words(layers, found.significant)}"
+        )
+        finding = (
+            f"{verdict} (p < {self.alpha:g}, corrected over layers). The largest excess is at "
+            f"layer {layers[peak]}: {metric.label} {found.observed[peak]:.3f}, other pairs "
+            f"{test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], "
+            f"corrected p = {test.p_corrected[peak]:.3g}."
+        )
+        possible = math.comb(len(prompts), 2)
+        if (smallest := arrangements.smallest_p(len(others), possible)) >= self.alpha:
+            finding += f" With so few tokens or draws no p can fall below {smallest:.2g}."
+        if found.on_the_other_side.any():
+            finding += (
+                f" At {in_words(layers, found.on_the_other_side)} they are further apart than 95% "
+                "of the pairs, which this one-sided test does not count."
+            )
+        curve = figures.similarity_over_layers(
+            layers,
+            found.observed,
+            test,
+            found.significant,
+            np.empty((0, len(layers))),
+            title=verdict,
+            subtitle=f"{source.title} · {len(prompts) - 2} other tokens, {len(others)} pairs",
+            xlabel=f"layer ({hook.label})",
+            ylabel=metric.label,
+            null_label="95% of the null: other pairs of tokens",
+            significant_label=f"p < {self.alpha:g}, corrected over layers",
+            other_label=f"p ≥ {self.alpha:g}",
+            reference_label="",
+        )
+        series = {
+            "similarity": found.observed,
+            "null_mean": test.null_mean,
+            "null_low": test.null_low,
+            "null_high": test.null_high,
+            "z": test.z,
+            "p": test.p,
+            "p_corrected": test.p_corrected,
+            "score": found.score,
+        }
+        return Result(
+            series={key: Series.over(layers, values) for key, values in series.items()},
+            scalars={
+                "peak_layer": layers[peak],
+                "peak_similarity": float(found.observed[peak]),
+                "peak_p_corrected": float(test.p_corrected[peak]),
+                "peak_score": float(found.score[peak]),
+                "significant_layers": int(found.significant.sum()),
+            },
+            tables={"summary": found.summary({"layer": layers}, metric.label)},
+            figures={"similarity": curve},
+            finding=finding,
+            null="other pairs of tokens",
+        )
+
+    @staticmethod
+    def _compared(
+        activations: Activations, i: int, pairs: NDArray[np.intp], metric: Metric
+    ) -> tuple[Array, float]:
+        """Return the value of each pair of tokens at a layer, and that of a token with itself."""
+        if activations.coincide(i, np.arange(len(activations.samples))):
+            raise ValueError("all tokens coincide up to rounding")
+        points = activations.points(i, np.arange(len(activations.samples)))
+        single = [metric.prepared(point[None]) for point in points]
+        alone = np.zeros((1, 1), dtype=np.intp)
+        values = np.empty(len(pairs))
+        for second in np.unique(pairs[:, 1]):
+            of_second = np.flatnonzero(pairs[:, 1] == second)
+            firsts = [single[first] for first in pairs[of_second, 0]]
+            values[of_second] = metric.rearranged(firsts, single[second], alone)[:, 0]
+        itself = single[pairs[0, 1]]
+        return values, float(metric.rearranged([itself], itself, alone)[0, 0])

@@ -1,0 +1,118 @@
+"""What a value means beside its null: corrected p, a score on a common scale, and a word."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from interp import statistics
+from interp.metrics import Metric
+from interp.statistics import PermutationTest, Tail
+
+Array = NDArray[np.float64]
+
+# Where the score says that little is missing to identity.
+NEAR_IDENTITY = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Values beside their null; every array is [value], one value a layer or a pair of layers.
+
+    Attributes:
+        observed: the values.
+        null: [value, draw].
+        test: p and moments of the null.
+        score: 0 at the null's 95th percentile in the direction tested, 1 at identity.
+        significant: corrected p below alpha.
+        tail: the direction tested.
+        verdicts: a word for each value. Of paired metrics: "above chance", and "near identity" from
+            a score of 0.9 on, where the corrected p is below alpha; of unpaired ones "apart" there.
+            "below chance" and "alike" where the value lies outside of the null's 95% on the other
+            side; "as chance" elsewhere.
+    """
+
+    observed: Array
+    null: Array
+    test: PermutationTest
+    score: Array
+    significant: NDArray[np.bool_]
+    tail: Tail
+    verdicts: tuple[str, ...]
+
+    @property
+    def excess(self) -> Array:
+        """How far each value lies beyond the null's mean, in the direction tested."""
+        sign = 1 if self.tail == "greater" else -1
+        return np.asarray(sign * (self.observed - self.test.null_mean))
+
+    @property
+    def on_the_other_side(self) -> NDArray[np.bool_]:
+        """Where a value lies outside of the null's band, in the direction that is not tested."""
+        return _on_the_other_side(self.observed, self.test, self.tail)
+
+    def summary(self, first: dict[str, object], label: str) -> pd.DataFrame:
+        """Return the table that a reader wants: value, null band, score, corrected p, a word."""
+        low, high = self.test.null_low, self.test.null_high
+        band = [f"{a:.4g} to {b:.4g}" for a, b in zip(low, high, strict=True)]
+        columns = {
+            **first,
+            label: self.observed,
+            "null (95%)": band,
+            "score": self.score,
+            "p (corrected)": self.test.p_corrected,
+            "verdict": self.verdicts,
+        }
+        return pd.DataFrame(columns)
+
+
+def calibrate(
+    observed: Array, null: Array, identity: Array, metric: Metric, alpha: float
+) -> Calibration:
+    """Hold values against their null; the same draw must have been used for every value.
+
+    Pairs may be closer than chance, groups may differ more than chance: so a paired metric is
+    tested for closeness, an unpaired one for distance.
+
+    Args:
+        observed: [value].
+        null: [value, draw].
+        identity: the value of a cloud with itself, [value].
+        metric: what gave the values.
+        alpha: the corrected p below which a value counts as significant.
+    """
+    tail: Tail = "greater" if metric.paired == metric.larger_is_closer else "less"
+    test = statistics.permutation_test(observed, null, tail)
+    score = statistics.calibrated_score(observed, null, identity, tail)
+    significant = test.p_corrected < alpha
+    verdicts = []
+    beyond = _on_the_other_side(observed, test, tail)
+    for passes, opposite, closeness in zip(significant, beyond, score, strict=True):
+        if passes and metric.paired:
+            verdicts.append("near identity" if closeness >= NEAR_IDENTITY else "above chance")
+        elif passes:
+            verdicts.append("apart")
+        elif opposite:
+            verdicts.append("below chance" if metric.paired else "alike")
+        else:
+            verdicts.append("as chance")
+    return Calibration(observed, null, test, score, significant, tail, tuple(verdicts))
+
+
+def _on_the_other_side(observed: Array, test: PermutationTest, tail: Tail) -> NDArray[np.bool_]:
+    if tail == "greater":
+        return np.asarray(observed < test.null_low)
+    return np.asarray(observed > test.null_high)
+
+
+def in_words(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
+    """Say which of the layers are meant."""
+    chosen = [layer for layer, yes in zip(layers, which, strict=True) if yes]
+    if not chosen:
+        return "no layer"
+    if len(chosen) == len(layers) > 2:
+        return f"all {len(layers)} layers"
+    if len(chosen) > 3:
+        return f"{len(chosen)} of {len(layers)} layers"
+    return f"layer{'s' * (len(chosen) > 1)} {', '.join(map(str, chosen))}"

@@ -1,0 +1,163 @@
+"""Metrics of paired points in one space: directions, distances, and norms of the difference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from interp.metrics.metric import METRICS, Metric
+from interp.registry import check_choice
+from interp.similarity import pairings
+from interp.similarity.points import (
+    Array,
+    Orders,
+    centred,
+    directions,
+    distances,
+    in_few_dimensions,
+)
+
+_NORMS = {"nuclear": 1, "frobenius": 2, "spectral": np.inf}
+
+
+@METRICS.register("cosine")
+@dataclass(frozen=True)
+class Cosine(Metric):
+    """Mean cosine of the angle between paired points."""
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = True
+    same_width: ClassVar[bool] = True
+    label: ClassVar[str] = "mean cosine"
+    bounds: ClassVar[tuple[float, float]] = (-1, 1)
+    invariances: ClassVar[frozenset[str]] = frozenset({"scale"})
+    min_samples: ClassVar[int] = 1
+
+    def prepared(self, points: Array) -> Array:
+        """Return the points at unit length; a point at the origin is refused."""
+        return directions(points)
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the mean cosine for each order of y's rows."""
+        return np.array([pairings.mean_over_pairs(x @ y.T, draws) for x in xs])
+
+
+@METRICS.register("euclidean")
+@dataclass(frozen=True)
+class Euclidean(Metric):
+    """Mean Euclidean distance between paired points, relative to their lengths unless told not."""
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = False
+    same_width: ClassVar[bool] = True
+    invariances: ClassVar[frozenset[str]] = frozenset()
+    min_samples: ClassVar[int] = 1
+    relative: bool = True
+
+    @property
+    def label(self) -> str:
+        """Relative or not."""
+        return f"{'relative ' * self.relative}Euclidean distance"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """At most 1 where it is relative, by the triangle inequality."""
+        return (0, 1 if self.relative else np.inf)
+
+    def prepared(self, points: Array) -> Array:
+        """Return the points."""
+        return points
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the mean distance for each order of y's rows."""
+        tables = (
+            pairings.relative_distances(x, y) if self.relative else distances(x, y, "euclidean")
+            for x in xs
+        )
+        return np.array([pairings.mean_over_pairs(table, draws) for table in tables])
+
+
+@METRICS.register("difference_norm")
+@dataclass(frozen=True)
+class DifferenceNorm(Metric):
+    """Norm of the difference of two matrices of paired points, relative unless told not.
+
+    Attributes:
+        norm: "frobenius", "spectral" (the operator norm) or "nuclear".
+        relative: divide by the sum of the norms of both matrices.
+    """
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = False
+    same_width: ClassVar[bool] = True
+    invariances: ClassVar[frozenset[str]] = frozenset()
+    min_samples: ClassVar[int] = 1
+    norm: str = "frobenius"
+    relative: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice("norm", self.norm, _NORMS)
+
+    @property
+    def label(self) -> str:
+        """The norm, relative or not."""
+        norm = self.norm if self.norm != "frobenius" else "Frobenius"
+        return f"{'relative ' * self.relative}{norm} norm of the difference"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """At most 1 where it is relative, by the triangle inequality."""
+        return (0, 1 if self.relative else np.inf)
+
+    def prepared(self, points: Array) -> Array:
+        """Return the points."""
+        return points
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the norm for each order of y's rows."""
+        order = _NORMS[self.norm]
+        values = []
+        for x in xs:
+            small_x, small_y = in_few_dimensions(x, y)
+            norms = pairings.difference_norms(small_x, small_y, draws, order)
+            size = pairings.schatten_norm(small_x, order) + pairings.schatten_norm(small_y, order)
+            if self.relative and size == 0:
+                raise ValueError("all points lie at the origin: no norm is relative to them")
+            values.append(norms / (size if self.relative else 1.0))
+        return np.array(values)
+
+
+@METRICS.register("trace")
+@dataclass(frozen=True)
+class Trace(Metric):
+    """Normalised trace of the product: tr(XᵀY) / (‖X‖ ‖Y‖), mean points off unless told not."""
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = True
+    same_width: ClassVar[bool] = True
+    label: ClassVar[str] = "normalised trace of the product"
+    bounds: ClassVar[tuple[float, float]] = (-1, 1)
+    center: bool = True
+
+    @property
+    def invariances(self) -> frozenset[str]:
+        """Translation too, where the mean is taken off."""
+        return frozenset({"scale", *["translation"] * self.center})
+
+    @property
+    def min_samples(self) -> int:
+        """Two, where a mean is taken off."""
+        return 2 if self.center else 1
+
+    def prepared(self, points: Array) -> Array:
+        """Return the points at unit Frobenius norm; a cloud without one is refused."""
+        moved = centred(points) if self.center else points
+        norm = np.linalg.norm(moved)
+        if norm == 0:
+            raise ValueError("all points lie at the origin, so that the matrix has no direction")
+        return np.asarray(moved / norm)
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the trace for each order of y's rows."""
+        return np.array([len(x) * pairings.mean_over_pairs(x @ y.T, draws) for x in xs])

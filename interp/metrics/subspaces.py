@@ -1,0 +1,243 @@
+"""Metrics up to a change of axes: Procrustes, the CCA family, linear predictivity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from interp.metrics.metric import METRICS, Metric
+from interp.registry import ConfigError
+from interp.similarity import kernels, predictivity, subspaces
+from interp.similarity.points import Array, Orders, centred
+
+_UP_TO_AXES = frozenset({"orthogonal", "scale", "translation"})
+
+
+@METRICS.register("procrustes")
+@dataclass(frozen=True)
+class Procrustes(Metric):
+    """Orthogonal Procrustes similarity: 1 where a rotation carries one cloud into the other."""
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = True
+    label: ClassVar[str] = "Procrustes similarity"
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+    invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
+    min_samples: ClassVar[int] = 2
+
+    def prepared(self, points: Array) -> Array:
+        """Return the principal form of the points."""
+        return subspaces.principal(points)
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the similarity for each order of y's rows."""
+        return np.array([subspaces.procrustes(x, y, draws) for x in xs])
+
+
+@METRICS.register("cca")
+@dataclass(frozen=True)
+class CCA(Metric):
+    """Mean canonical correlation (Hotelling, 1936) of the leading principal components.
+
+    Attributes:
+        components: how many principal components of each cloud to keep; null keeps all, which
+            needs more points than both clouds have dimensions together.
+    """
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+    components: int | None = 10
+
+    def __post_init__(self) -> None:
+        _check_components(self.components)
+
+    @property
+    def label(self) -> str:
+        """With how many components."""
+        return f"mean canonical correlation{_kept(self.components)}"
+
+    @property
+    def invariances(self) -> frozenset[str]:
+        """Any invertible map, where no component was dropped by its size."""
+        return _UP_TO_AXES | {"linear"} if self.components is None else _UP_TO_AXES
+
+    @property
+    def min_samples(self) -> int:
+        """So many that no correlation is 1 whatever the points are."""
+        return 3 if self.components is None else 2 * self.components + 1
+
+    def prepared(self, points: Array) -> Array:
+        """Return `subspaces.leading_basis`."""
+        return subspaces.leading_basis(points, components=self.components, variance=1.0)
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the mean correlation for each order of y's rows."""
+        return np.array([subspaces.canonical_correlations(x, y, draws).mean(1) for x in xs])
+
+
+@METRICS.register("svcca")
+@dataclass(frozen=True)
+class SVCCA(Metric):
+    """Mean canonical correlation of the components that hold most variance (Raghu et al., 2017).
+
+    Attributes:
+        variance: the share of a cloud's variance that its components hold.
+        components: at most so many of them; null for no limit.
+    """
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+    invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
+    variance: float = 0.99
+    components: int | None = 20
+
+    def __post_init__(self) -> None:
+        _check_components(self.components)
+        if not 0 < self.variance <= 1:
+            raise ConfigError(f"variance must lie between 0 and 1, not {self.variance}")
+
+    @property
+    def label(self) -> str:
+        """What is kept."""
+        most = "" if self.components is None else f", at most {self.components} PCs"
+        return f"SVCCA ({self.variance:.4g} of the variance{most})"
+
+    @property
+    def min_samples(self) -> int:
+        """So many that no correlation is 1 whatever the points are."""
+        return 3 if self.components is None else 2 * self.components + 1
+
+    def prepared(self, points: Array) -> Array:
+        """Return `subspaces.leading_basis`."""
+        return subspaces.leading_basis(points, components=self.components, variance=self.variance)
+
+    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+        """Return the mean correlation for each order of y's rows."""
+        return np.array([subspaces.canonical_correlations(x, y, draws).mean(1) for x in xs])
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """A cloud's basis [n, k], and its centred neurons' coordinates on it [k, d]."""
+
+    basis: Array
+    loadings: Array
+
+
+@METRICS.register("pwcca")
+@dataclass(frozen=True)
+class PWCCA(Metric):
+    """Projection-weighted CCA (Morcos et al., 2018), weighted by the first cloud's neurons.
+
+    Attributes:
+        components: how many principal components of each cloud to keep first; null keeps all,
+            which needs more points than both clouds have dimensions together.
+    """
+
+    paired: ClassVar[bool] = True
+    symmetric: ClassVar[bool] = False
+    larger_is_closer: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+    # The weights add up absolute values neuron by neuron, which a rotation changes.
+    invariances: ClassVar[frozenset[str]] = frozenset({"scale", "translation"})
+    components: int | None = 20
+
+    def __post_init__(self) -> None:
+        _check_components(self.components)
+
+    @property
+    def label(self) -> str:
+        """With how many components."""
+        return f"PWCCA{_kept(self.components)}"
+
+    @property
+    def min_samples(self) -> int:
+        """So many that no correlation is 1 whatever the points are."""
+        return 3 if self.components is None else 2 * self.components + 1
+
+    def prepared(self, points: Array) -> Projected:
+        """Return the leading basis and the neurons on it."""
+        basis = subspaces.leading_basis(points, components=self.components, variance=1.0)
+        return Projected(basis, basis.T @ centred(points))
+
+    def rearranged(self, xs: Sequence[Projected], y: Projected, draws: Orders) -> Array:
+        """Return the weighted correlation for each order of y's rows."""
+        return np.array(
+            [
+                subspaces.projection_weighted_correlations(x.basis, y.basis, x.loadings, draws)
+                for x in xs
+            ]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Predicting:
+    """A cloud as what predicts, and as what is predicted."""
+
+    gram: Array
+    folds: int
+    ridge: float
+
+    @cached_property
+    def errors(self) -> Array:
+        """The quadratic form [n, n] of the squared error of predicting from this cloud."""
+        return predictivity.residual_forms(len(self.gram), self.folds, self.gram, self.ridge)
+
+
+@METRICS.register("linear_predictivity")
+@dataclass(frozen=True)
+class LinearPredictivity(Metric):
+    """Cross-validated R² of predicting the second cloud from the first by ridge regression.
+
+    The share of squared error that the regression takes off the training mean's, over all held-out
+    points and dimensions; below 0 where it does worse than that mean.
+
+    Attributes:
+        folds: runs of neighbouring points, each predicted from the others.
+        ridge: the penalty, in mean squared lengths of the centred training points.
+    """
+
+    paired: ClassVar[bool] = True
+    symmetric: ClassVar[bool] = False
+    larger_is_closer: ClassVar[bool] = True
+    label: ClassVar[str] = "cross-validated R²"
+    bounds: ClassVar[tuple[float, float]] = (-np.inf, 1)
+    invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
+    folds: int = 5
+    ridge: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ConfigError(f"folds must be at least 2, not {self.folds}")
+        if self.ridge < 0:
+            raise ConfigError(f"ridge must be at least 0, not {self.ridge}")
+
+    @property
+    def min_samples(self) -> int:
+        """Two points a fold."""
+        return 2 * self.folds
+
+    def prepared(self, points: Array) -> Predicting:
+        """Return the centred Gram matrix, from which all else follows."""
+        moved = centred(points)
+        return Predicting(moved @ moved.T, self.folds, self.ridge)
+
+    def rearranged(self, xs: Sequence[Predicting], y: Predicting, draws: Orders) -> Array:
+        """Return R² for each order of y's rows."""
+        baseline = predictivity.residual_forms(len(y.gram), self.folds, None, self.ridge)
+        forms = [*(x.errors for x in xs), baseline]
+        *errors, of_mean = kernels.inner_products(forms, y.gram, draws)
+        return np.asarray(1 - np.array(errors) / of_mean)
+
+
+def _check_components(components: int | None) -> None:
+    if components is not None and components < 1:
+        raise ConfigError(f"components must be at least 1, not {components}")
+
+
+def _kept(components: int | None) -> str:
+    return "" if components is None else f" ({components} PCs)"

@@ -1,0 +1,66 @@
+"""From vectors of the residual stream to logits, as the model itself goes on from there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from interp.models.sources import ModelSource
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Reads vectors in the model's vocabulary.
+
+    The model runs on one token, and where the vectors' place is reached they take over: whatever
+    follows (final norm, projection, head, scaling, soft-capping) is the model's own doing.
+
+    Attributes:
+        source: the model, asked for at each call, so that nothing here keeps a second one alive.
+        name: what reads the vocabulary, as runs call it.
+        read_as: the modules whose output the vectors stand for: the last block, so that norm and
+            head follow, or the stack, so that the head alone does; not all of them need run.
+    """
+
+    source: ModelSource
+    name: str
+    read_as: tuple[str, ...]
+
+    @torch.inference_mode()
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits [n, vocabulary] of vectors [n, d], all in memory at once.
+
+        Raises:
+            ConfigError: the weights are out of reach, or nothing in the model fits as unembedding.
+        """
+        model = self.source.load(head=True)
+        one = np.full((1, 1), model.pad_id)
+        inputs = model.inputs(model.read_by_head, one, np.ones((1, 1), bool))
+        with _taking_over([model.module.get_submodule(path) for path in self.read_as], vectors):
+            logits: NDArray[np.float32] = model.logits(inputs).float().cpu().numpy()
+        return logits.reshape(-1, logits.shape[-1])
+
+
+@contextmanager
+def _taking_over(modules: list[nn.Module], vectors: NDArray[np.float32]) -> Iterator[None]:
+    def replace(_module: nn.Module, _args: object, output: Any) -> Any:
+        own = output if isinstance(output, Tensor) else output[0]
+        given = torch.tensor(vectors, dtype=own.dtype, device=own.device)[None]
+        if isinstance(output, Tensor):
+            return given
+        if isinstance(output, tuple):
+            return (given, *output[1:])
+        output.last_hidden_state = given
+        return output
+
+    handles = [module.register_forward_hook(replace) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

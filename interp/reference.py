@@ -1,0 +1,32 @@
+"""The model that a run is held against."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from interp.activations import Activations
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a reference model reads at the same prompts, hook and position.
+
+    Attributes:
+        title: the model's name.
+        layers: the layers that would be read.
+        samples: the table of samples that would be read.
+        draws: how many times the model is drawn; 1 where its weights are trained, and 0 where no
+            reference is configured.
+        capture: reads the activations of the i-th draw.
+    """
+
+    title: str
+    layers: tuple[int, ...]
+    samples: pd.DataFrame
+    draws: int
+    capture: Callable[[int], Activations]
+
+    def activations(self) -> Iterator[Activations]:
+        """Read one draw after the other, each when it is asked for."""
+        return (self.capture(i) for i in range(self.draws))
