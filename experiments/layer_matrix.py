@@ -143,7 +143,7 @@ class LayerMatrix:
             for block in [[i] for i in wanted] if apart else [wanted]:
                 if block:
                     values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
-            identity[j] = metric.rearranged([y], y, draws[:1])[0, 0]
+            identity[j] = metric.identity(y)
 
         pairs = np.argwhere(asked)
         found = calibrate(

@@ -258,16 +258,19 @@ class LayerSimilarity:
         layers = activations.layers
         values, identity = np.empty((len(layers), len(draws))), np.empty(len(layers))
         rows, split = np.concatenate([first, second]), len(first)
+
+        def compare(i: int) -> None:
+            alike = [activations.coincide(i, group) for group in (first, second)]
+            if any(alike) if metric.paired else all(alike):
+                raise ValueError("all points of a group coincide up to rounding")
+            reduced = reduction.fit_transform(activations.points(i, rows))
+            x, y = metric.prepared(reduced[:split]), metric.prepared(reduced[split:])
+            values[i] = metric.rearranged([x], y, draws)[0]
+            identity[i] = metric.identity(y)
+
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
             try:
-                alike = [activations.coincide(i, group) for group in (first, second)]
-                if any(alike) if metric.paired else all(alike):
-                    raise ValueError("all points of a group coincide up to rounding")
-                reduced = reduction.fit_transform(activations.points(i, rows))
-                x, y = metric.prepared(reduced[:split]), metric.prepared(reduced[split:])
-                values[i] = metric.rearranged([x], y, draws)[0]
-                given = draws[0] if metric.paired else np.arange(2 * len(second)) < len(second)
-                identity[i] = metric.rearranged([y], y, given[None])[0, 0]
+                compare(i)
             except ValueError as error:
                 raise ConfigError(
                     f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "

@@ -188,5 +188,4 @@ class TokenSimilarity:
             of_second = np.flatnonzero(pairs[:, 1] == second)
             firsts = [single[first] for first in pairs[of_second, 0]]
             values[of_second] = metric.rearranged(firsts, single[second], alone)[:, 0]
-        itself = single[pairs[0, 1]]
-        return values, float(metric.rearranged([itself], itself, alone)[0, 0])
+        return values, metric.identity(single[pairs[0, 1]])

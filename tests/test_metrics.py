@@ -368,6 +368,7 @@ def test_values_stay_in_bounds_and_identity_is_closest(metric, rng):
         x, y = rng.normal(size=(n, d)), rng.normal(size=(n, d))
         assert low - 1e-12 <= metric(x, y) <= high + 1e-12
         itself = metric(x, x)
+        assert metric.identity(metric.prepared(x)) == pytest.approx(itself, abs=1e-6)
         if isinstance(metric, LinearPredictivity):
             # What is held out cannot be known in full.
             assert metric(x, y) < itself < 1

@@ -70,6 +70,10 @@ class Metric(ABC):
         a mask [n1 + n2] that says which of the rows of x and then y form the first cloud.
         """
 
+    def identity(self, y: Any) -> float:
+        """Return the value of a prepared cloud with itself: the closest that there is."""
+        return float(self.bounds[1] if self.larger_is_closer else self.bounds[0])
+
     def __call__(self, x: Array, y: Array) -> float:
         """Return the value for x and y.
 

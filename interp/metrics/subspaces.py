@@ -226,6 +226,10 @@ class LinearPredictivity(Metric):
         moved = centred(points)
         return Predicting(moved @ moved.T, self.folds, self.ridge)
 
+    def identity(self, y: Predicting) -> float:
+        """Return how well the cloud predicts itself: what is held out cannot be known in full."""
+        return float(self.rearranged([y], y, np.arange(len(y.gram))[None])[0, 0])
+
     def rearranged(self, xs: Sequence[Predicting], y: Predicting, draws: Orders) -> Array:
         """Return R² for each order of y's rows."""
         baseline = predictivity.residual_forms(len(y.gram), self.folds, None, self.ridge)

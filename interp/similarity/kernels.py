@@ -18,8 +18,12 @@ def inner_products(xs: Sequence[Array], y: Array, orders: Orders) -> Array:
     Each rearrangement of y is made once, however many kernels it is held against.
     """
     products = np.empty((len(xs), len(orders)))
+    rows, rearranged = np.empty_like(y), np.empty_like(y)
     for draw, order in enumerate(orders):
-        rearranged = y[order].take(order, axis=1)
+        # Memory that is asked for once: for large kernels asking costs more than copying. Only with
+        # a mode is it written to directly.
+        np.take(y, order, axis=0, out=rows, mode="clip")
+        np.take(rows, order, axis=1, out=rearranged, mode="clip")
         for i, x in enumerate(xs):
             products[i, draw] = np.vdot(x, rearranged)
     return products
