@@ -58,7 +58,8 @@ def _check(arguments: list[str]) -> None:
                 reason = error.strerror
                 raise ConfigError(f"outputs: {folder} cannot be written: {reason}") from None
         group, _, value = argument.partition("=")
-        choosable = (CONF / group).is_dir() and group != "experiment"
+        folder = group.partition("@")[0]
+        choosable = (CONF / folder).is_dir() and group != "experiment"
         if choosable and (value == "null" or value.startswith("[")):
             # Hydra would lay the files of a list over one another, and stumble over a null.
             raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from interp import arrangements, figures
 from interp.activations import Activations
 from interp.analysis import ANALYSES
-from interp.calibration import calibrate
+from interp.calibration import calibrate, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
@@ -235,7 +235,7 @@ class LayerMatrix:
             },
             figures={"matrix": heatmap},
             finding=finding,
-            null=null_name,
+            null=f"{null_name}; {says(metric)}",
         )
 
     @staticmethod

@@ -19,10 +19,11 @@ from tqdm import tqdm
 from interp import arrangements, figures, statistics
 from interp.activations import Activations
 from interp.analysis import ANALYSES
-from interp.calibration import Calibration, calibrate, in_words
+from interp.calibration import Calibration, calibrate, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
+from interp.plan import Plan
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction
@@ -57,6 +58,7 @@ class LayerSimilarity:
         self,
         prompts: PromptSet,
         samples: pd.DataFrame,
+        plan: Plan,
         metric: Metric,
         reduction: Reduction,
         reference: Reference,
@@ -65,8 +67,8 @@ class LayerSimilarity:
 
         Raises:
             ConfigError: other than two groups, too few prompts, a paired metric with groups that
-                do not pair up, prompt by prompt and token by token, or a reference model whose
-                tokens are others.
+                do not pair up, prompt by prompt and token by token, or a reference model with
+                other layers or tokens.
         """
         groups = prompts.group_names
         if len(groups) != 2:
@@ -103,7 +105,14 @@ class LayerSimilarity:
             raise ConfigError(
                 f"reduction: it needs at least {reduction.min_samples} points, not {len(samples)}"
             )
-        if reference.draws and not reference.samples["prompt"].equals(samples["prompt"]):
+        if not reference.draws:
+            return
+        if reference.layers != plan.layers:
+            raise ConfigError(
+                f"reference: {reference.title} has {len(reference.layers)} layers to read, the "
+                f"model {len(plan.layers)}; analysis=layer_matrix compares models of unequal depth"
+            )
+        if not reference.samples["prompt"].equals(samples["prompt"]):
             raise ConfigError(
                 f"reference: {reference.title} gives other tokens than the model; pool them "
                 "(position=mean) or take one (position=last)"
@@ -125,13 +134,8 @@ class LayerSimilarity:
 
         Raises:
             ConfigError: a layer at which the metric is not defined, say because all points
-                coincide; or a reference model with other layers.
+                coincide.
         """
-        if reference.draws and reference.layers != activations.layers:
-            raise ConfigError(
-                f"reference: {reference.title} has layers {list(reference.layers)}, not "
-                f"{list(activations.layers)}"
-            )
         group = activations.samples["group"].to_numpy()
         first, second = (np.flatnonzero(group == name) for name in prompts.group_names)
         prompt_of_row = activations.samples["prompt"].to_numpy()[np.concatenate([first, second])]
@@ -240,7 +244,7 @@ class LayerSimilarity:
             figures={"similarity": curve},
             images={"null_distribution": nulls},
             finding=finding,
-            null=null_name,
+            null=f"{null_name}; {says(metric)}",
         )
         return self._against_reference(result, found, twins, reference, metric) if twins else result
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from interp import arrangements, figures
 from interp.activations import Activations
 from interp.analysis import ANALYSES
-from interp.calibration import calibrate, in_words
+from interp.calibration import calibrate, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
@@ -170,7 +170,7 @@ class TokenSimilarity:
             tables={"summary": found.summary({"layer": layers}, metric.label)},
             figures={"similarity": curve},
             finding=finding,
-            null="other pairs of tokens",
+            null=f"other pairs of tokens; {says(metric)}",
         )
 
     @staticmethod

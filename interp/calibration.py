@@ -106,6 +106,11 @@ def _on_the_other_side(observed: Array, test: PermutationTest, tail: Tail) -> ND
     return np.asarray(observed > test.null_high)
 
 
+def says(metric: Metric) -> str:
+    """Say what the sign of the score means."""
+    return "above 0: closer than chance" if metric.paired else "below 0: further apart than chance"
+
+
 def in_words(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
     """Say which of the layers are meant."""
     chosen = [layer for layer, yes in zip(layers, which, strict=True) if yes]

@@ -115,10 +115,12 @@ def build(config: DictConfig) -> Experiment:
     for name, least in (("batch_size", 1), ("seed", 0), ("reference_draws", 1)):
         if config[name] < least:
             raise ConfigError(f"{name} must be at least {least}, not {config[name]}")
+    if isinstance(config.reference, str):
+        raise ConfigError(f"reference is chosen as model@reference={config.reference}")
     hook, metric = HOOKS.build(config.hook), METRICS.build(config.metric)
     return Experiment(
         source=MODELS.build(config.model),
-        reference=MODELS.build(config.reference) if config.reference is not None else None,
+        reference=MODELS.build(config.reference, at="reference") if config.reference else None,
         reference_draws=config.reference_draws,
         prompts=PROMPTS.build(config.prompts).load(),
         hook=hook.in_vocabulary() if metric.in_vocabulary else hook,

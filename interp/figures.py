@@ -203,12 +203,12 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
         axes.set_yticks(range(len(jobs)), [textwrap.shorten(n, 60, placeholder="…") for n in jobs])
         axes.set_xticks(range(len(layers)), [str(x) for x in layers])
         axes.tick_params(length=0)
-        axes.set_title(f"null: {null}", fontweight="normal", fontsize=9)
+        axes.set_title(f"null: {null}", fontweight="normal", fontsize=8, color="#4D4D4D")
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
     grid[-1].set_xlabel("layer")
     bar = figure.colorbar(image, ax=list(grid), extend="both", aspect=40, pad=0.02)
-    bar.set_label("calibrated score: 0 at the null's 95th percentile, 1 at identity")
+    bar.set_label("score: 0 at the null's 95th percentile, 1 at identity")
     bar.outline.set_visible(False)
     figure.suptitle(textwrap.fill(title, 80), x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
@@ -221,7 +221,7 @@ def _write_values(axes: Axes, values: Array, image: Any) -> None:
             continue
         red, green, blue, _ = image.cmap(image.norm(value))
         bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
-        text = f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
+        text = (f"{value:.2f}" if abs(value) < 9.995 else f"{value:.0f}").replace("-", "−")
         axes.text(
             j, i, text, ha="center", va="center", fontsize=7, color="black" if bright else "white"
         )

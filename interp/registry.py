@@ -73,32 +73,35 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._classes))
 
-    def build(self, config: DictConfig | Mapping[str, Any]) -> T:
+    def build(self, config: DictConfig | Mapping[str, Any], at: str = "") -> T:
         """Return the component that `config` describes: its `name` and exactly its fields.
+
+        `at` is where it stands in the configuration, where that is not under the registry's kind.
 
         Raises:
             ConfigError: an unknown name or field, a wrong type, a missing value, or a value that
                 the component itself refuses.
         """
+        at = at or self.kind
         if not isinstance(config, (DictConfig, Mapping)):
-            raise ConfigError(f"{self.kind}: expected a mapping with a name, got {config!r}")
+            raise ConfigError(f"{at}: expected a mapping with a name, got {config!r}")
         if not isinstance(config, DictConfig):
             config = OmegaConf.create(dict(config))
         fields = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
         if "name" not in fields:
-            raise ConfigError(f"{self.kind}.name is missing{nearest('', self)}")
+            raise ConfigError(f"{at}.name is missing{nearest('', self)}")
         cls = self[str(fields.pop("name"))]
         known = [field.name for field in dataclasses.fields(cast("Any", cls)) if field.init]
         for key in fields:
             if key not in known:
-                raise ConfigError(f"{self.kind}: unknown field {str(key)!r}{nearest(key, known)}")
+                raise ConfigError(f"{at}: unknown field {str(key)!r}{nearest(key, known)}")
         try:
             merged = OmegaConf.merge(OmegaConf.structured(cls), fields)
             return cast("T", OmegaConf.to_object(merged))
         except MissingMandatoryValue as error:
-            raise ConfigError(f"{self.kind}.{error.full_key} needs a value") from None
+            raise ConfigError(f"{at}.{error.full_key} needs a value") from None
         except OmegaConfBaseException as error:
             reason = str(error.msg or error).splitlines()[0]
-            raise ConfigError(f"{self.kind}.{error.full_key}: {reason}") from None
+            raise ConfigError(f"{at}.{error.full_key}: {reason}") from None
         except ConfigError as error:
-            raise ConfigError(f"{self.kind}.{error}") from None
+            raise ConfigError(f"{at}.{error}") from None

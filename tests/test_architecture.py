@@ -22,6 +22,7 @@ OWNERS = {
     "torch": ("interp/models/", "interp/capture.py"),
     "matplotlib": ("interp/figures.py",),
     "sklearn": ("interp/reductions.py",),
+    "ot": ("interp/similarity/distributions.py",),
 }
 
 

@@ -57,9 +57,8 @@ def own_conf(tmp_path):
     return str(folder)
 
 
-METRICS = "(known: cosine, linear_cka, procrustes, singular_values)"
 MISTAKES = {
-    "metric=cosin": f"metric cannot be 'cosin'; did you mean 'cosine'? {METRICS}",
+    "metric=cosin": "metric cannot be 'cosin'; did you mean 'cosine'? (known: cca, cosine, ",
     "metrc=cosine": "there is no 'metrc'; did you mean 'metric'?",
     "seeed=3": "there is no 'seeed'; did you mean 'seed'?",
     "+seeed=3": "there is no 'seeed'; did you mean 'seed'?",
@@ -78,6 +77,19 @@ MISTAKES = {
     "outputs=/proc/x": "outputs: /proc/x cannot be written",
     "tracking.experiment=": "tracking.experiment needs a name",
     "prompts=file prompts.path=~/no-such.csv": "prompts.path: no file at '/",
+    "model@reference=tinny": "model cannot be 'tinny'; did you mean 'tiny'?",
+    "model@refrence=tiny": "there is no 'model@refrence'; did you mean 'model@reference'?",
+    "model@reference=null": "model@reference takes one choice, not null",
+    "model@reference=path": "reference.path needs a value",
+    "model@reference=tiny reference.sed=3": "'reference.sed'; did you mean 'reference.seed'?",
+    "model@reference=tiny reference.settings={n_layer:5}": "has 6 layers to read, the model 4",
+    "model@reference=tiny reference_draws=0": "reference_draws must be at least 1, not 0",
+    "reference=tiny": "reference is chosen as model@reference=tiny",
+    "metric=kl_divergence hook=resid_post": "use hook=logit_lens, not resid_post",
+    "metric=mutual_knn metric.k=60": "needs at least 62 points a group, not 48; give more",
+    "metric=mutual_knn metric.k=0": "metric.k must be at least 1, not 0",
+    "analysis=token_similarity": "the first group (digits) holds the two tokens to compare, not 48",
+    "analysis=layer_matrix metric=wasserstein model@reference=tiny": "does not pair points",
     "metric=null": "metric takes one choice, not null; -m sweeps over several",
     "batch_size=0": "batch_size must be at least 1, not 0",
     "analysis.alpha=2": "analysis.alpha must lie between 0 and 1, not 2.0",
@@ -123,7 +135,7 @@ def check_refused(answer, said, folder):
 
 @pytest.fixture
 def no_weights(monkeypatch):
-    def load(_):
+    def load(_, **__):
         raise AssertionError("weights were loaded")
 
     monkeypatch.setattr(ModelSource, "load", load)
@@ -144,7 +156,8 @@ def test_a_mistake_in_a_file_is_too(preset, interp, own_conf, tmp_path, no_weigh
 def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path):
     status, out, err = interp(*SMALL)
     assert (status, err) == (0, "")
-    assert "similarity  null_mean  null_low  null_high" in out
+    head = r"layer +mean cosine +null \(95%\) +score +p \(corrected\) +verdict"
+    assert re.search(head, out)
     assert re.search(r"^digits and words are closer than chance at ", out, re.M)
     assert re.search(r"^MLflow +(\S+/)?interp ui$", out, re.M)
     assert re.search(r"^page +http://127\.0\.0\.1:5000/#/experiments/1/runs/\w{32}$", out, re.M)
@@ -177,6 +190,11 @@ def test_a_sweep_is_one_parent_with_a_child_a_job(interp, tmp_path):
     assert {c.info.run_name for c in children} == {
         f"seed={seed} · {metric}" for seed in (0, 1) for metric in ("cosine", "linear_cka")
     }
+    figure = tmp_path / re.search(r"^figure +(\S+)$", out, re.M)[1]
+    assert figure.stat().st_size > 0
+    logged = Store.of(str(tmp_path / "outputs"), None, 5000).client
+    files = {file.path for file in logged.list_artifacts(parent.info.run_id, "figures")}
+    assert files == {f"figures/calibrated_scores.{end}" for end in ("png", "svg")}
     for child in children:
         assert child.info.status == "FINISHED"
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -275,7 +293,7 @@ def test_an_error_that_is_no_mistake_of_the_users_shows_where_it_happened(interp
 def test_help_names_what_can_be_chosen(interp):
     status, out, _ = interp("--help")
     assert status == 0
-    for word in ("interp ui", "interp -m", "metric: cosine, linear_cka", "minilm_untrained"):
+    for word in ("interp ui", "interp -m", "metric: cca, cosine", "minilm_untrained"):
         assert word in out
 
 

@@ -1,6 +1,7 @@
 """The main analysis on constructed activations whose answer is known."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,11 @@ def nothing(_):
     raise AssertionError("no reference is there to be read")
 
 
+def planned(layers):
+    """As much of a plan as the check looks at."""
+    return SimpleNamespace(layers=tuple(range(layers)))
+
+
 NO_REFERENCE = Reference("", (), pd.DataFrame(), 0, nothing)
 
 
@@ -47,7 +53,7 @@ def run(values, tokens=1, metric=None, seed=0, source=None, reference=NO_REFEREN
     activations = Activations(values.astype(np.float32), tuple(range(len(values))), samples, 1e-5)
     analysis = LayerSimilarity(**settings)
     metric = metric or Cosine()
-    analysis.check(prompts, samples, metric, Identity(), reference)
+    analysis.check(prompts, samples, planned(len(values)), metric, Identity(), reference)
     return analysis(
         activations,
         prompts,
@@ -211,13 +217,15 @@ def uneven(prompts):
 def test_what_cannot_be_compared_is_refused_beforehand(prompts, metric, reduction, samples, said):
     found = samples(prompts) if samples else table(prompts.groups)
     with pytest.raises(ConfigError, match=said):
-        LayerSimilarity().check(prompts, found, metric, reduction, NO_REFERENCE)
+        LayerSimilarity().check(prompts, found, planned(1), metric, reduction, NO_REFERENCE)
 
 
 def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
     prompts = pair(5, 8)
     samples = uneven(prompts)
-    LayerSimilarity().check(prompts, samples, SingularValues(), Identity(), NO_REFERENCE)
+    LayerSimilarity().check(
+        prompts, samples, planned(2), SingularValues(), Identity(), NO_REFERENCE
+    )
     values = np.random.default_rng(0).normal(size=(2, len(samples), 3)).astype(np.float32)
     result = LayerSimilarity(permutations=50)(
         Activations(values, (0, 1), samples, 1e-5),
@@ -334,3 +342,99 @@ def test_values_on_the_other_side_of_the_null_are_told(tiny):
 def test_settings_that_cannot_be_are_refused(field, value):
     with pytest.raises(ConfigError, match=f"{field} must"):
         LayerSimilarity(**{field: value})
+
+
+def twins(draws, like, title="an untrained model"):
+    """A reference of which draw i gives the i-th array of values [layer, sample, d]."""
+    n = like.shape[1] // 2
+    samples = table(["a"] * n + ["b"] * n)
+    layers = tuple(range(len(like)))
+    made = [Activations(values.astype(np.float32), layers, samples, 1e-5) for values in draws]
+    return Reference(title, layers, samples, len(made), made.__getitem__)
+
+
+def drawn(draws, alike):
+    """Untrained models in which the pairs are alike by so much at every layer."""
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=(draws, 5, 40, 16))
+    values[:, :, 20:] += alike * values[:, :, :20]
+    return values
+
+
+def test_only_what_an_untrained_model_does_not_have_lies_beyond_it(planted, tiny):
+    planted[1, 20:] += 0.6 * planted[1, :20]
+    result = run(planted, source=tiny, reference=twins(drawn(20, 0.6), planted))
+    assert result.scalars["significant_layers"] == 2
+    p = result.series["reference_p_corrected"].values
+    assert p[3] == pytest.approx(1 / 21)
+    assert (np.delete(p, 3) > 0.05).all()
+    assert result.scalars["layers_beyond_reference"] == 1
+    assert "that of an untrained model, 20 draws, at layer 3 (" in result.finding
+    x, y = drawn(20, 0.6)[:, 2].astype(np.float32).astype(float).reshape(20, 2, 20, 16)[4]
+    low, high = (result.series[f"reference_{end}"].values[2] for end in ("low", "high"))
+    assert low <= Cosine()(x, y) <= high
+    assert list(result.tables["summary"])[-3:] == ["reference", "its score", "p against it"]
+    legend = {text.get_text() for text in result.figures["similarity"].legends[0].get_texts()}
+    assert "an untrained model, 20 draws" in legend
+
+
+def test_groups_further_apart_than_in_an_untrained_model_are_found(tiny):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2, 60, 6))
+    values[1, 30:] *= 3
+    twin_values = rng.normal(size=(20, 2, 60, 6))
+    twin_values[:, :, 30:] *= 1.3
+    reference = twins(twin_values, values)
+    result = run(values, metric=SingularValues(), source=tiny, reference=reference)
+    assert result.series["reference_p_corrected"].values[1] == pytest.approx(1 / 21)
+    assert result.series["reference_p_corrected"].values[0] > 0.05
+    assert "The score lies below that of" in result.finding
+
+
+def test_p_against_untrained_models_is_uniform_where_the_model_is_one_of_them(tiny, monkeypatch):
+    monkeypatch.setattr(figures, "similarity_over_layers", lambda *_, **__: Figure())
+    monkeypatch.setattr(figures, "null_distributions", lambda *_, **__: {})
+    found = []
+    for seed in range(80):
+        values = np.random.default_rng(seed).normal(size=(10, 2, 16, 4))
+        values[:, :, 8:] += values[:, :, :8]
+        reference = twins(values[1:], values[0])
+        result = run(values[0], source=tiny, reference=reference, permutations=40)
+        found.append(result.series["reference_p_corrected"].values.min())
+    # Two layers, corrected: the smaller p is uniform on tenths.
+    assert scipy.stats.kstest(found, "uniform", alternative="greater").pvalue > 0.01
+    assert np.mean(np.array(found) <= 0.2) < 0.35
+
+
+def test_a_single_reference_is_shown_beside(planted, tiny):
+    result = run(planted, source=tiny, reference=twins(drawn(1, 1.0), planted, "other"))
+    assert "In other they pass chance at all 5 layers." in result.finding
+    assert "reference_p_corrected" not in result.series
+    few = run(planted, source=tiny, reference=twins(drawn(4, 0), planted))
+    assert "With 4 draws no such p can fall below 0.2." in few.finding
+
+
+def test_a_reference_that_does_not_compare_is_refused_beforehand(planted, tiny):
+    shallow = twins(drawn(1, 0)[:, :3], planted[:3])
+    with pytest.raises(ConfigError, match="has 3 layers to read, the model 5; analysis=layer_mat"):
+        run(planted, source=tiny, reference=shallow)
+    with pytest.raises(ConfigError, match="gives other tokens than the model"):
+        run(planted, source=tiny, reference=twins(drawn(1, 0)[:, :, :30], planted[:, :30]))
+
+
+def test_the_figures_table_holds_what_a_reader_wants(planted, tiny):
+    summary = run(planted, source=tiny).tables["summary"]
+    assert list(summary) == [
+        *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "verdict"),
+    ]
+    assert summary["verdict"].tolist() == [*["as chance"] * 3, "above chance", "as chance"]
+
+
+@pytest.mark.parametrize("metric", [Cosine(), LinearCKA(), SingularValues()], ids=repr)
+def test_two_clouds_that_differ_by_a_rotation_alone(metric, tiny):
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=(1, 30, 6))
+    turned = first @ scipy.stats.ortho_group.rvs(6, random_state=3)
+    result = run(np.concatenate([first, turned], axis=1), metric=metric, source=tiny)
+    sees = "orthogonal" not in metric.invariances
+    assert (result.series["score"].values[0] < 0.9) == sees

@@ -20,10 +20,14 @@ def test_a_command_composes(command):
     _, *arguments = shlex.split(command, comments=True)
     overrides = [a for a in _arguments(arguments) if not a.startswith("-") and a != "ui"]
     for override in OverridesParser.create().parse_overrides(overrides):
-        values = override.sweep_string_iterator() if override.is_sweep_override() else [None]
+        values = [None]
+        if override.is_glob_sweep():
+            values = [path.stem for path in (CONF / override.key_or_group).glob("*.yaml")]
+        elif override.is_sweep_override():
+            values = override.sweep_string_iterator()
         for value in values:
             chosen = override.input_line if value is None else f"{override.key_or_group}={value}"
-            rest = [o for o in overrides if o != override.input_line and "," not in o]
+            rest = [o for o in overrides if o != override.input_line and not {",", "*"} & set(o)]
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 assert compose("config", overrides=[*rest, chosen])
 

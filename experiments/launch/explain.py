@@ -53,7 +53,9 @@ def explain(error: BaseException, conf: str = "", arguments: Sequence[str] = ())
 
 def _siblings(key: str, conf: str, arguments: Sequence[str]) -> list[str]:
     """Return the keys beside a key that does not exist, in the configuration as chosen."""
-    choices = [a for a in arguments if re.match(r"[\w/]+=[\w./-]+$", a) and not a.startswith(key)]
+    if "@" in key:
+        return ["model@reference"]
+    choices = [a for a in arguments if re.match(r"[\w/@]+=[\w./-]+$", a) and not a.startswith(key)]
     for overrides in (choices, []):
         GlobalHydra.instance().clear()
         try:

@@ -44,7 +44,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
     def _begin(self, config: DictConfig) -> None:
         overrides = _parsed(config)
         swept = [override for override in overrides if override.is_sweep_override()]
-        self._swept = tuple(override.key_or_group for override in swept)
+        self._swept = tuple(override.get_key_element() for override in swept)
         for key in self._swept:
             if key == "outputs" or key.startswith("tracking"):
                 raise ConfigError(f"{key} cannot be swept: one sweep is logged in one place")
@@ -60,11 +60,11 @@ class SweepCallback(Callback):  # type: ignore[misc]
             return
         parts = []
         for override in _parsed(config):
-            if override.key_or_group in self._swept:
+            if override.get_key_element() in self._swept:
                 given = override.value()
                 value = given if isinstance(given, str) else override.get_value_element_as_str()
-                _, dot, field = override.key_or_group.rpartition(".")
-                parts.append(f"{field}={value}" if dot else value)
+                _, dot, field = (override.package or override.key_or_group).rpartition(".")
+                parts.append(f"{field}={value}" if dot or override.package else value)
         number = int(config.hydra.job.num)
         name = " · ".join(parts) or f"job {number}"
         CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
@@ -106,6 +106,6 @@ def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
         from interp import figures
 
         count = sum(map(len, panels.values()))
-        title = f"How close to identity beyond chance: {count} jobs over layers"
+        title = f"Calibrated score of {count} jobs at each layer"
         figures.save(figures.calibrated_scores(panels, title=title), folder / "calibrated_scores")
         sweep.log_folder(folder)
