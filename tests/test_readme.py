@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 
 from experiments.__main__ import CONF, _arguments
 
@@ -21,7 +22,7 @@ def test_a_command_composes(command):
     overrides = [a for a in _arguments(arguments) if not a.startswith("-") and a != "ui"]
     for override in OverridesParser.create().parse_overrides(overrides):
         values = [None]
-        if override.is_glob_sweep():
+        if isinstance(override.value(), Glob):
             values = [path.stem for path in (CONF / override.key_or_group).glob("*.yaml")]
         elif override.is_sweep_override():
             values = override.sweep_string_iterator()
