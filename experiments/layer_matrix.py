@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from interp import arrangements, figures
 from interp.activations import Activations
-from interp.analysis import ANALYSES
-from interp.calibration import calibrate, says
+from interp.analysis import ANALYSES, at_layer
+from interp.calibration import calibrate, check_settings, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
@@ -47,10 +47,7 @@ class LayerMatrix:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.permutations < 1:
-            raise ConfigError(f"permutations must be at least 1, not {self.permutations}")
-        if not 0 < self.alpha < 1:
-            raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
+        check_settings(self.permutations, self.alpha)
 
     def check(
         self,
@@ -142,27 +139,27 @@ class LayerMatrix:
             wanted = np.flatnonzero(asked[:, j]).tolist()
             for block in [[i] for i in wanted] if apart else [wanted]:
                 if block:
-                    values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
+                    with at_layer(hook, other.layers[j]):
+                        values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
             identity[j] = metric.identity(y)
 
         pairs = np.argwhere(asked)
         found = calibrate(
             values[asked][:, 0], values[asked][:, 1:], identity[pairs[:, 1]], metric, self.alpha
         )
-        similarity, score, p = (np.full(shape, fill) for fill in (np.nan, -np.inf, 1.0))
-        parts = found.observed, found.score, found.test.p_corrected
-        for full, part in zip((similarity, score, p), parts, strict=True):
-            full[asked] = part
-            if not between and metric.symmetric:
-                full.T[asked] = part
-        if not between:
-            np.fill_diagonal(similarity, identity)
-        best = score.argmax(1)
-        each = np.arange(len(best))
-        matched = p[each, best] < self.alpha
+        pair_at = np.full(shape, -1)
+        pair_at[asked] = np.arange(len(pairs))
+        if not between and metric.symmetric:
+            pair_at.T[asked] = np.arange(len(pairs))
+        itself = pair_at < 0
+        similarity = np.where(itself, identity, found.observed[pair_at])
+        significant = itself | found.significant[pair_at]
+        best = np.where(itself, -np.inf, found.score[pair_at]).argmax(1)
+        best_pair = pair_at[np.arange(len(best)), best]
 
         rows, columns = activations.layers, other.layers
-        count, alike = int(matched.sum()), "above chance" if metric.paired else "apart"
+        count = int(found.significant[best_pair].sum())
+        alike = "above chance" if metric.paired else "apart"
         top = int(found.score.argmax())
         i, j = pairs[top]
         finding = (
@@ -175,21 +172,21 @@ class LayerMatrix:
         if between:
             title = f"{count} of {len(rows)} layers have a match {alike} in {reference.title}"
         else:
-            near = int((np.abs(best - each) == 1).sum())
+            near = int((np.abs(best - np.arange(len(best))) == 1).sum())
             title = f"The best match of {near} of {len(rows)} layers is a neighbouring one"
         finding += f" {title}."
         n = len(prompts)
-        possible = arrangements.count_pairings(n) if metric.paired else 2.0 ** min(n, 999)
+        possible = arrangements.count_pairings(n) if metric.paired else arrangements.count_swaps(n)
         if (smallest := arrangements.smallest_p(self.permutations, possible)) >= self.alpha:
             finding += f" With so few prompts or draws no p can fall below {smallest:.2g}."
 
-        reduced_by = REDUCTIONS.name_of(reduction)
+        reduced_by, reader = REDUCTIONS.name_of(reduction), activations.unembedding
         null_name = "prompts paired anew" if metric.paired else "layers swapped prompt by prompt"
         heatmap = figures.layer_matrix(
             rows,
             columns,
             similarity,
-            (p < self.alpha) | (np.eye(*shape, dtype=bool) & (not between)),
+            significant,
             best,
             title=title,
             subtitle=" · ".join(
@@ -197,6 +194,7 @@ class LayerMatrix:
                     source.title,
                     f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
                     f"{len(prompts)} prompts",
+                    *([f"read through the {reader.name}"] if reader else []),
                     *([reduced_by] if reduced_by != "identity" else []),
                     f"null: {null_name}, {self.permutations} draws",
                 ]
@@ -213,10 +211,12 @@ class LayerMatrix:
         }
         series = {
             "best_layer": np.array(columns)[best],
-            "best_similarity": similarity[each, best],
-            "best_score": score[each, best],
-            "best_p_corrected": p[each, best],
+            "best_similarity": found.observed[best_pair],
+            "best_score": found.score[best_pair],
+            "best_p_corrected": found.test.p_corrected[best_pair],
         }
+        pair_table = found.summary(numbered, metric.label)
+        best_table = pair_table.iloc[best_pair].assign(layer=rows, other=series["best_layer"])
         matrix = pd.DataFrame(similarity, rows, list(map(str, columns)))
         matrix = matrix.rename_axis("layer").reset_index()
         return Result(
@@ -227,10 +227,8 @@ class LayerMatrix:
                 "closest_score": float(found.score[top]),
             },
             tables={
-                "pairs": found.summary(numbered, metric.label),
-                "summary": pd.DataFrame(
-                    {"layer": rows, **series, alike: np.where(matched, "yes", "no")}
-                ),
+                "pairs": pair_table,
+                "summary": best_table.rename(columns={"other": "best match"}),
                 "matrix": matrix,
             },
             figures={"matrix": heatmap},
@@ -271,14 +269,9 @@ class LayerMatrix:
         everything = np.arange(len(activations.samples))
 
         def at(i: int) -> Any:
-            try:
+            with at_layer(hook, f"{activations.layers[i]} of {title}"):
                 if activations.coincide(i, everything):
                     raise ValueError("all points coincide up to rounding")
                 return metric.prepared(reduction.fit_transform(activations.points(i, everything)))
-            except ValueError as error:
-                raise ConfigError(
-                    f"{hook.label} {activations.layers[i]} of {title}: {error}; leave the layer "
-                    "out with hook.layers=[…], or read another position"
-                ) from error
 
         return at if activations.unembedding else cache(at)

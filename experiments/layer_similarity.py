@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from interp import arrangements, figures, statistics
 from interp.activations import Activations
-from interp.analysis import ANALYSES
-from interp.calibration import Calibration, calibrate, in_words, says
+from interp.analysis import ANALYSES, at_layer
+from interp.calibration import Calibration, calibrate, check_settings, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
@@ -49,10 +49,7 @@ class LayerSimilarity:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.permutations < 1:
-            raise ConfigError(f"permutations must be at least 1, not {self.permutations}")
-        if not 0 < self.alpha < 1:
-            raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
+        check_settings(self.permutations, self.alpha)
 
     def check(
         self,
@@ -219,18 +216,8 @@ class LayerSimilarity:
             subtitle=setting,
             xlabel=metric.label,
         )
-        series = {
-            "similarity": found.observed,
-            "null_mean": test.null_mean,
-            "null_low": test.null_low,
-            "null_high": test.null_high,
-            "z": test.z,
-            "p": test.p,
-            "p_corrected": test.p_corrected,
-            "score": found.score,
-        }
         result = Result(
-            series={key: Series.over(layers, values) for key, values in series.items()},
+            series=found.series(layers),
             scalars={
                 "peak_layer": layers[peak],
                 "peak_similarity": float(found.observed[peak]),
@@ -273,13 +260,8 @@ class LayerSimilarity:
             identity[i] = metric.identity(y)
 
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
-            try:
+            with at_layer(hook, layer):
                 compare(i)
-            except ValueError as error:
-                raise ConfigError(
-                    f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "
-                    "read another position"
-                ) from error
         return calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
 
     def _against_reference(

@@ -16,14 +16,14 @@ from tqdm import tqdm
 
 from interp import arrangements, figures
 from interp.activations import Activations
-from interp.analysis import ANALYSES
-from interp.calibration import calibrate, in_words, says
+from interp.analysis import ANALYSES, at_layer
+from interp.calibration import calibrate, check_settings, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
 from interp.prompts import PromptSet
 from interp.registry import ConfigError, nearest
-from interp.result import Result, Series
+from interp.result import Result
 
 Array = NDArray[np.float64]
 
@@ -42,10 +42,7 @@ class TokenSimilarity:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.permutations < 1:
-            raise ConfigError(f"permutations must be at least 1, not {self.permutations}")
-        if not 0 < self.alpha < 1:
-            raise ConfigError(f"alpha must lie between 0 and 1, not {self.alpha}")
+        check_settings(self.permutations, self.alpha)
 
     def check(self, prompts: PromptSet, samples: pd.DataFrame, metric: Metric) -> None:
         """Refuse what is no pair of tokens.
@@ -102,13 +99,8 @@ class TokenSimilarity:
         layers = activations.layers
         values, identity = np.empty((len(layers), len(pairs))), np.empty(len(layers))
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
-            try:
+            with at_layer(hook, layer):
                 values[i], identity[i] = self._compared(activations, i, pairs, metric)
-            except ValueError as error:
-                raise ConfigError(
-                    f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or "
-                    "read another position"
-                ) from error
         found = calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
 
         test = found.test
@@ -148,18 +140,8 @@ class TokenSimilarity:
             other_label=f"p ≥ {self.alpha:g}",
             reference_label="",
         )
-        series = {
-            "similarity": found.observed,
-            "null_mean": test.null_mean,
-            "null_low": test.null_low,
-            "null_high": test.null_high,
-            "z": test.z,
-            "p": test.p,
-            "p_corrected": test.p_corrected,
-            "score": found.score,
-        }
         return Result(
-            series={key: Series.over(layers, values) for key, values in series.items()},
+            series=found.series(layers),
             scalars={
                 "peak_layer": layers[peak],
                 "peak_similarity": float(found.observed[peak]),

@@ -1,9 +1,11 @@
 """The questions that can be asked: what an analysis is, and the registry of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from interp.registry import Registry
+from interp.hooks import HookPoint
+from interp.registry import ConfigError, Registry
 from interp.result import Result
 
 
@@ -19,3 +21,15 @@ class Analysis(Protocol):
 
 
 ANALYSES: Registry[Analysis] = Registry("analysis")
+
+
+@contextmanager
+def at_layer(hook: HookPoint, layer: object) -> Iterator[None]:
+    """Name the layer at which a metric, or what it is computed from, is not defined."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(
+            f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or read "
+            "another position"
+        ) from error

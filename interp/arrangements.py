@@ -72,5 +72,15 @@ def count_pairings(prompts: int) -> float:
 
 
 def count_relabellings(first: int, second: int) -> float:
-    """Return how many ways there are to divide the prompts into groups of these sizes."""
-    return float(math.comb(first + second, first)) if first + second < 500 else math.inf
+    """Return how many ways to divide prompts into groups of these sizes a metric tells apart.
+
+    Groups of one size may be exchanged.
+    """
+    if first + second >= 500:
+        return math.inf
+    return math.comb(first + second, first) / (2 if first == second else 1)
+
+
+def count_swaps(prompts: int) -> float:
+    """Return how many ways to swap prompts between two clouds a metric tells apart."""
+    return 2.0 ** (prompts - 1) if prompts < 500 else math.inf

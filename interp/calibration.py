@@ -8,12 +8,26 @@ from numpy.typing import NDArray
 
 from interp import statistics
 from interp.metrics import Metric
+from interp.registry import ConfigError
+from interp.result import Series
 from interp.statistics import PermutationTest, Tail
 
 Array = NDArray[np.float64]
 
 # Where the score says that little is missing to identity.
 NEAR_IDENTITY = 0.9
+
+
+def check_settings(permutations: int, alpha: float) -> None:
+    """Refuse numbers of draws and levels that cannot be.
+
+    Raises:
+        ConfigError: no draw, or a level outside of (0, 1).
+    """
+    if permutations < 1:
+        raise ConfigError(f"permutations must be at least 1, not {permutations}")
+    if not 0 < alpha < 1:
+        raise ConfigError(f"alpha must lie between 0 and 1, not {alpha}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +65,21 @@ class Calibration:
     def on_the_other_side(self) -> NDArray[np.bool_]:
         """Where a value lies outside of the null's band, in the direction that is not tested."""
         return _on_the_other_side(self.observed, self.test, self.tail)
+
+    def series(self, layers: tuple[int, ...]) -> dict[str, Series]:
+        """Return what is logged of values that are one a layer."""
+        test = self.test
+        values = {
+            "similarity": self.observed,
+            "null_mean": test.null_mean,
+            "null_low": test.null_low,
+            "null_high": test.null_high,
+            "z": test.z,
+            "p": test.p,
+            "p_corrected": test.p_corrected,
+            "score": self.score,
+        }
+        return {key: Series.over(layers, value) for key, value in values.items()}
 
     def summary(self, first: dict[str, object], label: str) -> pd.DataFrame:
         """Return the table that a reader wants: value, null band, score, corrected p, a word."""

@@ -226,6 +226,7 @@ def _tags(
     if experiment.reference:
         tags["reference"] = experiment.reference.title
         tags["reference_revision"] = experiment.reference.revision
+        tags["reference_dtype"] = experiment.reference.dtype
     return {**tags, "fingerprint": _fingerprint(tags, settings)}
 
 
@@ -236,6 +237,8 @@ def _fingerprint(tags: dict[str, str], settings: dict[str, Any]) -> str:
     moves values by round-off alone.
     """
     indifferent = {"outputs", "tracking", "batch_size", "model", "reference", "prompts"}
+    if settings["reference"] is None:
+        indifferent.add("reference_draws")
     decisive = {key: value for key, value in settings.items() if key not in indifferent}
     return hashlib.sha256(json.dumps([decisive, tags], sort_keys=True).encode()).hexdigest()
 

@@ -43,5 +43,7 @@ def test_swaps_exchange_a_prompts_points_between_both_clouds():
 def test_the_smallest_p_is_that_of_draws_or_arrangements():
     assert arrangements.smallest_p(999, arrangements.count_pairings(3)) == pytest.approx(1 / 6)
     assert arrangements.smallest_p(9, arrangements.count_pairings(200)) == pytest.approx(0.1)
-    assert arrangements.smallest_p(99, arrangements.count_relabellings(3, 3)) == 1 / 20
+    assert arrangements.smallest_p(99, arrangements.count_relabellings(3, 3)) == 1 / 10
     assert arrangements.smallest_p(99, arrangements.count_relabellings(900, 900)) == 0.01
+    assert arrangements.smallest_p(99, arrangements.count_relabellings(2, 3)) == 1 / 10
+    assert arrangements.smallest_p(99, arrangements.count_swaps(4)) == 1 / 8

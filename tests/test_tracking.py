@@ -80,6 +80,22 @@ def test_tags_tell_what_ran_on_what(logged):
     assert tags["git_commit"]
 
 
+def test_a_run_says_what_read_the_vocabulary_and_what_it_was_held_against(tmp_path):
+    more = ("metric=kl_divergence", "model@reference=tiny", "reference.seed=5", "reference_draws=2")
+    outcome = run(
+        composed(tmp_path, "prompts.count=4", "analysis.permutations=9", *more), tmp_path / "run"
+    )
+    tags = only_run(outcome.store).data.tags
+    assert tags["hook"] == "logit_lens"
+    assert tags["unembedding"] == "lm_head (GPT2LMHeadModel)"
+    assert tags["reference"] == "random gpt2"
+    assert tags["reference_revision"].endswith("seed 5")
+    assert tags["null"] == "prompts paired anew; above 0: closer than chance"
+    assert outcome.name == "random gpt2 · KL(first ‖ second) in nats"
+    subtitle = outcome.result.figures["similarity"].axes[0].texts[0].get_text()
+    assert "read through the lm_head (GPT2LMHeadModel)" in subtitle.replace("\n", " ")
+
+
 def test_the_folder_is_there_as_artifacts_with_tables_and_images(logged):
     outcome, record = logged
     client, run_id = outcome.store.client, record.info.run_id
@@ -89,7 +105,8 @@ def test_the_folder_is_there_as_artifacts_with_tables_and_images(logged):
 
     assert names() >= {"config.yaml", "result.json", "figures", "images", "tables"}
     assert names("figures") == {"figures/similarity.png", "figures/similarity.svg"}
-    tables = {f"tables/{n}.{e}" for n in ("layers", "prompts") for e in ("csv", "json")}
+    kept = ("layers", "prompts", "summary")
+    tables = {f"tables/{n}.{e}" for n in kept for e in ("csv", "json")}
     assert names("tables") == tables
     steps = {name.split("+")[2] for name in names("images") if name.endswith(".png")}
     assert steps == {"0", "1", "2", "3"}
@@ -122,8 +139,12 @@ def test_the_fingerprint_follows_all_that_decides_the_result(tmp_path):
     same = fingerprint()
     assert fingerprint("tracking.port=5001") == same
     assert fingerprint("batch_size=7") == same
+    assert fingerprint("reference_draws=3") == same
     changed = [fingerprint(o) for o in ("seed=1", "prompts.start=2", "model.seed=1")]
-    assert len({same, *changed}) == 4
+    twin = ("model@reference=tiny", "reference_draws=1")
+    changed += [fingerprint(*twin), fingerprint(*twin, "reference.seed=1")]
+    changed += [fingerprint(twin[0], "reference_draws=2")]
+    assert len({same, *changed}) == 7
 
 
 def test_the_fingerprint_follows_files_behind_equal_settings(tmp_path, tiny):
