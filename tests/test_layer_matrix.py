@@ -183,8 +183,8 @@ def test_what_shows_in_the_points_is_refused_in_one_line(layers, tiny):
         run(layers, Cosine(), tiny, held_against(np.random.default_rng(0).normal(size=(2, 25, 9))))
     with pytest.raises(ConfigError, match="one layer has no other"):
         run(layers[:1], LinearCKA(), tiny)
+    wide = np.random.default_rng(0).normal(size=(2, 21, 40))
     with pytest.raises(ConfigError, match=r"resid_post 1: 20 and 20 dimensions correlate"):
-        wide = np.random.default_rng(0).normal(size=(2, 21, 40))
         run(wide, CCA(components=None), tiny)
     layers[2] = 1.0
     with pytest.raises(ConfigError, match=r"resid_post 2 of random gpt2: all points coincide"):

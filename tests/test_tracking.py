@@ -41,7 +41,7 @@ def logged(tmp_path_factory):
 def test_a_run_ends_finished_with_its_finding_as_description(logged):
     outcome, record = logged
     assert record.info.status == "FINISHED"
-    assert record.info.run_name == "random gpt2 · linear_cka"
+    assert record.info.run_name == "random gpt2 · linear CKA"
     assert record.data.tags["mlflow.note.content"] == outcome.result.finding
 
 
