@@ -8,7 +8,6 @@ each draw gives a p-value corrected for having looked at all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from interp.calibration import calibrate, check_settings, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
+from interp.plan import Plan
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction
@@ -30,7 +30,9 @@ from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
 
-Array = NDArray[np.float64]
+# Bytes of points, all layers together, up to which each layer is made once and kept. Logits of many
+# prompts take more: they are made a pair of layers at a time.
+_HELD_AT_ONCE = 2**30
 
 
 @ANALYSES.register("layer_matrix")
@@ -53,6 +55,7 @@ class LayerMatrix:
         self,
         prompts: PromptSet,
         samples: pd.DataFrame,
+        plan: Plan,
         metric: Metric,
         reduction: Reduction,
         reference: Reference,
@@ -61,7 +64,8 @@ class LayerMatrix:
 
         Raises:
             ConfigError: too few prompts, prompts of unequal numbers of tokens, a reference model
-                whose tokens are others, or an unpaired metric between two models.
+                whose tokens are others, an unpaired metric between two models, or one that
+                compares axes where they are not the same.
         """
         name = METRICS.name_of(metric)
         if len(prompts) < 2:
@@ -78,12 +82,25 @@ class LayerMatrix:
                 raise ConfigError(
                     f"prompts: {what} needs at least {fewest} points, not {len(samples)}"
                 )
+        reduced_by = REDUCTIONS.name_of(reduction)
+        if metric.same_width and reduced_by != "identity":
+            raise ConfigError(
+                f"reduction: metric={name} compares axis by axis, but {reduced_by} finds axes of "
+                "its own for each layer; leave reduction=identity, or choose metric=linear_cka"
+            )
         if not reference.draws:
             return
         if not metric.paired:
             raise ConfigError(
                 f"metric={name} does not pair points, so that between the spaces of two models it "
                 "has no null; choose a paired one, such as metric=linear_cka"
+            )
+        if metric.same_width and (reference.space != plan.space or not plan.space):
+            both = (space or "an unknown space" for space in (plan.space, reference.space))
+            raise ConfigError(
+                f"metric={name} compares axis by axis, but the models read "
+                f"{' and '.join(both)}; linear_cka, "
+                "rsa and procrustes compare across spaces"
             )
         if not reference.samples["prompt"].equals(samples["prompt"]):
             raise ConfigError(
@@ -106,8 +123,7 @@ class LayerMatrix:
         """Compare every pair of layers.
 
         Raises:
-            ConfigError: a layer at which the metric is not defined, or a metric that needs both
-                models to be equally wide.
+            ConfigError: a layer at which the metric is not defined.
         """
         between = reference.draws > 0
         other = next(reference.activations()) if between else activations
@@ -126,26 +142,34 @@ class LayerMatrix:
         if not asked.any():
             raise ConfigError("hook: one layer has no other to be held against; read more layers")
 
-        if between and metric.same_width:
-            self._check_widths(activations, other, source, reference, metric, reduction)
+        y_at = self._prepared(other, reference.title or source.title, hook, metric, reduction)
         x_at = self._prepared(activations, source.title, hook, metric, reduction)
-        y_at = self._prepared(other, reference.title, hook, metric, reduction) if between else x_at
-        # Logits of all layers would not fit in memory; of anything else each layer is made once.
-        apart = activations.unembedding is not None
+        width = other.points(0, np.arange(1)).shape[1]
+        together = 8 * width * len(prompt_of_row) * sum(shape) <= _HELD_AT_ONCE
+        if together:
+            # The reference first: it is the model in memory.
+            ys = [y_at(j) for j in range(shape[1])]
+            xs = [x_at(i) for i in range(shape[0])] if between else ys
+            x_at, y_at = xs.__getitem__, ys.__getitem__
         values = np.zeros((*shape, len(draws)))
         identity = np.zeros(shape[1])
         for j in tqdm(range(shape[1]), "comparing", unit="layer", delay=2, disable=None):
             y = y_at(j)
             wanted = np.flatnonzero(asked[:, j]).tolist()
-            for block in [[i] for i in wanted] if apart else [wanted]:
+            for block in [wanted] if together else [[i] for i in wanted]:
                 if block:
-                    with at_layer(hook, other.layers[j]):
+                    with at_layer(hook, other.layers[j], other.layers):
                         values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
             identity[j] = metric.identity(y)
 
-        pairs = np.argwhere(asked)
+        pairs, n = np.argwhere(asked), len(prompts)
         found = calibrate(
-            values[asked][:, 0], values[asked][:, 1:], identity[pairs[:, 1]], metric, self.alpha
+            values[asked][:, 0],
+            values[asked][:, 1:],
+            identity[pairs[:, 1]],
+            metric,
+            self.alpha,
+            arrangements.count_pairings(n) if metric.paired else arrangements.count_swaps(n),
         )
         pair_at = np.full(shape, -1)
         pair_at[asked] = np.arange(len(pairs))
@@ -162,10 +186,11 @@ class LayerMatrix:
         alike = "above chance" if metric.paired else "apart"
         top = int(found.score.argmax())
         i, j = pairs[top]
+        of_reference = f" of {reference.title}" if between else ""
         finding = (
             f"{int(found.significant.sum())} of {len(pairs)} pairs of layers are {alike} "
-            f"(p < {self.alpha:g}, corrected over all pairs). The closest are layers {rows[i]} and "
-            f"{columns[j]}: {metric.label} {found.observed[top]:.3f}, chance "
+            f"(p < {self.alpha:g}, corrected over all pairs). The closest are layer {rows[i]} and "
+            f"layer {columns[j]}{of_reference}: {metric.label} {found.observed[top]:.3f}, chance "
             f"{found.test.null_mean[top]:.3f}, score {found.score[top]:.2f}, corrected p = "
             f"{found.test.p_corrected[top]:.3g}."
         )
@@ -175,10 +200,7 @@ class LayerMatrix:
             near = int((np.abs(best - np.arange(len(best))) == 1).sum())
             title = f"The best match of {near} of {len(rows)} layers is a neighbouring one"
         finding += f" {title}."
-        n = len(prompts)
-        possible = arrangements.count_pairings(n) if metric.paired else arrangements.count_swaps(n)
-        if (smallest := arrangements.smallest_p(self.permutations, possible)) >= self.alpha:
-            finding += f" With so few prompts or draws no p can fall below {smallest:.2g}."
+        finding += found.too_few(self.alpha)
 
         reduced_by, reader = REDUCTIONS.name_of(reduction), activations.unembedding
         null_name = "prompts paired anew" if metric.paired else "layers swapped prompt by prompt"
@@ -196,7 +218,7 @@ class LayerMatrix:
                     f"{len(prompts)} prompts",
                     *([f"read through the {reader.name}"] if reader else []),
                     *([reduced_by] if reduced_by != "identity" else []),
-                    f"null: {null_name}, {self.permutations} draws",
+                    f"null: {null_name}, {found.null.shape[1]} draws",
                 ]
             ),
             ylabel=f"layer of {source.title} ({hook.label})",
@@ -211,7 +233,7 @@ class LayerMatrix:
         }
         series = {
             "best_layer": np.array(columns)[best],
-            "best_similarity": found.observed[best_pair],
+            "best_value": found.observed[best_pair],
             "best_score": found.score[best_pair],
             "best_p_corrected": found.test.p_corrected[best_pair],
         }
@@ -223,39 +245,18 @@ class LayerMatrix:
             series={key: Series.over(rows, values) for key, values in series.items()},
             scalars={
                 "significant_pairs": int(found.significant.sum()),
-                "matched_layers": count,
+                **({"matched_layers": count} if metric.paired else {}),
                 "closest_score": float(found.score[top]),
             },
             tables={
                 "pairs": pair_table,
-                "summary": best_table.rename(columns={"other": "best match"}),
+                "summary": best_table.rename(columns={"other": f"best match{of_reference}"}),
                 "matrix": matrix,
             },
             figures={"matrix": heatmap},
             finding=finding,
             null=f"{null_name}; {says(metric)}",
         )
-
-    @staticmethod
-    def _check_widths(
-        activations: Activations,
-        other: Activations,
-        source: ModelSource,
-        reference: Reference,
-        metric: Metric,
-        reduction: Reduction,
-    ) -> None:
-        everything = np.arange(len(activations.samples))
-        first, second = (
-            reduction.fit_transform(found.points(0, everything)).shape[1]
-            for found in (activations, other)
-        )
-        if first != second:
-            raise ConfigError(
-                f"reference: metric={METRICS.name_of(metric)} needs points of one space, but "
-                f"{source.title} gives {first} dimensions and {reference.title} {second}; "
-                "linear_cka, rsa and procrustes compare across spaces"
-            )
 
     @staticmethod
     def _prepared(
@@ -269,9 +270,9 @@ class LayerMatrix:
         everything = np.arange(len(activations.samples))
 
         def at(i: int) -> Any:
-            with at_layer(hook, f"{activations.layers[i]} of {title}"):
+            with at_layer(hook, activations.layers[i], activations.layers, title):
                 if activations.coincide(i, everything):
                     raise ValueError("all points coincide up to rounding")
                 return metric.prepared(reduction.fit_transform(activations.points(i, everything)))
 
-        return at if activations.unembedding else cache(at)
+        return at

@@ -8,6 +8,7 @@ drawn at random, a second null says how much of it is there without training.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,8 @@ class LayerSimilarity:
                 f"position: metric={name} pairs tokens, but prompts give {counts.min()} to "
                 f"{counts.max()} of them; pool them (position=mean) or take one (position=last)"
             )
-        fewest = min(int((samples["group"] == group).sum()) for group in groups)
+        # Shuffled groups must have enough points too, also where the shortest prompts meet.
+        fewest = int(np.sort(counts)[: min(sizes)].sum())
         if fewest < metric.min_samples:
             raise ConfigError(
                 f"prompts: metric={name} needs at least {metric.min_samples} points a group, "
@@ -143,8 +145,15 @@ class LayerSimilarity:
         else:
             draws = arrangements.relabellings(prompt_of_row, len(first), self.permutations, rng)
 
+        sizes = [len(prompts.members(group)) for group in prompts.group_names]
+        possible = (
+            arrangements.count_pairings(sizes[0])
+            if metric.paired
+            else arrangements.count_relabellings(*sizes)
+        )
+
         def measured(found: Activations) -> Calibration:
-            return self._measured(found, first, second, metric, reduction, hook, draws)
+            return self._measured(found, first, second, metric, reduction, hook, draws, possible)
 
         found = measured(activations)
         twins = [measured(drawn) for drawn in reference.activations()]
@@ -158,29 +167,25 @@ class LayerSimilarity:
         )
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
-            f"The largest excess over chance is at layer {layers[peak]}: {metric.label} "
+            f"Furthest from chance that way is layer {layers[peak]}: {metric.label} "
             f"{found.observed[peak]:.3f}, chance {test.null_mean[peak]:.3f} "
             f"[{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, "
             f"corrected p = {test.p_corrected[peak]:.3g}."
         )
-        sizes = [len(prompts.members(group)) for group in prompts.group_names]
-        possible = (
-            arrangements.count_pairings(sizes[0])
-            if metric.paired
-            else arrangements.count_relabellings(*sizes)
-        )
-        if (smallest := arrangements.smallest_p(self.permutations, possible)) >= self.alpha:
-            finding += f" With so few prompts or draws no p can fall below {smallest:.2g}."
+        finding += found.too_few(self.alpha)
         if found.on_the_other_side.any():
             finding += (
-                f" At {in_words(layers, found.on_the_other_side)} the value lies on the other side "
-                "of the null, which this one-sided test does not count."
+                f" At {in_words(layers, found.on_the_other_side)} they are "
+                f"{'further apart' if metric.paired else 'more alike'} than chance "
+                f"(p < {self.alpha:g}, corrected), which the test above does not count."
             )
 
+        reader = activations.unembedding
+        if reader:
+            finding += f" Read through the {reader.name}."
         n = [int((activations.samples["group"] == group).sum()) for group in prompts.group_names]
         units = "prompts" if sum(n) == len(prompts) else "tokens"
         reduced_by = REDUCTIONS.name_of(reduction)
-        reader = activations.unembedding
         setting = " · ".join(
             [
                 source.title,
@@ -188,24 +193,27 @@ class LayerSimilarity:
                 f"{n[0]} and {n[1]} {units}",
                 *([f"read through the {reader.name}"] if reader else []),
                 *([reduced_by] if reduced_by != "identity" else []),
-                f"{self.permutations} draws",
+                f"{found.null.shape[1]} draws",
             ]
         )
         null_name = "prompts paired anew" if metric.paired else "group labels shuffled"
         xlabel = f"layer ({hook.label})"
+        too_few = "too few prompts or draws to tell from chance"
         curve = figures.similarity_over_layers(
             layers,
             found.observed,
             test,
             found.significant,
-            np.array([twin.observed for twin in twins]).reshape(len(twins), len(layers)),
-            title=verdict,
+            found.score,
+            np.array([twin.score for twin in twins]).reshape(len(twins), len(layers)),
+            title=verdict if found.smallest_p < self.alpha else f"{groups}: {too_few}",
             subtitle=setting,
             xlabel=xlabel,
             ylabel=metric.label,
             null_label=f"95% of the null: {null_name}",
             significant_label=f"p < {self.alpha:g}, corrected over layers",
-            other_label=f"p ≥ {self.alpha:g}",
+            other_label=f"p ≥ {self.alpha:g}, corrected over layers",
+            label=source.title,
             reference_label=_drawn(reference),
         )
         nulls = figures.null_distributions(
@@ -220,7 +228,7 @@ class LayerSimilarity:
             series=found.series(layers),
             scalars={
                 "peak_layer": layers[peak],
-                "peak_similarity": float(found.observed[peak]),
+                "peak_value": float(found.observed[peak]),
                 "peak_excess": float(found.observed[peak] - test.null_mean[peak]),
                 "peak_z": float(test.z[peak]),
                 "peak_p_corrected": float(test.p_corrected[peak]),
@@ -244,6 +252,7 @@ class LayerSimilarity:
         reduction: Reduction,
         hook: HookPoint,
         draws: NDArray[Any],
+        possible: float,
     ) -> Calibration:
         """Hold the groups against each other at each layer, under every arrangement."""
         layers = activations.layers
@@ -260,9 +269,9 @@ class LayerSimilarity:
             identity[i] = metric.identity(y)
 
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
-            with at_layer(hook, layer):
+            with at_layer(hook, layer, layers):
                 compare(i)
-        return calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
+        return calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha, possible)
 
     def _against_reference(
         self,
@@ -277,8 +286,10 @@ class LayerSimilarity:
         values, scores = (
             np.array([getattr(twin, name) for twin in twins]) for name in ("observed", "score")
         )
-        series = {"reference_similarity": values.mean(0), "reference_score": scores.mean(0)}
-        columns = {"reference": values.mean(0), "its score": scores.mean(0)}
+        # Where a null lies near identity a single score may be enormous.
+        middle = np.median(scores, axis=0)
+        series = {"reference_value": values.mean(0), "reference_score": middle}
+        columns = {f"{metric.label} (reference)": values.mean(0), "score (reference)": middle}
         scalars = dict(result.scalars)
         if len(twins) > 1:
             # Scores, since a similarity's height alone may come from the architecture.
@@ -291,7 +302,7 @@ class LayerSimilarity:
                 "reference_high": values.max(0),
                 "reference_p_corrected": test.p_corrected,
             }
-            columns["p against it"] = test.p_corrected
+            columns["p (against reference)"] = test.p_corrected
             scalars["layers_beyond_reference"] = int(beyond.sum())
             said = (
                 f" The score lies {'above' if metric.paired else 'below'} that of "
@@ -299,13 +310,14 @@ class LayerSimilarity:
                 "corrected over layers)."
             )
             if 1 / (len(twins) + 1) >= self.alpha:
-                said += (
-                    f" With {len(twins)} draws no such p can fall below {1 / (len(twins) + 1):.2g}."
+                said = (
+                    f" {len(twins)} draws of {reference.title} are too few to lie beyond at p < "
+                    f"{self.alpha:g}; give reference_draws={math.floor(1 / self.alpha)} or more."
                 )
         else:
             said = (
-                f" In {reference.title} they pass chance at "
-                f"{in_words(layers, twins[0].significant)}."
+                f" In {reference.title} they {'are closer' if metric.paired else 'differ more'} "
+                f"than chance at {in_words(layers, twins[0].significant)}."
             )
         return dataclasses.replace(
             result,

@@ -6,7 +6,6 @@ null is the similarity of other pairs of tokens, the same pairs at every layer.
 """
 
 import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from interp import arrangements, figures
+from interp import figures
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
 from interp.calibration import calibrate, check_settings, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
+from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
-from interp.registry import ConfigError, nearest
+from interp.registry import ConfigError
 from interp.result import Result
 
 Array = NDArray[np.float64]
@@ -53,11 +53,9 @@ class TokenSimilarity:
         """
         name = METRICS.name_of(metric)
         if not metric.paired or metric.min_samples > 1:
-            # Where it depends on a setting, the class has a property in its place.
-            single = [n for n in METRICS if getattr(METRICS[n], "min_samples", 0) == 1]
-            single = [n for n in single if METRICS[n].paired]
             raise ConfigError(
-                f"metric={name} is not defined between two single tokens{nearest(name, single)}"
+                f"metric={name} is not defined between two single tokens; cosine, euclidean, "
+                "frobenius and those in vocabulary space are"
             )
         pair = prompts.group_names[0]
         if (size := len(prompts.members(pair))) != 2:
@@ -81,6 +79,7 @@ class TokenSimilarity:
         prompts: PromptSet,
         source: ModelSource,
         hook: HookPoint,
+        position: Position,
         metric: Metric,
         rng: np.random.Generator,
     ) -> Result:
@@ -90,7 +89,8 @@ class TokenSimilarity:
             ConfigError: a layer at which the metric is not defined.
         """
         a, b = prompts.members(prompts.group_names[0])
-        others = [pair for pair in itertools.combinations(range(len(prompts)), 2) if pair != (a, b)]
+        every = itertools.combinations if metric.symmetric else itertools.permutations
+        others = [pair for pair in every(range(len(prompts)), 2) if pair != (a, b)]
         if len(others) > self.permutations:
             chosen = rng.choice(len(others), self.permutations, replace=False)
             others = [others[i] for i in np.sort(chosen)]
@@ -99,7 +99,7 @@ class TokenSimilarity:
         layers = activations.layers
         values, identity = np.empty((len(layers), len(pairs))), np.empty(len(layers))
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
-            with at_layer(hook, layer):
+            with at_layer(hook, layer, layers):
                 values[i], identity[i] = self._compared(activations, i, pairs, metric)
         found = calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
 
@@ -112,39 +112,41 @@ class TokenSimilarity:
             f"at {in_words(layers, found.significant)}"
         )
         finding = (
-            f"{verdict} (p < {self.alpha:g}, corrected over layers). The largest excess is at "
+            f"{verdict} (p < {self.alpha:g}, corrected over layers). Furthest from chance is "
             f"layer {layers[peak]}: {metric.label} {found.observed[peak]:.3f}, other pairs "
             f"{test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], "
             f"corrected p = {test.p_corrected[peak]:.3g}."
         )
-        possible = math.comb(len(prompts), 2)
-        if (smallest := arrangements.smallest_p(len(others), possible)) >= self.alpha:
-            finding += f" With so few tokens or draws no p can fall below {smallest:.2g}."
+        finding += found.too_few(self.alpha)
         if found.on_the_other_side.any():
             finding += (
-                f" At {in_words(layers, found.on_the_other_side)} they are further apart than 95% "
-                "of the pairs, which this one-sided test does not count."
+                f" At {in_words(layers, found.on_the_other_side)} they are further apart than "
+                f"chance (p < {self.alpha:g}, corrected), which the test above does not count."
             )
+        where = POSITIONS.name_of(position).replace("_", " ")
         curve = figures.similarity_over_layers(
             layers,
             found.observed,
             test,
             found.significant,
+            found.score,
             np.empty((0, len(layers))),
-            title=verdict,
-            subtitle=f"{source.title} · {len(prompts) - 2} other tokens, {len(others)} pairs",
+            title=verdict if found.smallest_p < self.alpha else f"{tokens[a]!r}: too few to tell",
+            subtitle=f"{source.title} · position: {where} · {len(prompts) - 2} other tokens, "
+            f"{len(others)} pairs",
             xlabel=f"layer ({hook.label})",
             ylabel=metric.label,
             null_label="95% of the null: other pairs of tokens",
             significant_label=f"p < {self.alpha:g}, corrected over layers",
-            other_label=f"p ≥ {self.alpha:g}",
+            other_label=f"p ≥ {self.alpha:g}, corrected over layers",
+            label=source.title,
             reference_label="",
         )
         return Result(
             series=found.series(layers),
             scalars={
                 "peak_layer": layers[peak],
-                "peak_similarity": float(found.observed[peak]),
+                "peak_value": float(found.observed[peak]),
                 "peak_p_corrected": float(test.p_corrected[peak]),
                 "peak_score": float(found.score[peak]),
                 "significant_layers": int(found.significant.sum()),

@@ -69,6 +69,9 @@ class Activations:
         Args:
             i: the index of the layer along the first axis, not its number.
             rows: the samples' indices along the second axis [n].
+
+        Raises:
+            ValueError: logits that are infinite or not a number.
         """
         vectors = self.values[i]
         if self.unembedding is None:
@@ -80,4 +83,6 @@ class Activations:
         for start in range(len(decoded), len(rows), _DECODED_AT_ONCE):
             chunk = slice(start, start + _DECODED_AT_ONCE)
             points[chunk] = self.unembedding(vectors[rows[chunk]])
+        if not all(np.isfinite(row).all() for row in points):
+            raise ValueError(f"the {self.unembedding.name} gives logits that are not finite")
         return points

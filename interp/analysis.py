@@ -24,12 +24,21 @@ ANALYSES: Registry[Analysis] = Registry("analysis")
 
 
 @contextmanager
-def at_layer(hook: HookPoint, layer: object) -> Iterator[None]:
-    """Name the layer at which a metric, or what it is computed from, is not defined."""
+def at_layer(
+    hook: HookPoint, layer: int, layers: tuple[int, ...], model: str = ""
+) -> Iterator[None]:
+    """Name the layer, out of those that are read, at which a metric is not defined.
+
+    A ConfigError says by itself what to change.
+    """
     try:
         yield
+    except ConfigError:
+        raise
     except ValueError as error:
+        others = ",".join(str(other) for other in layers if other != layer)
+        way_out = f"leave the layer out with hook.layers=[{others}], or " if others else ""
         raise ConfigError(
-            f"{hook.label} {layer}: {error}; leave the layer out with hook.layers=[…], or read "
-            "another position"
+            f"{hook.label} {layer}{f' of {model}' * bool(model)}: {error}; {way_out}read another "
+            "position"
         ) from error

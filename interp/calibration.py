@@ -1,5 +1,6 @@
 """What a value means beside its null: corrected p, a score on a common scale, and a word."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +41,13 @@ class Calibration:
         test: p and moments of the null.
         score: 0 at the null's 95th percentile in the direction tested, 1 at identity.
         significant: corrected p below alpha.
+        on_the_other_side: the same in the direction that is not tested.
         tail: the direction tested.
+        smallest_p: the smallest p that so many draws and arrangements allow.
         verdicts: a word for each value. Of paired metrics: "above chance", and "near identity" from
             a score of 0.9 on, where the corrected p is below alpha; of unpaired ones "apart" there.
-            "below chance" and "alike" where the value lies outside of the null's 95% on the other
-            side; "as chance" elsewhere.
+            "below chance" and "alike" where it is in the direction that is not tested; "as chance"
+            elsewhere, or "too few to tell" where no p can fall below alpha.
     """
 
     observed: Array
@@ -52,7 +55,9 @@ class Calibration:
     test: PermutationTest
     score: Array
     significant: NDArray[np.bool_]
+    on_the_other_side: NDArray[np.bool_]
     tail: Tail
+    smallest_p: float
     verdicts: tuple[str, ...]
 
     @property
@@ -61,16 +66,11 @@ class Calibration:
         sign = 1 if self.tail == "greater" else -1
         return np.asarray(sign * (self.observed - self.test.null_mean))
 
-    @property
-    def on_the_other_side(self) -> NDArray[np.bool_]:
-        """Where a value lies outside of the null's band, in the direction that is not tested."""
-        return _on_the_other_side(self.observed, self.test, self.tail)
-
     def series(self, layers: tuple[int, ...]) -> dict[str, Series]:
         """Return what is logged of values that are one a layer."""
         test = self.test
         values = {
-            "similarity": self.observed,
+            "value": self.observed,
             "null_mean": test.null_mean,
             "null_low": test.null_low,
             "null_high": test.null_high,
@@ -80,6 +80,12 @@ class Calibration:
             "score": self.score,
         }
         return {key: Series.over(layers, value) for key, value in values.items()}
+
+    def too_few(self, alpha: float) -> str:
+        """Say where so few draws or arrangements rule significance out; "" where they do not."""
+        if self.smallest_p < alpha:
+            return ""
+        return f" With so few prompts or draws no p can fall below {self.smallest_p:.2g}."
 
     def summary(self, first: dict[str, object], label: str) -> pd.DataFrame:
         """Return the table that a reader wants: value, null band, score, corrected p, a word."""
@@ -97,7 +103,12 @@ class Calibration:
 
 
 def calibrate(
-    observed: Array, null: Array, identity: Array, metric: Metric, alpha: float
+    observed: Array,
+    null: Array,
+    identity: Array,
+    metric: Metric,
+    alpha: float,
+    arrangements: float = math.inf,
 ) -> Calibration:
     """Hold values against their null; the same draw must have been used for every value.
 
@@ -110,29 +121,32 @@ def calibrate(
         identity: the value of a cloud with itself, [value].
         metric: what gave the values.
         alpha: the corrected p below which a value counts as significant.
+        arrangements: how many there are that the metric tells apart, however many were drawn.
     """
     tail: Tail = "greater" if metric.paired == metric.larger_is_closer else "less"
     test = statistics.permutation_test(observed, null, tail)
     score = statistics.calibrated_score(observed, null, identity, tail)
     significant = test.p_corrected < alpha
+    opposite_test = statistics.permutation_test(
+        observed, null, "less" if tail == "greater" else "greater"
+    )
+    beyond = opposite_test.p_corrected < alpha
+    smallest = max(1 / (null.shape[1] + 1), 1 / arrangements)
     verdicts = []
-    beyond = _on_the_other_side(observed, test, tail)
     for passes, opposite, closeness in zip(significant, beyond, score, strict=True):
         if passes and metric.paired:
             verdicts.append("near identity" if closeness >= NEAR_IDENTITY else "above chance")
         elif passes:
             verdicts.append("apart")
+        elif smallest >= alpha:
+            verdicts.append("too few to tell")
         elif opposite:
             verdicts.append("below chance" if metric.paired else "alike")
         else:
             verdicts.append("as chance")
-    return Calibration(observed, null, test, score, significant, tail, tuple(verdicts))
-
-
-def _on_the_other_side(observed: Array, test: PermutationTest, tail: Tail) -> NDArray[np.bool_]:
-    if tail == "greater":
-        return np.asarray(observed < test.null_low)
-    return np.asarray(observed > test.null_high)
+    return Calibration(
+        observed, null, test, score, significant, beyond, tail, smallest, tuple(verdicts)
+    )
 
 
 def says(metric: Metric) -> str:

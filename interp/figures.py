@@ -59,6 +59,7 @@ def similarity_over_layers(
     similarity: Array,
     null: PermutationTest,
     significant: NDArray[np.bool_],
+    score: Array,
     reference: Array,
     *,
     title: str,
@@ -68,15 +69,23 @@ def similarity_over_layers(
     null_label: str,
     significant_label: str,
     other_label: str,
+    label: str,
     reference_label: str,
 ) -> Figure:
     """Draw one similarity a layer over the band of its null; significant layers are filled.
 
-    `similarity` and `significant` are [layer]; `reference` is what other models give, [model,
-    layer], and may hold none. Titles and labels are the caller's words.
+    `similarity`, `significant` and `score` are [layer]. `reference` holds the scores of other
+    models, [model, layer]: where there are any, a second panel puts the scores beside each other,
+    since a similarity's height alone would mislead. Titles and labels are the caller's words.
     """
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(6.4, 4.0 + 2.0 * bool(len(reference))), layout="constrained")
+    if len(reference):
+        axes, beside = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        _scores_beside(beside, layers, score, reference, label, reference_label)
+        beside.set_xlabel(xlabel)
+    else:
+        axes = figure.add_subplot()
+        axes.set_xlabel(xlabel)
     band: dict[str, Any] = {"color": GREY, "alpha": 0.28, "linewidth": 0}
     if len(layers) > 1:
         axes.fill_between(layers, null.null_low, null.null_high, **band, label=null_label)
@@ -92,13 +101,6 @@ def similarity_over_layers(
         axes.set_xlim(layers[0] - 1, layers[0] + 1)
         # A bar's foot would otherwise be the end of the axis.
         axes.use_sticky_edges = False
-    if len(reference):
-        low, high = reference.min(0), reference.max(0)
-        axes.plot(
-            layers, reference.mean(0), "-s", color=ORANGE, markersize=4, label=reference_label
-        )
-        if len(reference) > 1:
-            axes.fill_between(layers, low, high, color=ORANGE, alpha=0.25, linewidth=0)
     size = 6 if len(layers) <= 16 else 4
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "color": BLUE}
     at = np.array(layers)
@@ -108,14 +110,29 @@ def similarity_over_layers(
     if not significant.all():
         others = similarity[~significant]
         axes.plot(at[~significant], others, **style, mfc="white", zorder=4, label=other_label)
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
+    axes.set_ylabel(textwrap.fill(ylabel, 40))
     step = -(-len(layers) // 13)
     axes.set_xticks(layers[::step])
     axes.margins(y=0.12)
     _titles(axes, title, subtitle)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def _scores_beside(
+    axes: Axes, layers: tuple[int, ...], score: Array, reference: Array, label: str, other: str
+) -> None:
+    axes.axhline(0, color=GREY, linewidth=1, linestyle=":")
+    axes.plot(layers, score, "-o", color=BLUE, markersize=4, label=label)
+    middle = np.median(reference, axis=0)
+    axes.plot(layers, middle, "-s", color=ORANGE, markersize=4, label=other)
+    if len(reference) > 1:
+        low, high = reference.min(0), reference.max(0)
+        axes.fill_between(
+            layers, low, high, color=ORANGE, alpha=0.25, linewidth=0, label="range of the draws"
+        )
+    axes.set_ylabel("calibrated score")
+    axes.legend(loc="center left", bbox_to_anchor=(0, 0.5), framealpha=0.8, frameon=True)
 
 
 @_styled
@@ -155,7 +172,7 @@ def layer_matrix(
             Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="white", linewidth=0)
         )
     if max(values.shape) <= 16:
-        _write_values(axes, values, image)
+        _write_values(axes, values, image, 3)
     for i, j in enumerate(best):
         axes.add_patch(
             Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor=ORANGE, linewidth=2)
@@ -167,10 +184,11 @@ def layer_matrix(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     _titles(axes, title, subtitle, 0.9 * figure.get_figwidth())
-    keys = [
-        Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="best match of a row"),
-        Patch(facecolor=GREY, edgecolor="white", hatch="////", linewidth=0, label=faint_label),
-    ]
+    keys = [Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="best match of a row")]
+    if not significant.all():
+        keys.append(
+            Patch(facecolor=GREY, edgecolor="white", hatch="////", linewidth=0, label=faint_label)
+        )
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
     return figure
 
@@ -199,29 +217,35 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
         scores = np.array([[job.get(x, np.nan) for x in layers] for job in jobs.values()])
         image = axes.imshow(scores, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
         if len(layers) <= 30:
-            _write_values(axes, scores, image)
+            _write_values(axes, scores, image, 2)
         axes.set_yticks(range(len(jobs)), [textwrap.shorten(n, 60, placeholder="…") for n in jobs])
         axes.set_xticks(range(len(layers)), [str(x) for x in layers])
         axes.tick_params(length=0)
         axes.set_title(f"null: {null}", fontweight="normal", fontsize=8, color="#4D4D4D")
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-    grid[-1].set_xlabel("layer")
     bar = figure.colorbar(image, ax=list(grid), extend="both", aspect=40, pad=0.02)
-    bar.set_label("score: 0 at the null's 95th percentile, 1 at identity")
+    bar.set_label("calibrated score")
     bar.outline.set_visible(False)
-    figure.suptitle(textwrap.fill(title, 80), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    wide = int(11 * figure.get_figwidth())
+    figure.suptitle(textwrap.fill(title, wide), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    figure.supxlabel(
+        "layer\nscore: 0 at the null's 95th percentile, 1 at identity", fontsize=9, color="#4D4D4D"
+    )
     return figure
 
 
-def _write_values(axes: Axes, values: Array, image: Any) -> None:
+def _write_values(axes: Axes, values: Array, image: Any, digits: int) -> None:
     """Write each value into its cell, dark on light and light on dark."""
     for (i, j), value in np.ndenumerate(values):
         if np.isnan(value):
             continue
         red, green, blue, _ = image.cmap(image.norm(value))
         bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
-        text = (f"{value:.2f}" if abs(value) < 9.995 else f"{value:.0f}").replace("-", "−")
+        text = f"{value:.{digits}f}" if abs(value) < 9.995 else f"{value:.0f}"
+        text = text if value > -99.5 else "< -99"
+        # What rounds to zero has no sign.
+        text = (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")
         axes.text(
             j, i, text, ha="center", va="center", fontsize=7, color="black" if bright else "white"
         )

@@ -1,5 +1,7 @@
 """Where to read: each hook point turns a model's structure into taps, one a layer."""
 
+import hashlib
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -57,6 +59,13 @@ class HookPoint(ABC):
     def stack_of(self, model: LanguageModel) -> str:
         """Return the choice of stack that the site is read from."""
         return self.stack
+
+    def space(self, model: LanguageModel) -> str:
+        """Name the space that the points lie in; "" where only reading would tell.
+
+        Points of two models may be held against each other, axis by axis, where the names agree.
+        """
+        return f"{model.width} dimensions"
 
     def in_vocabulary(self) -> "LogitLens | Logits":
         """Return the hook point that reads the same layers as logits over the vocabulary.
@@ -126,6 +135,11 @@ class Embed(HookPoint):
     def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return the one tap."""
         return {0: Tap(model.embedding(model.stack(self.stack)), "output", 0)}
+
+    def space(self, model: LanguageModel) -> str:
+        """Name the embedding's width, which may be another than the residual stream's."""
+        table = model.module.get_submodule(model.embedding(model.stack(self.stack)))
+        return f"{table.weight.shape[-1]} dimensions"
 
 
 @HOOKS.register("resid_pre")
@@ -207,6 +221,10 @@ class LogitLens(LayeredHookPoint):
         """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
         return _read_by_head(self, model)
 
+    def space(self, model: LanguageModel) -> str:
+        """Name the vocabulary."""
+        return _vocabulary(model)
+
     def in_vocabulary(self) -> "LogitLens | Logits":
         """Return itself."""
         return self
@@ -240,9 +258,19 @@ class Logits(HookPoint):
         """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
         return _read_by_head(self, model)
 
+    def space(self, model: LanguageModel) -> str:
+        """Name the vocabulary."""
+        return _vocabulary(model)
+
     def in_vocabulary(self) -> "LogitLens | Logits":
         """Return itself."""
         return self
+
+
+def _vocabulary(model: LanguageModel) -> str:
+    words = json.dumps(model.tokenizer.get_vocab(), sort_keys=True).encode()
+    digest = hashlib.sha256(words).hexdigest()[:8]
+    return f"a vocabulary of {model.module.config.vocab_size} words ({digest})"
 
 
 def _read_by_head(hook: LogitLens | Logits, model: LanguageModel) -> str:
@@ -282,6 +310,10 @@ class Module(LayeredHookPoint):
     def label(self) -> str:
         """The path: one module is not like another."""
         return self.path
+
+    def space(self, model: LanguageModel) -> str:
+        """Leave it open: a module's width does not show before it runs."""
+        return ""
 
     def taps(self, model: LanguageModel) -> dict[int, Tap]:
         """Return a tap for each layer that the path exists for, which need not be all.

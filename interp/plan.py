@@ -28,6 +28,7 @@ class Plan:
         stack: the choice of encoder or decoder.
         attention_kernel: the attention implementation of the forward pass.
         readout: the way from what is read to logits, where the hook is in vocabulary space.
+        space: the name of the space that the points lie in, as `HookPoint.space` gives it.
     """
 
     source: ModelSource
@@ -42,6 +43,7 @@ class Plan:
     stack: str
     attention_kernel: str
     readout: Readout | None
+    space: str
 
     @property
     def unembedding(self) -> str:
@@ -109,6 +111,7 @@ def _planned(
         stack=hook.stack_of(model),
         attention_kernel=model.attention_kernel,
         readout=_readout(source, hook, model),
+        space=hook.space(model),
     )
 
 

@@ -16,6 +16,7 @@ class Reference:
         title: the model's name.
         layers: the layers that would be read.
         samples: the table of samples that would be read.
+        space: the name of the space that the points lie in, "" where only reading would tell.
         draws: how many times the model is drawn; 1 where its weights are trained, and 0 where no
             reference is configured.
         capture: reads the activations of the i-th draw.
@@ -24,6 +25,7 @@ class Reference:
     title: str
     layers: tuple[int, ...]
     samples: pd.DataFrame
+    space: str
     draws: int
     capture: Callable[[int], Activations]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.config import Experiment, build, resolved, save
+from interp.registry import ConfigError
 from interp.result import Result
 from interp.tracking import CURRENT_JOB, Store, recorded
 
@@ -116,7 +117,7 @@ class Provisions:
 
         draws = e.reference_draws if source.is_drawn else 1
         draws = draws if e.reference else 0
-        return Reference(source.title, what.layers, what.samples.copy(), draws, drawn)
+        return Reference(source.title, what.layers, what.samples.copy(), what.space, draws, drawn)
 
     @cached_property
     def activations(self) -> "Activations":
@@ -170,6 +171,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
         settings = resolved(config)
         experiment = build(config)
         provisions = Provisions(experiment)
+        _refuse_idle_choices(experiment, provisions, settings)
         if check := getattr(experiment.analysis, "check", None):
             provisions.call(check)
         tags = _tags(experiment, provisions, settings)
@@ -191,6 +193,18 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
         result.save(folder)
         record.log_result(result, folder)
     return Outcome(result, folder, record.store, name, record.url())
+
+
+def _refuse_idle_choices(
+    experiment: Experiment, provisions: Provisions, settings: dict[str, Any]
+) -> None:
+    """Refuse a choice that the analysis would not look at, though the run would record it."""
+    analysis = settings["analysis"]["name"]
+    if experiment.reference and not provisions.are_asked_for("reference"):
+        raise ConfigError(f"reference: analysis={analysis} has no use for a reference model")
+    reduction = settings["reduction"]["name"]
+    if reduction != "identity" and not provisions.are_asked_for("reduction"):
+        raise ConfigError(f"reduction: analysis={analysis} reduces nothing, as {reduction} would")
 
 
 def _store(config: "DictConfig") -> Store:

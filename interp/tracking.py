@@ -268,6 +268,10 @@ class Sweep:
         run = store.client.create_run(store.experiment(experiment), tags=tags, run_name=name)
         return cls(store, run.info.run_id)
 
+    def name(self) -> str:
+        """Return what the sweep is called: what it sweeps over."""
+        return str(self.store.client.get_run(self.run_id).info.run_name)
+
     def children(self) -> list[Child]:
         """Return the jobs that have started, in the order of their numbers."""
         experiment = self.store.client.get_run(self.run_id).info.experiment_id

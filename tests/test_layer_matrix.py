@@ -1,6 +1,7 @@
 """Every layer against every layer, on constructed activations whose answer is known."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from interp.metrics.vocabulary import KLDivergence
 from interp.models import Random
 from interp.positions import Last, Mean
 from interp.prompts import from_marked
-from interp.reductions import Identity
+from interp.reductions import PCA, Identity
 from interp.reference import Reference
 from interp.registry import ConfigError
 from tests.test_layer_similarity import NO_REFERENCE, table
@@ -34,13 +35,22 @@ def recorded(values):
 
 def held_against(values, title="another model"):
     _, found = recorded(values)
-    return Reference(title, found.layers, found.samples, 1, lambda _: found)
+    return Reference(title, found.layers, found.samples, wide(values), 1, lambda _: found)
+
+
+def wide(values):
+    return f"{values.shape[2]} dimensions"
+
+
+def planned(values):
+    """As much of a plan as the check looks at."""
+    return SimpleNamespace(space=wide(values))
 
 
 def run(values, metric, source, reference=NO_REFERENCE, seed=0, **settings):
     prompts, found = recorded(values)
     analysis = LayerMatrix(**settings)
-    analysis.check(prompts, found.samples, metric, Identity(), reference)
+    analysis.check(prompts, found.samples, planned(values), metric, Identity(), reference)
     rng = np.random.default_rng(seed)
     hook = ResidPost()
     return analysis(found, prompts, source, hook, Mean(), metric, Identity(), reference, rng)
@@ -59,7 +69,7 @@ def layers():
 def test_layers_that_are_alike_find_each_other(metric, layers, tiny):
     result = run(layers, metric, tiny)
     np.testing.assert_array_equal(result.series["best_layer"].values, [1, 0, 3, 2])
-    np.testing.assert_allclose(result.series["best_similarity"].values, 1, atol=1e-6)
+    np.testing.assert_allclose(result.series["best_value"].values, 1, atol=1e-6)
     np.testing.assert_allclose(result.series["best_score"].values, 1, atol=1e-6)
     np.testing.assert_allclose(result.series["best_p_corrected"].values, 1 / 200)
     assert result.scalars["significant_pairs"] == 2
@@ -86,7 +96,7 @@ def test_two_models_of_different_width_and_depth_are_held_against_each_other(lay
     assert len(result.tables["pairs"]) == 8
     assert "4 of 4 layers have a match above chance in another model" in result.finding
     x, y = layers[3].astype(np.float32).astype(float), wide[0].astype(np.float32).astype(float)
-    assert result.series["best_similarity"].values[3] == pytest.approx(LinearCKA()(x, y))
+    assert result.series["best_value"].values[3] == pytest.approx(LinearCKA()(x, y))
 
 
 def test_nothing_is_found_between_strangers(tiny, monkeypatch):
@@ -141,7 +151,7 @@ def test_a_real_model_against_another_with_its_own_tokenizer(tiny, prompts):
     hook, position = HiddenStates(), Last()
     found = capture(tiny, prompts, hook, position, 4)
     twin = capture(other, prompts, hook, position, 4)
-    reference = Reference(other.title, twin.layers, twin.samples, 1, lambda _: twin)
+    reference = Reference(other.title, twin.layers, twin.samples, "", 1, lambda _: twin)
     result = LayerMatrix(permutations=9)(
         found, prompts, tiny, hook, position, LinearCKA(), Identity(), reference,
         np.random.default_rng(0),
@@ -166,7 +176,7 @@ def tokens(prompts, each):
     ("n", "metric", "samples", "reference", "said"),
     [
         (1, LinearCKA(), [1], NO_REFERENCE, "there is one prompt"),
-        (3, LinearCKA(), [1] * 3, NO_REFERENCE, "metric=linear_cka needs at least 4 points, not 3"),
+        (3, LinearCKA(), [1] * 3, NO_REFERENCE, "metric=linear_cka needs at least 5 points, not 3"),
         (3, Cosine(), [1, 2, 1], NO_REFERENCE, "prompts, which give 1 to 2 tokens; pool them"),
         (3, Wasserstein(), [1] * 3, held_against(np.ones((1, 3, 2))), "does not pair points"),
         (3, Cosine(), [1] * 3, held_against(np.ones((1, 4, 2))), "gives other tokens"),
@@ -175,16 +185,23 @@ def tokens(prompts, each):
 def test_what_cannot_be_compared_is_refused_beforehand(n, metric, samples, reference, said):
     prompts = from_marked({"a": [f"p{i}" for i in range(n)]})
     with pytest.raises(ConfigError, match=said):
-        LayerMatrix().check(prompts, tokens(prompts, samples), metric, Identity(), reference)
+        LayerMatrix().check(
+            prompts,
+            tokens(prompts, samples),
+            planned(np.ones((1, 1, 2))),
+            metric,
+            Identity(),
+            reference,
+        )
 
 
 def test_what_shows_in_the_points_is_refused_in_one_line(layers, tiny):
-    with pytest.raises(ConfigError, match="6 dimensions and another model 9"):
+    with pytest.raises(ConfigError, match="the models read 6 dimensions and 9 dim"):
         run(layers, Cosine(), tiny, held_against(np.random.default_rng(0).normal(size=(2, 25, 9))))
     with pytest.raises(ConfigError, match="one layer has no other"):
         run(layers[:1], LinearCKA(), tiny)
     wide = np.random.default_rng(0).normal(size=(2, 21, 40))
-    with pytest.raises(ConfigError, match=r"resid_post 1: 20 and 20 dimensions correlate"):
+    with pytest.raises(ConfigError, match=r"metric.components: 20 and 20 dimensions correlate"):
         run(wide, CCA(components=None), tiny)
     layers[2] = 1.0
     with pytest.raises(ConfigError, match=r"resid_post 2 of random gpt2: all points coincide"):
@@ -195,3 +212,25 @@ def test_what_shows_in_the_points_is_refused_in_one_line(layers, tiny):
 def test_settings_that_cannot_be_are_refused(field, value):
     with pytest.raises(ConfigError, match=f"{field} must"):
         replace(LayerMatrix(), **{field: value})
+
+
+def test_axes_that_each_layer_has_to_itself_are_not_compared():
+    prompts = from_marked({"a": list("xyzw")})
+    points = planned(np.ones((1, 1, 2)))
+    rows = table(prompts.groups)
+    with pytest.raises(ConfigError, match="pca finds axes of its own for each layer"):
+        LayerMatrix().check(prompts, rows, points, Cosine(), PCA(n_components=2), NO_REFERENCE)
+    unknown = replace(held_against(np.ones((1, 4, 2))), space="")
+    with pytest.raises(ConfigError, match="2 dimensions and an unknown space"):
+        LayerMatrix().check(prompts, rows, points, Cosine(), Identity(), unknown)
+
+
+def test_large_points_are_made_a_pair_of_layers_at_a_time_with_the_same_result(
+    layers, tiny, monkeypatch
+):
+    for reference in (NO_REFERENCE, held_against(layers[:2])):
+        monkeypatch.setattr("experiments.layer_matrix._HELD_AT_ONCE", 2**30)
+        together = run(layers, LinearCKA(), tiny, reference)
+        monkeypatch.setattr("experiments.layer_matrix._HELD_AT_ONCE", 0)
+        apart = run(layers, LinearCKA(), tiny, reference)
+        pd.testing.assert_frame_equal(together.tables["pairs"], apart.tables["pairs"])

@@ -15,7 +15,7 @@ from interp.activations import Activations
 from interp.capture import capture
 from interp.hooks import ResidPost
 from interp.metrics import METRICS
-from interp.metrics.distributions import SingularValues
+from interp.metrics.distributions import PrincipalAngles, SingularValues
 from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine
 from interp.metrics.subspaces import Procrustes
@@ -43,7 +43,7 @@ def planned(layers):
     return SimpleNamespace(layers=tuple(range(layers)))
 
 
-NO_REFERENCE = Reference("", (), pd.DataFrame(), 0, nothing)
+NO_REFERENCE = Reference("", (), pd.DataFrame(), "", 0, nothing)
 
 
 def run(values, tokens=1, metric=None, seed=0, source=None, reference=NO_REFERENCE, **settings):
@@ -85,7 +85,7 @@ def test_the_planted_layer_is_found_and_no_other(metric, planted, tiny):
     assert result.scalars["peak_layer"] == 3
     assert result.scalars["significant_layers"] == 1
     x, y = planted[3].astype(np.float32).astype(np.float64).reshape(2, 20, 16)
-    assert result.scalars["peak_similarity"] == metric(x, y)
+    assert result.scalars["peak_value"] == metric(x, y)
     assert "closer than chance at layer 3 (" in result.finding
 
 
@@ -151,7 +151,7 @@ def test_names_are_shown_as_they_are_written(tiny):
     )
     assert figures.pixels(result.figures["similarity"]).shape[2] == 3
     title = result.figures["similarity"].axes[0].get_title(loc="left")
-    assert title.startswith("$\\frac$ and b_{{x}}^ are closer")
+    assert title.startswith("$\\frac$ and b_{{x}}^: too few")
 
 
 def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
@@ -165,10 +165,11 @@ def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
         "null_label": "95% of the null: group labels shuffled",
         "significant_label": "p < 0.05, corrected over layers",
         "other_label": "p ≥ 0.05",
+        "label": "a model of a name that is as long",
         "reference_label": "an untrained model of a long name, 20 draws",
     }
     figure = figures.similarity_over_layers(
-        layers, np.zeros(1), test, np.array([False]), np.ones((3, 1)), **words
+        layers, np.zeros(1), test, np.array([False]), np.ones(1), np.ones((3, 1)), **words
     )
     height, width, _ = figures.pixels(figure).shape
     axes = figure.axes[0]
@@ -209,7 +210,7 @@ def uneven(prompts):
         (pair(3, 4), Cosine(), Identity(), None, "metric=cosine pairs .* 3 .a. and 4 .b."),
         (pair(1, 1), Cosine(), Identity(), None, "group 'a' has one prompt"),
         (pair(1, 3), SingularValues(), Identity(), None, "group 'a' has one prompt"),
-        (pair(3, 3), LinearCKA(), Identity(), None, "metric=linear_cka needs at least 4 points"),
+        (pair(3, 3), LinearCKA(), Identity(), None, "metric=linear_cka needs at least 5 points"),
         (pair(4, 4), Cosine(), PCA(n_components=9), None, "at least 9 points, not 8"),
         (pair(4, 4), Cosine(), Identity(), uneven, "prompts give 1 to 2 of them; pool them"),
     ],
@@ -218,6 +219,18 @@ def test_what_cannot_be_compared_is_refused_beforehand(prompts, metric, reductio
     found = samples(prompts) if samples else table(prompts.groups)
     with pytest.raises(ConfigError, match=said):
         LayerSimilarity().check(prompts, found, planned(1), metric, reduction, NO_REFERENCE)
+
+
+def test_shuffled_groups_of_short_prompts_must_have_enough_points_too():
+    prompts = pair(2, 4)
+    counts = [5, 5, 1, 1, 1, 4]
+    samples = pd.DataFrame(
+        {"prompt": np.repeat(range(6), counts), "group": np.repeat(list(prompts.groups), counts)}
+    )
+    with pytest.raises(ConfigError, match=r"metric=principal_angles needs at least 4 .* not 2"):
+        LayerSimilarity().check(
+            prompts, samples, planned(1), PrincipalAngles(components=3), Identity(), NO_REFERENCE
+        )
 
 
 def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
@@ -239,7 +252,7 @@ def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
         np.random.default_rng(0),
     )
     expected = SingularValues()(*(values[0, samples["group"] == g].astype(float) for g in "ab"))
-    assert result.series["similarity"].values[0] == pytest.approx(expected)
+    assert result.series["value"].values[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +347,7 @@ def test_values_on_the_other_side_of_the_null_are_told(tiny):
     values = rng.normal(size=(3, 40, 8))
     values[1, 20:] = -values[1, :20]
     finding = run(values, source=tiny).finding
-    assert "At layer 1 the value lies on the other side of the null" in finding
+    assert "At layer 1 they are further apart than chance (p < 0.05, corrected)" in finding
     assert finding.startswith("a and b are closer than chance at no layer (")
 
 
@@ -350,7 +363,7 @@ def twins(draws, like, title="an untrained model"):
     samples = table(["a"] * n + ["b"] * n)
     layers = tuple(range(len(like)))
     made = [Activations(values.astype(np.float32), layers, samples, 1e-5) for values in draws]
-    return Reference(title, layers, samples, len(made), made.__getitem__)
+    return Reference(title, layers, samples, "", len(made), made.__getitem__)
 
 
 def drawn(draws, alike):
@@ -373,9 +386,13 @@ def test_only_what_an_untrained_model_does_not_have_lies_beyond_it(planted, tiny
     x, y = drawn(20, 0.6)[:, 2].astype(np.float32).astype(float).reshape(20, 2, 20, 16)[4]
     low, high = (result.series[f"reference_{end}"].values[2] for end in ("low", "high"))
     assert low <= Cosine()(x, y) <= high
-    assert list(result.tables["summary"])[-3:] == ["reference", "its score", "p against it"]
-    legend = {text.get_text() for text in result.figures["similarity"].legends[0].get_texts()}
-    assert "an untrained model, 20 draws" in legend
+    assert list(result.tables["summary"])[-3:] == [
+        *("mean cosine (reference)", "score (reference)", "p (against reference)")
+    ]
+    beside = result.figures["similarity"].axes[1]
+    legend = [text.get_text() for text in beside.get_legend().get_texts()]
+    assert legend == ["random gpt2", "an untrained model, 20 draws", "range of the draws"]
+    np.testing.assert_allclose(beside.lines[1].get_ydata(), result.series["score"].values)
 
 
 def test_groups_further_apart_than_in_an_untrained_model_are_found(tiny):
@@ -408,10 +425,13 @@ def test_p_against_untrained_models_is_uniform_where_the_model_is_one_of_them(ti
 
 def test_a_single_reference_is_shown_beside(planted, tiny):
     result = run(planted, source=tiny, reference=twins(drawn(1, 1.0), planted, "other"))
-    assert "In other they pass chance at all 5 layers." in result.finding
+    assert "In other they are closer than chance at all 5 layers." in result.finding
     assert "reference_p_corrected" not in result.series
     few = run(planted, source=tiny, reference=twins(drawn(4, 0), planted))
-    assert "With 4 draws no such p can fall below 0.2." in few.finding
+    assert (
+        "4 draws of an untrained model are too few to lie beyond at p < 0.05; give refer"
+        in few.finding
+    )
 
 
 def test_a_reference_that_does_not_compare_is_refused_beforehand(planted, tiny):

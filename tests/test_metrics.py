@@ -330,6 +330,28 @@ def test_independent_clouds_give_what_theory_says(rng):
     assert LinearPredictivity()(x, y) < 0
 
 
+def test_neighbours_that_tie_say_nothing_by_their_order(rng):
+    """Independent clouds of few distinct points: p must be no smaller than its share."""
+    metric, found = MutualKNN(k=5), []
+    for _ in range(120):
+        x, y = (rng.normal(size=(3, 4))[rng.choice(3, 24, p=(0.6, 0.3, 0.1))] for _ in range(2))
+        orders = np.stack([np.arange(24), *(rng.permutation(24) for _ in range(99))])
+        values = metric.rearranged([metric.prepared(x)], metric.prepared(y), orders)[0]
+        found.append((values >= values[0] - 1e-12).mean())
+    assert scipy.stats.kstest(found, "uniform", alternative="greater").pvalue > 0.01
+    # On a line every cosine is 1, so that all neighbours tie and any cloud is like any other.
+    x, y = np.exp(rng.normal(size=(2, 24, 1)))
+    order = rng.permutation(24)
+    assert metric(x, y) == pytest.approx(metric(x, y[order]))
+
+
+@pytest.mark.parametrize("metric", [Wasserstein(), GromovWasserstein()], ids=repr)
+@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1e8])
+def test_transport_does_not_depend_on_the_unit_of_length(metric, scale, rng):
+    x, y = rng.normal(size=(7, 3)), rng.normal(size=(9, 3)) + 1
+    assert metric(scale * x, scale * y) == pytest.approx(scale * metric(x, y), rel=1e-6)
+
+
 TRANSFORMATIONS = {
     "orthogonal": lambda x, rng: x @ scipy.stats.ortho_group.rvs(x.shape[1], random_state=rng),
     "scale": lambda x, rng: 3.7 * x,
@@ -453,7 +475,7 @@ def test_rank_deficient_clouds_are_no_special_case(metric, clouds):
     ("metric", "x", "said"),
     [
         (Cosine(), np.eye(4) * [0, 1, 1, 1], "point 0 lies at the origin"),
-        (LinearCKA(), np.eye(4), "equally far apart"),
+        (LinearCKA(), np.eye(5), "equally far apart"),
         (LinearCKA(), scipy.stats.ortho_group.rvs(12, random_state=1), "equally far apart"),
         (RSA(dissimilarity="euclidean"), np.eye(6), "equally far apart"),
         (RSA(), np.eye(6) + [[1.0]] * 6, "equally far apart"),

@@ -76,8 +76,8 @@ def test_the_layer_table_lines_series_up_by_layer():
 def test_activations_never_lose_their_labels():
     samples = pd.DataFrame({"prompt": [0, 0, 1]})
     values = np.arange(2 * 3 * 2 * 2, dtype=np.float32).reshape(2, 3, 2, 2)
-    found = Activations(values, (4, 7), samples, 1e-5).of_samples(np.array([2, 0]))
-    np.testing.assert_array_equal(found, values[:, [2, 0]].reshape(2, 2, 4))
+    found = Activations(values, (4, 7), samples, 1e-5).points(1, np.array([2, 0]))
+    np.testing.assert_array_equal(found, values[1, [2, 0]].reshape(2, 4))
     assert found.dtype == np.float64
     with pytest.raises(ValueError, match="the labels say"):
         Activations(values, (4,), samples, 1e-5)

@@ -13,6 +13,7 @@ from interp.hooks import ResidPost
 from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine, Euclidean
 from interp.metrics.vocabulary import KLDivergence
+from interp.positions import Target
 from interp.prompts import from_marked
 from interp.registry import ConfigError
 from tests.test_layer_similarity import table
@@ -25,7 +26,9 @@ def run(values, metric, source, seed=0, **settings):
     found = Activations(values.astype(np.float32), tuple(range(len(values))), samples, 1e-5)
     analysis = TokenSimilarity(**settings)
     analysis.check(prompts, samples, metric)
-    return analysis(found, prompts, source, ResidPost(), metric, np.random.default_rng(seed))
+    return analysis(
+        found, prompts, source, ResidPost(), Target(), metric, np.random.default_rng(seed)
+    )
 
 
 @pytest.fixture
@@ -41,10 +44,10 @@ def planted():
 def test_the_planted_layer_is_found_and_no_other(metric, planted, tiny):
     result = run(planted, metric, tiny)
     p = result.series["p_corrected"].values
-    assert p[2] == pytest.approx(1 / 190)
+    assert p[2] == pytest.approx(1 / 190 if metric.symmetric else 1 / 380)
     assert (np.delete(p, 2) > 0.05).all()
     x, y = (planted[2, i].astype(np.float32).astype(float)[None] for i in (0, 1))
-    assert result.series["similarity"].values[2] == pytest.approx(metric(x, y))
+    assert result.series["value"].values[2] == pytest.approx(metric(x, y))
     assert result.finding.startswith(
         "'cat' in 'a cat' and 'cat' in 'one cat' are closer than other tokens at layer 2 ("
     )
@@ -61,6 +64,14 @@ def test_the_null_is_every_other_pair(planted, tiny):
     observed = Cosine()(points[[0]], points[[1]])
     share = (1 + (np.array(others) >= observed).sum()) / 190
     assert result.series["p"].values[1] == pytest.approx(share)
+
+
+def test_the_null_of_an_asymmetric_metric_holds_each_pair_both_ways(planted, tiny):
+    result = run(planted[:, :5], KLDivergence(), tiny)
+    points = planted[1, :5].astype(np.float32).astype(float)
+    pairs = [p for p in itertools.permutations(range(5), 2) if p != (0, 1)]
+    others = [KLDivergence()(points[[i]], points[[j]]) for i, j in pairs]
+    assert result.series["null_mean"].values[1] == pytest.approx(np.mean(others))
 
 
 def test_p_is_uniform_where_the_two_tokens_are_like_any_others(tiny, monkeypatch):
@@ -90,7 +101,12 @@ def test_tokens_that_coincide_are_refused(planted, tiny):
 @pytest.mark.parametrize(
     ("groups", "metric", "each", "said"),
     [
-        ({"a": ["x", "y"], "b": ["z", "w"]}, LinearCKA(), 1, "known: cosine, "),
+        (
+            {"a": ["x", "y"], "b": ["z", "w"]},
+            LinearCKA(),
+            1,
+            "linear_cka is not defined between two",
+        ),
         ({"a": ["x"], "b": ["z", "w", "v"]}, Cosine(), 1, "first group .a. holds the two .* not 1"),
         ({"a": ["x", "y"], "b": ["z"]}, Cosine(), 1, "1 tokens besides the pair are too few"),
         ({"a": ["x", "y"], "b": ["z", "w"]}, Cosine(), 2, "reads one token a prompt"),

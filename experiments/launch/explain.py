@@ -47,7 +47,9 @@ def explain(error: BaseException, conf: str = "", arguments: Sequence[str] = ())
         return f"{where}{key}{lines[1]}"
     if m := re.match(r"Error merging override (.+)", text):
         return f"{m[1]}: {str(error.__cause__).splitlines()[0]}"
-    cause = f": {str(error.__cause__).splitlines()[0]}" if error.__cause__ else ""
+    # Our own errors say what caused them.
+    given = None if isinstance(error, ConfigError) else error.__cause__
+    cause = f": {str(given).splitlines()[0]}" if given else ""
     return f"{text}{cause}"
 
 

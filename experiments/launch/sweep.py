@@ -106,6 +106,7 @@ def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
         from interp import figures
 
         count = sum(map(len, panels.values()))
-        title = f"Calibrated score of {count} jobs at each layer"
+        missing = f", {len(children) - count} jobs missing" if count < len(children) else ""
+        title = f"Calibrated scores, {sweep.name()}{missing}"
         figures.save(figures.calibrated_scores(panels, title=title), folder / "calibrated_scores")
         sweep.log_folder(folder)

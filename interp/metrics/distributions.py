@@ -1,6 +1,5 @@
 """Metrics of two clouds as distributions, whatever the order of their points."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -151,10 +150,6 @@ class GromovWasserstein(DistributionMetric):
     bounds: ClassVar[tuple[float, float]] = (0, np.inf)
     invariances: ClassVar[frozenset[str]] = frozenset({"orthogonal", "translation", "permutation"})
     min_samples: ClassVar[int] = 2
-
-    def __post_init__(self) -> None:
-        if importlib.util.find_spec("ot") is None:
-            raise ConfigError("gromov_wasserstein needs POT: pip install 'interp[transport]'")
 
     def rearranged(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
         """Return the distance for each division of the points."""

@@ -39,8 +39,8 @@ class LinearCKA(KernelMetric):
 
     @property
     def min_samples(self) -> int:
-        """Four for the unbiased estimator, which divides by n - 3."""
-        return 4 if self.debiased else 2
+        """Five for the unbiased estimator: of four points many pairings have the same value."""
+        return 5 if self.debiased else 2
 
     def prepared(self, points: Array) -> Array:
         """Return `kernels.linear_kernel`."""
@@ -73,8 +73,8 @@ class RBFCKA(KernelMetric):
 
     @property
     def min_samples(self) -> int:
-        """Four for the unbiased estimator, which divides by n - 3."""
-        return 4 if self.debiased else 2
+        """Five for the unbiased estimator: of four points many pairings have the same value."""
+        return 5 if self.debiased else 2
 
     def prepared(self, points: Array) -> Array:
         """Return `kernels.rbf_kernel`."""

@@ -75,6 +75,8 @@ class CCA(Metric):
 
     def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the mean correlation for each order of y's rows."""
+        for x in xs:
+            _check_room(x, y)
         return np.array([subspaces.canonical_correlations(x, y, draws).mean(1) for x in xs])
 
 
@@ -117,6 +119,8 @@ class SVCCA(Metric):
 
     def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the mean correlation for each order of y's rows."""
+        for x in xs:
+            _check_room(x, y)
         return np.array([subspaces.canonical_correlations(x, y, draws).mean(1) for x in xs])
 
 
@@ -166,6 +170,8 @@ class PWCCA(Metric):
 
     def rearranged(self, xs: Sequence[Projected], y: Projected, draws: Orders) -> Array:
         """Return the weighted correlation for each order of y's rows."""
+        for x in xs:
+            _check_room(x.basis, y.basis)
         return np.array(
             [
                 subspaces.projection_weighted_correlations(x.basis, y.basis, x.loadings, draws)
@@ -241,6 +247,15 @@ class LinearPredictivity(Metric):
 def _check_components(components: int | None) -> None:
     if components is not None and components < 1:
         raise ConfigError(f"components must be at least 1, not {components}")
+
+
+def _check_room(x: Array, y: Array) -> None:
+    n, k1, k2 = len(x), x.shape[1], y.shape[1]
+    if k1 + k2 >= n:
+        raise ConfigError(
+            f"metric.components: {k1} and {k2} dimensions correlate perfectly on {n} points, "
+            "whatever the points are; keep fewer, or give more prompts"
+        )
 
 
 def _kept(components: int | None) -> str:

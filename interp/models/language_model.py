@@ -69,6 +69,11 @@ class LanguageModel:
         return min((n for n in limits if 0 < n < 10**6), default=float("inf"))
 
     @property
+    def width(self) -> int:
+        """The number of dimensions of the residual stream."""
+        return int(self.module.config.hidden_size)
+
+    @property
     def pad_id(self) -> int:
         """The id that fills a batch up; any will do, since the mask alone says what is padding."""
         pad = self.tokenizer.pad_token_id

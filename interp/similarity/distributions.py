@@ -1,6 +1,8 @@
 """Measures of two clouds as distributions: the order of points does not matter."""
 
+import importlib
 import os
+from types import ModuleType
 
 import numpy as np
 
@@ -57,27 +59,23 @@ def wasserstein_distances(points: Array, masks: Masks) -> Array:
     """Return the exact 2-Wasserstein distance between both parts of points [n, d]; [b].
 
     All points of a part weigh the same. Parts of one size are matched point by point; others are
-    solved as the linear programme of optimal transport.
+    solved as the transport problem that they are.
     """
     squares = distances(points, points, "sqeuclidean")
-    return np.array([_transport_cost(squares[mask][:, ~mask]) for mask in masks]) ** 0.5
+    # The solvers' tolerances are absolute.
+    scale = squares.max() or 1.0
+    costs = (squares[mask][:, ~mask] / scale for mask in masks)
+    return np.sqrt([scale * _transport_cost(cost) for cost in costs])
 
 
 def _transport_cost(costs: Array) -> float:
     """Return the least mean cost of moving one uniform distribution onto another."""
-    from scipy import optimize, sparse
+    from scipy.optimize import linear_sum_assignment
 
-    n1, n2 = costs.shape
-    if n1 == n2:
-        rows, columns = optimize.linear_sum_assignment(costs)
+    if costs.shape[0] == costs.shape[1]:
+        rows, columns = linear_sum_assignment(costs)
         return float(costs[rows, columns].mean())
-    leaving = sparse.kron(sparse.eye_array(n1), np.ones((1, n2)))
-    arriving = sparse.kron(np.ones((1, n1)), sparse.eye_array(n2))
-    amounts = np.concatenate([np.full(n1, 1 / n1), np.full(n2, 1 / n2)])
-    plan = optimize.linprog(costs.ravel(), A_eq=sparse.vstack([leaving, arriving]), b_eq=amounts)
-    if plan.status != 0:
-        raise ValueError(f"the transport problem was not solved: {plan.message}")
-    return max(float(plan.fun), 0.0)
+    return float(_pot().emd2([], [], np.ascontiguousarray(costs)))
 
 
 def gromov_wasserstein_distances(points: Array, masks: Masks) -> Array:
@@ -88,14 +86,19 @@ def gromov_wasserstein_distances(points: Array, masks: Masks) -> Array:
     convex: POT's conditional gradient, begun at the uniform coupling, finds a local minimum, which
     bounds the distance from above.
     """
-    # POT would import every tensor library that is installed, to serve its own arrays.
-    os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
-    from ot.gromov import gromov_wasserstein2
-
     table = distances(points, points, "euclidean")
+    scale = table.max() or 1.0
     values = []
     for mask in masks:
-        parts = [table[np.ix_(part, part)] for part in (mask, ~mask)]
+        parts = [table[np.ix_(part, part)] / scale for part in (mask, ~mask)]
         weights = [np.full(len(part), 1 / len(part)) for part in parts]
-        values.append(float(gromov_wasserstein2(*parts, *weights, loss_fun="square_loss")))
-    return np.sqrt(np.maximum(values, 0))
+        least = _pot().gromov.gromov_wasserstein2(*parts, *weights, loss_fun="square_loss")
+        values.append(float(least))
+    return np.asarray(scale * np.sqrt(np.maximum(values, 0)))
+
+
+def _pot() -> ModuleType:
+    """Return POT, which would import every tensor library there is, to serve its own arrays."""
+    for library in ("PYTORCH", "JAX", "TENSORFLOW", "CUPY"):
+        os.environ.setdefault(f"POT_BACKEND_DISABLE_{library}", "1")
+    return importlib.import_module("ot")

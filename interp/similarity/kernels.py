@@ -115,8 +115,9 @@ def dissimilarity_kernel(x: Array, *, dissimilarity: str, ranked: bool) -> Array
 def neighbour_kernel(x: Array, *, k: int) -> Array:
     """Kernel of mutual nearest neighbours (Huh et al., 2024): who is among whose k nearest.
 
-    Nearness is the cosine; of points equally near, the first counts. The inner product of two such
-    kernels is the mean share of neighbours that both clouds agree on.
+    Nearness is the cosine. Points that are equally near share the places that are left, so that
+    their order in the cloud says nothing. The inner product of two such kernels is the mean share
+    of neighbours that both clouds agree on.
 
     Raises:
         ValueError: a point has no direction.
@@ -124,9 +125,11 @@ def neighbour_kernel(x: Array, *, k: int) -> Array:
     unit = directions(x)
     cosines = unit @ unit.T
     np.fill_diagonal(cosines, -np.inf)
-    nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-    chosen = np.zeros_like(cosines)
-    np.put_along_axis(chosen, nearest, 1.0, axis=1)
+    last = np.partition(cosines, -k, axis=1)[:, [-k]]
+    # The rounding of float32 does not make one neighbour nearer than another.
+    nearer, tied = cosines > last + 1e-7, np.abs(cosines - last) <= 1e-7
+    places_left = k - nearer.sum(1, keepdims=True)
+    chosen = nearer + tied * (places_left / tied.sum(1, keepdims=True))
     return np.asarray(chosen / np.linalg.norm(chosen))
 
 

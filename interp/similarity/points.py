@@ -15,7 +15,7 @@ def centred(points: Array) -> Array:
         ValueError: the points coincide, up to the rounding of float32.
     """
     moved: Array = points - points.mean(0)
-    if np.abs(moved).max(initial=0) <= 1e-7 * np.abs(points).max(initial=0):
+    if np.linalg.norm(moved) <= 1e-7 * np.linalg.norm(points):
         raise ValueError("all points coincide, so there is no shape to compare")
     return moved
 

@@ -54,7 +54,6 @@ def canonical_correlations(x: Array, y: Array, orders: Orders) -> Array:
     Raises:
         ValueError: k1 + k2 is not below n, so that some correlations are 1 whatever the points.
     """
-    _check_room(x, y)
     products = np.stack([x.T @ y[order] for order in orders])
     return np.minimum(np.linalg.svd(products, compute_uv=False), 1.0)
 
@@ -70,26 +69,13 @@ def projection_weighted_correlations(x: Array, y: Array, loadings: Array, orders
         y: the same for the other cloud, [n, k2].
         loadings: xᵀ times the first cloud's neurons, [k1, d].
         orders: rearrangements of y's rows.
-
-    Raises:
-        ValueError: as for `canonical_correlations`.
     """
-    _check_room(x, y)
     values = np.empty(len(orders))
     for draw, order in enumerate(orders):
         u, rho, _ = np.linalg.svd(x.T @ y[order], full_matrices=False)
         weights = np.abs(u.T @ loadings).sum(1)
         values[draw] = np.minimum(rho, 1.0) @ weights / weights.sum()
     return values
-
-
-def _check_room(x: Array, y: Array) -> None:
-    n, k1, k2 = len(x), x.shape[1], y.shape[1]
-    if k1 + k2 >= n:
-        raise ValueError(
-            f"{k1} and {k2} dimensions correlate perfectly on {n} points, whatever the points are; "
-            "keep fewer with metric.components, or give more prompts"
-        )
 
 
 def leading_axes(x: Array, components: int) -> Array:
