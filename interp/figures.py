@@ -132,7 +132,6 @@ def _scores_beside(
             layers, low, high, color=ORANGE, alpha=0.25, linewidth=0, label="range of the draws"
         )
     axes.set_ylabel("calibrated score")
-    axes.legend(loc="center left", bbox_to_anchor=(0, 0.5), framealpha=0.8, frameon=True)
 
 
 @_styled

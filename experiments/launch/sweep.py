@@ -106,7 +106,8 @@ def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
         from interp import figures
 
         count = sum(map(len, panels.values()))
-        missing = f", {len(children) - count} jobs missing" if count < len(children) else ""
+        without = len(children) - count
+        missing = f" ({without} of {len(children)} jobs have none)" if without else ""
         title = f"Calibrated scores, {sweep.name()}{missing}"
         figures.save(figures.calibrated_scores(panels, title=title), folder / "calibrated_scores")
         sweep.log_folder(folder)
