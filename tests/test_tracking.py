@@ -131,10 +131,10 @@ def test_everything_lies_in_the_outputs_folder(logged):
 
 def test_the_fingerprint_follows_all_that_decides_the_result(tmp_path):
     def fingerprint(*overrides):
-        outputs = tmp_path / str(len(list(tmp_path.iterdir())))
-        config = composed(outputs, "analysis.permutations=5", "prompts.count=4", *overrides)
-        outcome = run(config, outputs / "run")
-        return only_run(outcome.store).data.tags["fingerprint"]
+        config = composed(tmp_path, "analysis.permutations=5", "prompts.count=4", *overrides)
+        outcome = run(config, tmp_path / str(len(list(tmp_path.iterdir()))))
+        record = outcome.store.client.get_run(outcome.url.rpartition("/")[2])
+        return record.data.tags["fingerprint"]
 
     same = fingerprint()
     assert fingerprint("tracking.port=5001") == same
