@@ -156,7 +156,15 @@ class LayerSimilarity:
             return self._measured(found, first, second, metric, reduction, hook, draws, possible)
 
         found = measured(activations)
-        twins = [measured(drawn) for drawn in reference.activations()]
+        drawn = tqdm(
+            reference.activations(),
+            "drawing the reference",
+            reference.draws,
+            delay=2,
+            disable=None,
+            leave=False,
+        )
+        twins = [measured(twin) for twin in drawn]
 
         layers, test = activations.layers, found.test
         groups = " and ".join(prompts.group_names)
