@@ -22,7 +22,7 @@ from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
 from interp.calibration import Calibration, calibrate, check_settings, in_words, says
 from interp.hooks import HookPoint
-from interp.metrics import METRICS, Metric
+from interp.metrics import METRICS, Metric, TableMetric
 from interp.models import ModelSource
 from interp.plan import Plan
 from interp.positions import POSITIONS, Position
@@ -31,9 +31,13 @@ from interp.reductions import REDUCTIONS, Reduction
 from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
+from interp.similarity.pairings import mean_over_pairs
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
+
+# More points than there are pixels for are not drawn pair by pair.
+_LARGEST_TABLE = 300
 
 
 @ANALYSES.register("layer_similarity")
@@ -152,10 +156,10 @@ class LayerSimilarity:
             else arrangements.count_relabellings(*sizes)
         )
 
-        def measured(found: Activations) -> Calibration:
+        def measured(found: Activations) -> tuple[Calibration, list[Array]]:
             return self._measured(found, first, second, metric, reduction, hook, draws, possible)
 
-        found = measured(activations)
+        found, tables = measured(activations)
         drawn = tqdm(
             reference.activations(),
             "drawing the reference",
@@ -164,7 +168,7 @@ class LayerSimilarity:
             disable=None,
             leave=False,
         )
-        twins = [measured(twin) for twin in drawn]
+        twins = [measured(twin)[0] for twin in drawn]
 
         layers, test = activations.layers, found.test
         groups = " and ".join(prompts.group_names)
@@ -232,6 +236,17 @@ class LayerSimilarity:
             subtitle=setting,
             xlabel=metric.label,
         )
+        images = {"null_distribution": nulls}
+        if tables and n[0] <= _LARGEST_TABLE:
+            images["pairs"] = figures.pair_tables(
+                layers,
+                tables,
+                titles=[f"Layer {layer}: every prompt with every other" for layer in layers],
+                subtitle=setting,
+                xlabel=f"{units} of {prompts.group_names[1]}",
+                ylabel=f"{units} of {prompts.group_names[0]}",
+                label=metric.label,
+            )
         result = Result(
             series=found.series(layers),
             scalars={
@@ -245,7 +260,7 @@ class LayerSimilarity:
             },
             tables={"summary": found.summary({"layer": layers}, metric.label)},
             figures={"similarity": curve},
-            images={"null_distribution": nulls},
+            images=images,
             finding=finding,
             null=f"{null_name}; {says(metric)}",
         )
@@ -261,11 +276,16 @@ class LayerSimilarity:
         hook: HookPoint,
         draws: NDArray[Any],
         possible: float,
-    ) -> Calibration:
-        """Hold the groups against each other at each layer, under every arrangement."""
+    ) -> tuple[Calibration, list[Array]]:
+        """Hold the groups against each other at each layer, under every arrangement.
+
+        Returns the calibrated values, and the table of every pair of points at each layer, where
+        the metric is a mean over pairs.
+        """
         layers = activations.layers
         values, identity = np.empty((len(layers), len(draws))), np.empty(len(layers))
         rows, split = np.concatenate([first, second]), len(first)
+        tables: list[Array] = []
 
         def compare(i: int) -> None:
             alike = [activations.coincide(i, group) for group in (first, second)]
@@ -273,13 +293,18 @@ class LayerSimilarity:
                 raise ValueError("all points of a group coincide up to rounding")
             reduced = reduction.fit_transform(activations.points(i, rows))
             x, y = metric.prepared(reduced[:split]), metric.prepared(reduced[split:])
-            values[i] = metric.rearranged([x], y, draws)[0]
+            if isinstance(metric, TableMetric):
+                tables.append(metric.table(x, y))
+                values[i] = mean_over_pairs(tables[-1], draws)
+            else:
+                values[i] = metric.rearranged([x], y, draws)[0]
             identity[i] = metric.identity(y)
 
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
             with at_layer(hook, layer, layers):
                 compare(i)
-        return calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha, possible)
+        found = calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha, possible)
+        return found, tables
 
     def _against_reference(
         self,

@@ -135,6 +135,20 @@ def test_figures_and_images_are_drawn_for_each_layer(planted, tiny):
     assert title == "a and b are closer than chance at layer 3"
 
 
+def test_a_mean_over_pairs_shows_the_table_of_all_pairs(planted, tiny):
+    images = run(planted, source=tiny, permutations=20).images["pairs"]
+    assert set(images) == {0, 1, 2, 3, 4}
+    drawn = images[3].axes[0].images[0]
+    x, y = planted[3].astype(np.float32).astype(float).reshape(2, 20, 16)
+    expected = [[Cosine()(a[None], b[None]) for b in y] for a in x]
+    np.testing.assert_allclose(drawn.get_array(), expected)
+    assert len({image.axes[0].images[0].get_clim() for image in images.values()}) == 1
+    sizes = {figures.pixels(image).shape for image in images.values()}
+    assert len(sizes) == 1
+    assert images[3].axes[0].get_xlabel() == "prompts of b, in order"
+    assert "pairs" not in run(planted, metric=LinearCKA(), source=tiny, permutations=20).images
+
+
 def test_names_are_shown_as_they_are_written(tiny):
     values = np.random.default_rng(0).normal(size=(1, 8, 4)).astype(np.float32)
     prompts = from_marked({"$\\frac$": list("abcd"), "b_{{x}}^": list("efgh")})
@@ -290,25 +304,24 @@ def test_the_same_text_before_a_token_is_no_finding_in_a_causal_model(metric):
         )
 
 
-class UpsideDown:
-    """Turns the sign of the metric that it is mixed into."""
-
-    def rearranged(self, xs, y, draws):
-        return -super().rearranged(xs, y, draws)
-
-
 @dataclass(frozen=True)
-class Apart(UpsideDown, Cosine):
+class Apart(Cosine):
     """The negative cosine, a paired distance."""
 
     larger_is_closer = False
 
+    def table(self, x, y):
+        return -super().table(x, y)
+
 
 @dataclass(frozen=True)
-class SameSpread(UpsideDown, SingularValues):
+class SameSpread(SingularValues):
     """The negative distance of spectra, an unpaired similarity."""
 
     larger_is_closer = True
+
+    def rearranged(self, xs, y, draws):
+        return -super().rearranged(xs, y, draws)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.registry import Registry
-from interp.similarity.points import Array
+from interp.similarity.pairings import mean_over_pairs
+from interp.similarity.points import Array, Orders
 
 
 class Metric(ABC):
@@ -92,6 +93,24 @@ class Metric(ABC):
             raise ValueError(f"{self.label} needs points of one space, not of {widths}")
         given = np.arange(len(x)) if self.paired else np.arange(len(x) + len(y)) < len(x)
         return float(self.rearranged([self.prepared(x)], self.prepared(y), given[None])[0, 0])
+
+
+class TableMetric(Metric):
+    """A mean over paired points: a table of every pair of points holds every pairing at once."""
+
+    paired: ClassVar[bool] = True
+    same_width: ClassVar[bool] = True
+
+    @abstractmethod
+    def table(self, x: Any, y: Any) -> Array:
+        """Return the value of every point of one prepared cloud with every point of another.
+
+        [n1, n2]: the metric is the mean over the diagonal, its null the mean over other pairings.
+        """
+
+    def rearranged(self, xs: Sequence[Any], y: Any, draws: Orders) -> Array:
+        """Return the mean over the pairs of each order of y's rows, [len(xs), b]."""
+        return np.array([mean_over_pairs(self.table(x, y), draws) for x in xs])
 
 
 METRICS: Registry[Metric] = Registry("metric")

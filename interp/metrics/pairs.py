@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from interp.metrics.metric import METRICS, Metric
+from interp.metrics.metric import METRICS, Metric, TableMetric
 from interp.registry import check_choice
 from interp.similarity import pairings
 from interp.similarity.points import (
@@ -23,12 +23,10 @@ _NORMS = {"nuclear": 1, "frobenius": 2, "spectral": np.inf}
 
 @METRICS.register("cosine")
 @dataclass(frozen=True)
-class Cosine(Metric):
+class Cosine(TableMetric):
     """Mean cosine of the angle between paired points."""
 
-    paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
-    same_width: ClassVar[bool] = True
     label: ClassVar[str] = "mean cosine"
     bounds: ClassVar[tuple[float, float]] = (-1, 1)
     invariances: ClassVar[frozenset[str]] = frozenset({"scale"})
@@ -38,19 +36,17 @@ class Cosine(Metric):
         """Return the points at unit length; a point at the origin is refused."""
         return directions(points)
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the mean cosine for each order of y's rows."""
-        return np.array([pairings.mean_over_pairs(x @ y.T, draws) for x in xs])
+    def table(self, x: Array, y: Array) -> Array:
+        """Return the cosine of every pair of points."""
+        return x @ y.T
 
 
 @METRICS.register("euclidean")
 @dataclass(frozen=True)
-class Euclidean(Metric):
+class Euclidean(TableMetric):
     """Mean Euclidean distance between paired points, relative to their lengths unless told not."""
 
-    paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = False
-    same_width: ClassVar[bool] = True
     invariances: ClassVar[frozenset[str]] = frozenset()
     min_samples: ClassVar[int] = 1
     relative: bool = True
@@ -69,13 +65,9 @@ class Euclidean(Metric):
         """Return the points."""
         return points
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the mean distance for each order of y's rows."""
-        tables = (
-            pairings.relative_distances(x, y) if self.relative else distances(x, y, "euclidean")
-            for x in xs
-        )
-        return np.array([pairings.mean_over_pairs(table, draws) for table in tables])
+    def table(self, x: Array, y: Array) -> Array:
+        """Return the distance of every pair of points."""
+        return pairings.relative_distances(x, y) if self.relative else distances(x, y, "euclidean")
 
 
 @METRICS.register("difference_norm")
@@ -130,12 +122,10 @@ class DifferenceNorm(Metric):
 
 @METRICS.register("trace")
 @dataclass(frozen=True)
-class Trace(Metric):
+class Trace(TableMetric):
     """Normalised trace of the product: tr(XᵀY) / (‖X‖ ‖Y‖), mean points off unless told not."""
 
-    paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
-    same_width: ClassVar[bool] = True
     label: ClassVar[str] = "normalised trace of the product"
     bounds: ClassVar[tuple[float, float]] = (-1, 1)
     center: bool = True
@@ -158,6 +148,6 @@ class Trace(Metric):
             raise ValueError("all points lie at the origin, so that the matrix has no direction")
         return np.asarray(moved / norm)
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the trace for each order of y's rows."""
-        return np.array([len(x) * pairings.mean_over_pairs(x @ y.T, draws) for x in xs])
+    def table(self, x: Array, y: Array) -> Array:
+        """Return the inner product of every pair of points, n times, so that means are sums."""
+        return len(x) * (x @ y.T)

@@ -1,24 +1,20 @@
 """Metrics of paired points in vocabulary space, where a point is a row of logits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from interp.metrics.metric import METRICS, Metric
+from interp.metrics.metric import METRICS, TableMetric
 from interp.registry import ConfigError, check_choice
 from interp.similarity import vocabulary
-from interp.similarity.pairings import mean_over_pairs
-from interp.similarity.points import Array, Orders
+from interp.similarity.points import Array
 from interp.similarity.vocabulary import Distributions
 
 
-class VocabularyMetric(Metric):
-    """A metric between paired logits [n, vocabulary]."""
+class VocabularyMetric(TableMetric):
+    """A mean over paired logits [n, vocabulary]."""
 
-    paired: ClassVar[bool] = True
-    same_width: ClassVar[bool] = True
     in_vocabulary: ClassVar[bool] = True
     min_samples: ClassVar[int] = 1
 
@@ -51,15 +47,11 @@ class KLDivergence(VocabularyMetric):
         """Return the distributions of the logits."""
         return Distributions.of(points)
 
-    def rearranged(self, xs: Sequence[Distributions], y: Distributions, draws: Orders) -> Array:
-        """Return the mean divergence for each order of y's rows."""
-        tables = (
-            vocabulary.kl_table(x, y)
-            if self.direction == "forward"
-            else vocabulary.kl_table(y, x).T
-            for x in xs
-        )
-        return np.array([mean_over_pairs(table, draws) for table in tables])
+    def table(self, x: Distributions, y: Distributions) -> Array:
+        """Return the divergence of every pair of distributions."""
+        if self.direction == "forward":
+            return vocabulary.kl_table(x, y)
+        return vocabulary.kl_table(y, x).T
 
 
 @METRICS.register("jensen_shannon")
@@ -76,9 +68,9 @@ class JensenShannon(VocabularyMetric):
         """Return the distributions of the logits."""
         return Distributions.of(points)
 
-    def rearranged(self, xs: Sequence[Distributions], y: Distributions, draws: Orders) -> Array:
-        """Return the mean divergence for each order of y's rows."""
-        return np.array([mean_over_pairs(vocabulary.jensen_shannon_table(x, y), draws) for x in xs])
+    def table(self, x: Distributions, y: Distributions) -> Array:
+        """Return the divergence of every pair of distributions."""
+        return vocabulary.jensen_shannon_table(x, y)
 
 
 @METRICS.register("total_variation")
@@ -95,11 +87,9 @@ class TotalVariation(VocabularyMetric):
         """Return the distributions of the logits."""
         return Distributions.of(points)
 
-    def rearranged(self, xs: Sequence[Distributions], y: Distributions, draws: Orders) -> Array:
-        """Return the mean distance for each order of y's rows."""
-        return np.array(
-            [mean_over_pairs(vocabulary.total_variation_table(x, y), draws) for x in xs]
-        )
+    def table(self, x: Distributions, y: Distributions) -> Array:
+        """Return the distance of every pair of distributions."""
+        return vocabulary.total_variation_table(x, y)
 
 
 @METRICS.register("top_k_overlap")
@@ -131,9 +121,9 @@ class TopKOverlap(VocabularyMetric):
             raise ValueError(f"all of {points.shape[1]} words are among the top {self.k}")
         return vocabulary.top_words(points, self.k)
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the mean overlap for each order of y's rows."""
-        return np.array([mean_over_pairs(vocabulary.overlap_table(x, y), draws) for x in xs])
+    def table(self, x: Array, y: Array) -> Array:
+        """Return the overlap of every pair of sets of words."""
+        return vocabulary.overlap_table(x, y)
 
 
 @METRICS.register("pearson")
@@ -150,6 +140,6 @@ class Pearson(VocabularyMetric):
         """Return the logits."""
         return points
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the mean correlation for each order of y's rows."""
-        return np.array([mean_over_pairs(vocabulary.pearson_table(x, y), draws) for x in xs])
+    def table(self, x: Array, y: Array) -> Array:
+        """Return the correlation matrix of every pair of logits."""
+        return vocabulary.pearson_table(x, y)
