@@ -83,10 +83,11 @@ class LayerMatrix:
                     f"prompts: {what} needs at least {fewest} points, not {len(samples)}"
                 )
         reduced_by = REDUCTIONS.name_of(reduction)
-        if metric.same_width and reduced_by != "identity":
+        if (metric.same_width or not metric.paired) and reduced_by != "identity":
             raise ConfigError(
-                f"reduction: metric={name} compares axis by axis, but {reduced_by} finds axes of "
-                "its own for each layer; leave reduction=identity, or choose metric=linear_cka"
+                f"reduction: metric={name} compares axis by axis, or its null does, but "
+                f"{reduced_by} finds axes of its own for each layer; leave reduction=identity, or "
+                "choose metric=linear_cka"
             )
         if not reference.draws:
             return
@@ -162,14 +163,13 @@ class LayerMatrix:
                         values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
             identity[j] = metric.identity(y)
 
-        pairs, n = np.argwhere(asked), len(prompts)
+        pairs = np.argwhere(asked)
         found = calibrate(
             values[asked][:, 0],
             values[asked][:, 1:],
             identity[pairs[:, 1]],
             metric,
             self.alpha,
-            arrangements.count_pairings(n) if metric.paired else arrangements.count_swaps(n),
         )
         pair_at = np.full(shape, -1)
         pair_at[asked] = np.arange(len(pairs))
@@ -189,17 +189,19 @@ class LayerMatrix:
         of_reference = f" of {reference.title}" if between else ""
         finding = (
             f"{int(found.significant.sum())} of {len(pairs)} pairs of layers are {alike} "
-            f"(p < {self.alpha:g}, corrected over all pairs). The closest are layer {rows[i]} and "
-            f"layer {columns[j]}{of_reference}: {metric.label} {found.observed[top]:.3f}, chance "
+            f"(p < {self.alpha:g}, corrected over all pairs). The highest score is that of layer "
+            f"{rows[i]} and layer {columns[j]}{of_reference}: {metric.label} {found.observed[top]:.3f}, chance "
             f"{found.test.null_mean[top]:.3f}, score {found.score[top]:.2f}, corrected p = "
             f"{found.test.p_corrected[top]:.3g}."
         )
         if between:
             title = f"{count} of {len(rows)} layers have a match {alike} in {reference.title}"
         else:
-            near = int((np.abs(best - np.arange(len(best))) == 1).sum())
+            near = int((np.abs(np.subtract(np.array(columns)[best], rows)) == 1).sum())
             title = f"The best match of {near} of {len(rows)} layers is a neighbouring one"
         finding += f" {title}."
+        if found.smallest_p >= self.alpha:
+            title = "Too few prompts or draws to tell which layers are alike"
         finding += found.too_few(self.alpha)
 
         reduced_by, reader = REDUCTIONS.name_of(reduction), activations.unembedding

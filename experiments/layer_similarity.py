@@ -149,15 +149,8 @@ class LayerSimilarity:
         else:
             draws = arrangements.relabellings(prompt_of_row, len(first), self.permutations, rng)
 
-        sizes = [len(prompts.members(group)) for group in prompts.group_names]
-        possible = (
-            arrangements.count_pairings(sizes[0])
-            if metric.paired
-            else arrangements.count_relabellings(*sizes)
-        )
-
         def measured(found: Activations) -> tuple[Calibration, list[Array]]:
-            return self._measured(found, first, second, metric, reduction, hook, draws, possible)
+            return self._measured(found, first, second, metric, reduction, hook, draws)
 
         found, tables = measured(activations)
         drawn = tqdm(
@@ -275,7 +268,6 @@ class LayerSimilarity:
         reduction: Reduction,
         hook: HookPoint,
         draws: NDArray[Any],
-        possible: float,
     ) -> tuple[Calibration, list[Array]]:
         """Hold the groups against each other at each layer, under every arrangement.
 
@@ -303,7 +295,7 @@ class LayerSimilarity:
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
             with at_layer(hook, layer, layers):
                 compare(i)
-        found = calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha, possible)
+        found = calibrate(values[:, 0], values[:, 1:], identity, metric, self.alpha)
         return found, tables
 
     def _against_reference(
@@ -322,7 +314,11 @@ class LayerSimilarity:
         # Where a null lies near identity a single score may be enormous.
         middle = np.median(scores, axis=0)
         series = {"reference_value": values.mean(0), "reference_score": middle}
-        columns = {f"{metric.label} (reference)": values.mean(0), "score (reference)": middle}
+        columns = {
+            f"{metric.label} (reference, mean)": values.mean(0),
+            "score (reference, median)": middle,
+        }
+        draws = pd.DataFrame(scores, columns=[str(layer) for layer in layers])
         scalars = dict(result.scalars)
         if len(twins) > 1:
             # Scores, since a similarity's height alone may come from the architecture.
@@ -331,8 +327,8 @@ class LayerSimilarity:
             )
             beyond = test.p_corrected < self.alpha
             series |= {
-                "reference_low": values.min(0),
-                "reference_high": values.max(0),
+                "reference_score_low": scores.min(0),
+                "reference_score_high": scores.max(0),
                 "reference_p_corrected": test.p_corrected,
             }
             columns["p (against reference)"] = test.p_corrected
@@ -356,7 +352,11 @@ class LayerSimilarity:
             result,
             series=result.series | {key: Series.over(layers, v) for key, v in series.items()},
             scalars=scalars,
-            tables=result.tables | {"summary": result.tables["summary"].assign(**columns)},
+            tables={
+                **result.tables,
+                "summary": result.tables["summary"].assign(**columns),
+                "reference_scores": draws.rename_axis("draw").reset_index(),
+            },
             finding=result.finding + said,
         )
 

@@ -1,7 +1,7 @@
 """How prompts are rearranged to make a null; the tokens of one prompt always stay together.
 
 Each function returns arrangements as metrics take them, the first of which is the given one. Where
-there are no more than are to be drawn, each is taken once, and p is exact.
+there are no more of them than are asked for, each is taken once, and p is exact.
 """
 
 import itertools
@@ -24,7 +24,7 @@ def pairings(rows: int, prompts: int, draws: int, rng: np.random.Generator) -> O
         rng: where they are drawn from.
     """
     tokens = rows // prompts
-    if count_pairings(prompts) <= draws + 1:
+    if prompts < 20 and math.factorial(prompts) <= draws + 1:
         orders = np.array(list(itertools.permutations(range(prompts))))
     else:
         orders = statistics.permutations(prompts, draws, rng)
@@ -44,14 +44,22 @@ def relabellings(
         rng: where they are drawn from.
     """
     prompts, prompt_of_row = np.unique(prompt_of_row, return_inverse=True)
-    in_first = np.isin(np.arange(len(prompts)), prompt_of_row[:split])
-    if math.comb(len(prompts), int(in_first.sum())) <= draws + 1:
-        groups = itertools.combinations(range(len(prompts)), int(in_first.sum()))
-        chosen = np.array([np.isin(np.arange(len(prompts)), group) for group in groups])
-        others = chosen[(chosen != in_first).any(1)]
+    n = len(prompts)
+    in_first = np.isin(np.arange(n), prompt_of_row[:split])
+    size = int(in_first.sum())
+    # Groups of one size may be exchanged, so that one prompt may stay where it is.
+    fixed = 1 if 2 * size == n else 0
+    if math.comb(n - fixed, size - fixed) <= draws + 1:
+        order = np.argsort(~in_first, kind="stable")
+        rest = itertools.combinations(range(fixed, n), size - fixed)
+        # Combinations come in order, so that the given one is the first.
+        chosen = np.array([np.isin(np.arange(n), (*range(fixed), *group)) for group in rest])
+        labels = np.empty_like(chosen)
+        labels[:, order] = chosen
     else:
-        others = in_first[statistics.permutations(len(prompts), draws, rng)]
-    return np.asarray(np.concatenate([in_first[None], others])[:, prompt_of_row])
+        labels = in_first[statistics.permutations(n, draws, rng)]
+        labels = np.concatenate([in_first[None], labels])
+    return np.asarray(labels[:, prompt_of_row])
 
 
 def swaps(prompt_of_row: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Masks:
@@ -65,30 +73,13 @@ def swaps(prompt_of_row: NDArray[np.intp], draws: int, rng: np.random.Generator)
         rng: where they are drawn from.
     """
     prompts, prompt_of_row = np.unique(prompt_of_row, return_inverse=True)
-    if 2.0 ** len(prompts) <= draws + 1:
-        stays = np.array(list(itertools.product([True, False], repeat=len(prompts))))
+    others = len(prompts) - 1
+    if 2.0**others <= draws + 1:
+        # The clouds may be exchanged, so that the first prompt stays where it is.
+        rest = itertools.product([True, False], repeat=others)
+        stays = np.array([(True, *choice) for choice in rest])
     else:
         stays = rng.random((draws, len(prompts))) < 0.5
         stays = np.concatenate([np.ones((1, len(prompts)), bool), stays])
     stays = stays[:, prompt_of_row]
     return np.concatenate([stays, ~stays], axis=1)
-
-
-def count_pairings(prompts: int) -> float:
-    """Return how many pairings of so many prompts there are."""
-    return float(math.factorial(prompts)) if prompts < 100 else math.inf
-
-
-def count_relabellings(first: int, second: int) -> float:
-    """Return how many ways to divide prompts into groups of these sizes a metric tells apart.
-
-    Groups of one size may be exchanged.
-    """
-    if first + second >= 500:
-        return math.inf
-    return math.comb(first + second, first) / (2 if first == second else 1)
-
-
-def count_swaps(prompts: int) -> float:
-    """Return how many ways to swap prompts between two clouds a metric tells apart."""
-    return 2.0 ** (prompts - 1) if prompts < 500 else math.inf

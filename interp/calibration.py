@@ -1,6 +1,5 @@
 """What a value means beside its null: corrected p, a score on a common scale, and a word."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +42,7 @@ class Calibration:
         significant: corrected p below alpha.
         on_the_other_side: the same in the direction that is not tested.
         tail: the direction tested.
-        smallest_p: the smallest p that so many draws and arrangements allow.
+        smallest_p: the smallest p that so many draws allow.
         verdicts: a word for each value. Of paired metrics: "above chance", and "near identity" from
             a score of 0.9 on, where the corrected p is below alpha; of unpaired ones "apart" there.
             "below chance" and "alike" where it is in the direction that is not tested; "as chance"
@@ -108,7 +107,6 @@ def calibrate(
     identity: Array,
     metric: Metric,
     alpha: float,
-    arrangements: float = math.inf,
 ) -> Calibration:
     """Hold values against their null; the same draw must have been used for every value.
 
@@ -121,7 +119,6 @@ def calibrate(
         identity: the value of a cloud with itself, [value].
         metric: what gave the values.
         alpha: the corrected p below which a value counts as significant.
-        arrangements: how many there are that the metric tells apart, however many were drawn.
     """
     tail: Tail = "greater" if metric.paired == metric.larger_is_closer else "less"
     test = statistics.permutation_test(observed, null, tail)
@@ -131,7 +128,7 @@ def calibrate(
         observed, null, "less" if tail == "greater" else "greater"
     )
     beyond = opposite_test.p_corrected < alpha
-    smallest = max(1 / (null.shape[1] + 1), 1 / arrangements)
+    smallest = 1 / (null.shape[1] + 1)
     verdicts = []
     for passes, opposite, closeness in zip(significant, beyond, score, strict=True):
         if passes and metric.paired:

@@ -183,7 +183,7 @@ def layer_matrix(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     _titles(axes, title, subtitle, 0.9 * figure.get_figwidth())
-    keys = [Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="best match of a row")]
+    keys = [Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="highest score of a row")]
     if not significant.all():
         keys.append(
             Patch(facecolor=GREY, edgecolor="white", hatch="////", linewidth=0, label=faint_label)

@@ -33,15 +33,6 @@ def test_swaps_exchange_a_prompts_points_between_both_clouds():
     assert (masks[:, 0] == masks[:, 1]).all()
 
 
-def test_arrangements_that_no_metric_tells_apart_count_once():
-    assert arrangements.count_pairings(3) == 6
-    assert arrangements.count_pairings(200) == np.inf
-    assert arrangements.count_relabellings(3, 3) == 10
-    assert arrangements.count_relabellings(2, 3) == 10
-    assert arrangements.count_relabellings(900, 900) == np.inf
-    assert arrangements.count_swaps(4) == 8
-
-
 def test_few_arrangements_are_taken_once_each_the_given_one_first():
     orders = arrangements.pairings(8, 4, 23, np.random.default_rng(0))
     assert len(np.unique(orders, axis=0)) == len(orders) == 24
@@ -50,9 +41,19 @@ def test_few_arrangements_are_taken_once_each_the_given_one_first():
     masks = arrangements.relabellings(prompts, 3, 9, np.random.default_rng(0))
     assert len(np.unique(masks, axis=0)) == len(masks) == 10
     np.testing.assert_array_equal(masks[0], np.arange(8) < 3)
-    masks = arrangements.swaps(np.array([0, 0, 1, 2]), 7, np.random.default_rng(0))
-    assert len(np.unique(masks, axis=0)) == len(masks) == 8
+    masks = arrangements.swaps(np.array([0, 0, 1, 2]), 3, np.random.default_rng(0))
+    assert len(np.unique(masks, axis=0)) == len(masks) == 4
     np.testing.assert_array_equal(masks[0], np.arange(8) < 4)
+
+
+def test_of_groups_that_may_be_exchanged_one_of_each_two_divisions_is_taken():
+    prompts = np.array([5, 2, 7, 1, 0, 9])
+    masks = arrangements.relabellings(prompts, 3, 9, np.random.default_rng(0))
+    np.testing.assert_array_equal(masks[0], np.arange(6) < 3)
+    divisions = {frozenset([tuple(mask), tuple(~mask)]) for mask in masks}
+    assert len(divisions) == len(masks) == 10
+    swapped = arrangements.swaps(np.arange(4), 7, np.random.default_rng(0))
+    assert len({frozenset([tuple(mask), tuple(~mask)]) for mask in swapped}) == 8
 
 
 def test_many_arrangements_are_drawn_uniformly():

@@ -13,7 +13,7 @@ from interp import figures
 from interp.activations import Activations
 from interp.capture import capture
 from interp.hooks import HiddenStates, LogitLens, ResidPost
-from interp.metrics.distributions import Wasserstein
+from interp.metrics.distributions import SingularValues, Wasserstein
 from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine
 from interp.metrics.subspaces import CCA, PWCCA, Procrustes
@@ -220,6 +220,10 @@ def test_axes_that_each_layer_has_to_itself_are_not_compared():
     rows = table(prompts.groups)
     with pytest.raises(ConfigError, match="pca finds axes of its own for each layer"):
         LayerMatrix().check(prompts, rows, points, Cosine(), PCA(n_components=2), NO_REFERENCE)
+    with pytest.raises(ConfigError, match="metric=singular_values compares axis by axis, or"):
+        LayerMatrix().check(
+            prompts, rows, points, SingularValues(), PCA(n_components=2), NO_REFERENCE
+        )
     unknown = replace(held_against(np.ones((1, 4, 2))), space="")
     with pytest.raises(ConfigError, match="2 dimensions and an unknown space"):
         LayerMatrix().check(prompts, rows, points, Cosine(), Identity(), unknown)

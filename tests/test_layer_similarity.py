@@ -396,11 +396,16 @@ def test_only_what_an_untrained_model_does_not_have_lies_beyond_it(planted, tiny
     assert (np.delete(p, 3) > 0.05).all()
     assert result.scalars["layers_beyond_reference"] == 1
     assert "that of an untrained model, 20 draws, at layer 3 (" in result.finding
-    x, y = drawn(20, 0.6)[:, 2].astype(np.float32).astype(float).reshape(20, 2, 20, 16)[4]
-    low, high = (result.series[f"reference_{end}"].values[2] for end in ("low", "high"))
-    assert low <= Cosine()(x, y) <= high
+    scores = result.tables["reference_scores"]
+    assert scores.shape == (20, 1 + 5)
+    for end, value in (("low", scores["2"].min()), ("high", scores["2"].max())):
+        assert result.series[f"reference_score_{end}"].values[2] == value
+    own = result.series["score"].values[:, None] > scores.drop(columns="draw").to_numpy().T
+    assert own[3].all()
     assert list(result.tables["summary"])[-3:] == [
-        *("mean cosine (reference)", "score (reference)", "p (against reference)")
+        "mean cosine (reference, mean)",
+        "score (reference, median)",
+        "p (against reference)",
     ]
     beside = result.figures["similarity"].axes[1]
     legend = [text.get_text() for text in result.figures["similarity"].legends[0].get_texts()]

@@ -339,10 +339,20 @@ def test_neighbours_that_tie_say_nothing_by_their_order(rng):
         values = metric.rearranged([metric.prepared(x)], metric.prepared(y), orders)[0]
         found.append((values >= values[0] - 1e-12).mean())
     assert scipy.stats.kstest(found, "uniform", alternative="greater").pvalue > 0.01
-    # On a line every cosine is 1, so that all neighbours tie and any cloud is like any other.
-    x, y = np.exp(rng.normal(size=(2, 24, 1)))
-    order = rng.permutation(24)
-    assert metric(x, y) == pytest.approx(metric(x, y[order]))
+    # On a line all points lie in one direction.
+    with pytest.raises(ValueError, match="all points are equally near"):
+        metric(np.exp(rng.normal(size=(24, 1))), x)
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-4])
+def test_neighbours_that_lie_close_together_are_told_apart(spread, rng):
+    base = rng.normal(size=64)
+    x, y = (base + spread * rng.normal(size=(2, 30, 64))).astype(np.float32).astype(float)
+    # Far from the origin the cosine to a neighbour is decided by what is left across the base.
+    across = [z - np.outer(z @ base, base) / (base @ base) for z in (x, y)]
+    near = [NearestNeighbors(n_neighbors=6).fit(z).kneighbors(z)[1][:, 1:] for z in across]
+    shared = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(*near, strict=True)])
+    assert MutualKNN(k=5)(x, y) == pytest.approx(shared, abs=0.05)
 
 
 @pytest.mark.parametrize("metric", [Wasserstein(), GromovWasserstein()], ids=repr)
@@ -454,7 +464,14 @@ def test_a_cloud_of_one_repeated_point_is_an_error_or_has_a_finite_value(metric,
             said = str(error)
             assert any(
                 word in said
-                for word in ("coincide", "origin", "equally far", "repeated", "all equal")
+                for word in (
+                    "coincide",
+                    "origin",
+                    "equally far",
+                    "equally near",
+                    "repeated",
+                    "all equal",
+                )
             )
         else:
             assert np.isfinite(value)

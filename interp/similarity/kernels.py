@@ -115,19 +115,22 @@ def dissimilarity_kernel(x: Array, *, dissimilarity: str, ranked: bool) -> Array
 def neighbour_kernel(x: Array, *, k: int) -> Array:
     """Kernel of mutual nearest neighbours (Huh et al., 2024): who is among whose k nearest.
 
-    Nearness is the cosine. Points that are equally near share the places that are left, so that
-    their order in the cloud says nothing. The inner product of two such kernels is the mean share
-    of neighbours that both clouds agree on.
+    Nearness is the cosine of the angle. Points that are equally near share the places that are
+    left, so that their order in the cloud says nothing. The inner product of two such kernels is
+    the mean share of neighbours that both clouds agree on.
 
     Raises:
-        ValueError: a point has no direction.
+        ValueError: a point has no direction, or all points are equally near.
     """
     unit = directions(x)
-    cosines = unit @ unit.T
-    np.fill_diagonal(cosines, -np.inf)
-    last = np.partition(cosines, -k, axis=1)[:, [-k]]
+    # Chords, not cosines, which lose half the digits of points that lie close together.
+    apart = distances(unit, unit, "euclidean")
+    np.fill_diagonal(apart, np.inf)
+    last = np.partition(apart, k - 1, axis=1)[:, [k - 1]]
     # The rounding of float32 does not make one neighbour nearer than another.
-    nearer, tied = cosines > last + 1e-7, np.abs(cosines - last) <= 1e-7
+    nearer, tied = apart < last - 3e-7, np.abs(apart - last) <= 3e-7
+    if tied.sum() == tied.size - len(tied):
+        raise ValueError("all points are equally near, so there are no neighbours to compare")
     places_left = k - nearer.sum(1, keepdims=True)
     chosen = nearer + tied * (places_left / tied.sum(1, keepdims=True))
     return np.asarray(chosen / np.linalg.norm(chosen))
