@@ -190,8 +190,8 @@ class LayerMatrix:
         finding = (
             f"{int(found.significant.sum())} of {len(pairs)} pairs of layers are {alike} "
             f"(p < {self.alpha:g}, corrected over all pairs). The highest score is that of layer "
-            f"{rows[i]} and layer {columns[j]}{of_reference}: {metric.label} {found.observed[top]:.3f}, chance "
-            f"{found.test.null_mean[top]:.3f}, score {found.score[top]:.2f}, corrected p = "
+            f"{rows[i]} and layer {columns[j]}{of_reference}: {metric.label} "
+            f"{found.observed[top]:.3f}, chance {found.test.null_mean[top]:.3f}, score {found.score[top]:.2f}, corrected p = "
             f"{found.test.p_corrected[top]:.3g}."
         )
         if between:
