@@ -191,8 +191,8 @@ class LayerMatrix:
             f"{int(found.significant.sum())} of {len(pairs)} pairs of layers are {alike} "
             f"(p < {self.alpha:g}, corrected over all pairs). The highest score is that of layer "
             f"{rows[i]} and layer {columns[j]}{of_reference}: {metric.label} "
-            f"{found.observed[top]:.3f}, chance {found.test.null_mean[top]:.3f}, score {found.score[top]:.2f}, corrected p = "
-            f"{found.test.p_corrected[top]:.3g}."
+            f"{found.observed[top]:.3f}, chance {found.test.null_mean[top]:.3f}, score "
+            f"{found.score[top]:.2f}, corrected p = {found.test.p_corrected[top]:.3g}."
         )
         if between:
             title = f"{count} of {len(rows)} layers have a match {alike} in {reference.title}"
