@@ -20,7 +20,7 @@ OWNERS = {
     "tokenizers": ("interp/models/",),
     "huggingface_hub": ("interp/models/",),
     "torch": ("interp/models/", "interp/capture.py"),
-    "matplotlib": ("interp/figures.py",),
+    "matplotlib": ("interp/figures/",),
     "sklearn": ("interp/reductions.py",),
     "ot": ("interp/similarity/distributions.py",),
 }
