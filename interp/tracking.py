@@ -73,7 +73,7 @@ class Store:
         try:
             self.outputs.mkdir(parents=True, exist_ok=True)
             # Several processes that create a sqlite store at once leave it broken for good.
-            with self._locked():
+            with self.locked():
                 client = MlflowClient(tracking_uri=self.uri)
                 client.search_experiments(max_results=1)
         except OSError as error:
@@ -91,7 +91,7 @@ class Store:
         if not name:
             raise ConfigError("tracking.experiment needs a name")
         client = self.client
-        with self._locked():
+        with self.locked():
             found = client.get_experiment_by_name(name)
             if found is None:
                 try:
@@ -106,7 +106,8 @@ class Store:
                 )
             return str(found.experiment_id)
 
-    def _locked(self) -> BaseFileLock:
+    def locked(self) -> BaseFileLock:
+        """Return the lock at which the processes of this machine queue."""
         return FileLock(self.outputs / ".mlflow.lock")
 
     def is_server(self) -> bool:
@@ -172,7 +173,9 @@ class Record:
             profile=json.dumps({"num_rows": len(prompts)}),
         )
         context = [InputTag("mlflow.data.context", "prompts")]
-        self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, context)])
+        # Runs that are the first to log one dataset at once would collide in the database.
+        with self.store.locked():
+            self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, context)])
 
     def log_result(self, result: "Result", folder: Path) -> None:
         """Log what the run found: metrics in one batch, images a layer, tables, and its folder."""

@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -279,6 +281,26 @@ def test_a_deleted_experiment_and_a_store_out_of_reach_are_told(tmp_path):
 
 def _touch(outputs):
     Store.of(outputs, None, 5000).experiment("together")
+
+
+def test_runs_that_log_one_prompt_set_at_once_do_not_collide(tmp_path, prompts):
+    store = Store.of(str(tmp_path), None, 5000)
+    store.experiment("together")
+    begun = threading.Barrier(8)
+
+    def log(i):
+        # A client of its own, as another process has.
+        own = replace(store)
+        with recorded(own, "together", f"run {i}", tmp_path / str(i)) as record:
+            begun.wait()
+            record.log_setup({}, {}, prompts)
+        return record.run_id
+
+    with ThreadPoolExecutor(8) as pool:
+        logged = list(pool.map(log, range(8)))
+    runs = [store.client.get_run(run_id) for run_id in logged]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len({run.inputs.dataset_inputs[0].dataset.digest for run in runs}) == 1
 
 
 def test_processes_that_create_the_store_at_once_do_not_break_it(tmp_path):
