@@ -178,12 +178,7 @@ class LayerSimilarity:
             f"corrected p = {test.p_corrected[peak]:.3g}."
         )
         finding += found.too_few(self.alpha)
-        if found.on_the_other_side.any():
-            finding += (
-                f" At {in_words(layers, found.on_the_other_side)} they are "
-                f"{'further apart' if metric.paired else 'more alike'} than chance "
-                f"(p < {self.alpha:g}, corrected), which the test above does not count."
-            )
+        finding += found.on_the_other_side_in_words(layers, metric, self.alpha)
 
         reader = activations.unembedding
         if reader:

@@ -118,11 +118,7 @@ class TokenSimilarity:
             f"corrected p = {test.p_corrected[peak]:.3g}."
         )
         finding += found.too_few(self.alpha)
-        if found.on_the_other_side.any():
-            finding += (
-                f" At {in_words(layers, found.on_the_other_side)} they are further apart than "
-                f"chance (p < {self.alpha:g}, corrected), which the test above does not count."
-            )
+        finding += found.on_the_other_side_in_words(layers, metric, self.alpha)
         where = POSITIONS.name_of(position).replace("_", " ")
         curve = figures.similarity_over_layers(
             layers,

@@ -86,6 +86,18 @@ class Calibration:
             return ""
         return f" With so few prompts or draws no p can fall below {self.smallest_p:.2g}."
 
+    def on_the_other_side_in_words(
+        self, layers: tuple[int, ...], metric: Metric, alpha: float
+    ) -> str:
+        """Say at which layers a value passes in the direction not tested; "" where at none."""
+        if not self.on_the_other_side.any():
+            return ""
+        return (
+            f" At {in_words(layers, self.on_the_other_side)} they are "
+            f"{'further apart' if metric.paired else 'more alike'} than chance "
+            f"(p < {alpha:g}, corrected), which the test above does not count."
+        )
+
     def summary(self, first: dict[str, object], label: str) -> pd.DataFrame:
         """Return the table that a reader wants: value, null band, score, corrected p, a word."""
         low, high = self.test.null_low, self.test.null_high
