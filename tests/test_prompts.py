@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from interp.number_words import number_words
-from interp.prompts import PROMPTS, NumberSequences, PromptFile, from_marked, parse_marked
+from interp.prompts import PROMPTS, Counting, NumberSequences, PromptFile, from_marked, parse_marked
+from interp.prompts.number_words import number_words
 from interp.registry import ConfigError
 
 
@@ -174,3 +174,31 @@ def test_faulty_files_are_refused(tmp_path):
     }.items():
         with pytest.raises(ConfigError, match=said):
             PromptFile(path=str(tmp_path / name)).load()
+
+
+def test_counting_goes_further_with_each_prompt():
+    found = Counting(start=1, first_end=2, last_end=3).load()
+    assert found.texts == ("1 2", "1 2 3", "one two", "one two three")
+    assert found.columns == {"number": (2, 3, 2, 3)}
+    assert found.numeric_columns == ("number",)
+    with pytest.raises(ConfigError, match="must rise from 0 to 999999999999, not 4, 3, 10"):
+        Counting(start=4)
+
+
+def test_what_else_is_known_of_a_prompt_is_part_of_what_it_is():
+    plain, known = from_marked({"a": ["x", "y"]}), from_marked({"a": ["x", "y"]}, {"age": [1, 2]})
+    assert plain != known
+    assert plain.content_hash != known.content_hash
+    assert list(known.table()["age"]) == [1, 2]
+    with pytest.raises(ValueError, match="each column needs 2 values"):
+        from_marked({"a": ["x", "y"]}, {"age": [1]})
+
+
+def test_a_files_further_columns_follow_their_prompts(tmp_path):
+    rows = ["text,group,age,town,note", "x,b,1,Ulm,", "y,a,2.5,Bonn,so", "z,b,3,Trier,"]
+    (tmp_path / "p.csv").write_text("\n".join(rows))
+    found = PromptFile(str(tmp_path / "p.csv")).load()
+    assert found.texts == ("x", "z", "y")
+    # A column with an empty cell is left out.
+    assert found.columns == {"age": (1, 3, 2.5), "town": ("Ulm", "Trier", "Bonn")}
+    assert found.numeric_columns == ("age",)

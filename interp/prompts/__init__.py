@@ -1,0 +1,20 @@
+"""Prompt sets, and where they come from."""
+
+from interp.prompts.generated import Counting, MinimalPairs, NumberSequences
+from interp.prompts.prompt_set import PromptSet, Span, from_marked, parse_marked
+from interp.prompts.source import PROMPTS, PromptSource
+from interp.prompts.written import Inline, PromptFile
+
+__all__ = [
+    "PROMPTS",
+    "Counting",
+    "Inline",
+    "MinimalPairs",
+    "NumberSequences",
+    "PromptFile",
+    "PromptSet",
+    "PromptSource",
+    "Span",
+    "from_marked",
+    "parse_marked",
+]

@@ -1,0 +1,138 @@
+"""Prompts made by rule: counting sequences, and sentences that differ in one word."""
+
+import itertools
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from interp.prompts.number_words import LARGEST, number_words
+from interp.prompts.prompt_set import PromptSet, escaped, from_marked
+from interp.prompts.source import PROMPTS
+from interp.registry import ConfigError, nearest
+
+
+@PROMPTS.register("number_sequences")
+@dataclass(frozen=True)
+class NumberSequences:
+    """The same counting sequences in digits and in words: "1 2 3 4" against "one two three four".
+
+    Pair i starts at `start + i` and goes on for `length` numbers in steps of `step`; the column
+    `number` holds where it starts.
+    """
+
+    start: int = 1
+    count: int = 48
+    length: int = 4
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("count", "length"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        numbers = self._sequence(0) + self._sequence(self.count - 1)
+        if min(numbers) < 0 or max(numbers) >= LARGEST:
+            raise ConfigError(
+                f"start and step lead to {min(numbers)} … {max(numbers)}; words reach from 0 to "
+                f"{LARGEST - 1}"
+            )
+
+    def _sequence(self, i: int) -> list[int]:
+        return [self.start + i + k * self.step for k in range(self.length)]
+
+    def load(self) -> PromptSet:
+        """Return the groups `digits` and `words`, `count` prompts each."""
+        sequences = [self._sequence(i) for i in range(self.count)]
+        return _spelled(sequences, [numbers[0] for numbers in sequences])
+
+
+@PROMPTS.register("counting")
+@dataclass(frozen=True)
+class Counting:
+    """Counting further and further, in digits and in words: "1 2 3", "1 2 3 4", … "1 2 … 10".
+
+    Pair i counts from `start` to `first_end + i`, the last one to `last_end`; the column `number`
+    holds what it counts to.
+    """
+
+    start: int = 1
+    first_end: int = 3
+    last_end: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.first_end <= self.last_end < LARGEST:
+            raise ConfigError(
+                f"start, first_end and last_end must rise from 0 to {LARGEST - 1}, not "
+                f"{self.start}, {self.first_end}, {self.last_end}"
+            )
+
+    def load(self) -> PromptSet:
+        """Return the groups `digits` and `words`, a prompt for each end."""
+        ends = range(self.first_end, self.last_end + 1)
+        return _spelled([list(range(self.start, end + 1)) for end in ends], list(ends))
+
+
+def _spelled(sequences: list[list[int]], number: list[int]) -> PromptSet:
+    return from_marked(
+        {
+            "digits": [" ".join(map(str, numbers)) for numbers in sequences],
+            "words": [" ".join(map(number_words, numbers)) for numbers in sequences],
+        },
+        {"number": [float(n) for n in number + number]},
+    )
+
+
+@PROMPTS.register("minimal_pairs")
+@dataclass(frozen=True)
+class MinimalPairs:
+    """Sentences that differ in one word alone: templates × fillers, a group for each slot word.
+
+    A template names `{slot}` once, and any of the fillers; the slot becomes the marked target, and
+    a literal brace is written twice.
+    """
+
+    templates: list[str]
+    slot: dict[str, str]
+    fillers: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = ["slot", *self.fillers]
+        if "slot" in self.fillers:
+            raise ConfigError("fillers.slot is taken: the slot's words stand in `slot`")
+        for name, words in self.fillers.items():
+            if not words:
+                raise ConfigError(f"fillers.{name} has no word")
+        for template in self.templates:
+            names = [name for _, name in _parts(template) if name]
+            for name in names:
+                if name not in known:
+                    raise ConfigError(
+                        f"templates: {template!r} names {name!r}{nearest(name, known)}"
+                    )
+            if names.count("slot") != 1:
+                raise ConfigError(f"templates: {template!r} must name {{slot}} exactly once")
+
+    def load(self) -> PromptSet:
+        """Return a group for each slot word; the i-th prompts of all groups form a pair."""
+        return from_marked({group: list(self._marked(word)) for group, word in self.slot.items()})
+
+    def _marked(self, slot_word: str) -> Iterator[str]:
+        for template in self.templates:
+            parts = _parts(template)
+            names = sorted({name for _, name in parts} - {"slot", ""})
+            for words in itertools.product(*(self.fillers[name] for name in names)):
+                chosen = {name: escaped(w) for name, w in zip(names, words, strict=True)}
+                chosen |= {"slot": f"{{{slot_word}}}", "": ""}
+                yield "".join(escaped(text) + chosen[name] for text, name in parts)
+
+
+def _parts(template: str) -> list[tuple[str, str]]:
+    """Split a template into pairs of a literal text and the name that follows it, "" at the end."""
+    parts = []
+    try:
+        for text, name, spec, conversion in string.Formatter().parse(template):
+            if spec or conversion or name == "":
+                raise ConfigError(f"templates: {template!r}: braces hold a plain name")
+            parts.append((text, name or ""))
+    except ValueError as error:
+        raise ConfigError(f"templates: {template!r}: {error}") from None
+    return parts
