@@ -1,12 +1,15 @@
 """The questions that can be asked: what an analysis is, and the registry of them."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from interp.hooks import HookPoint
 from interp.registry import ConfigError, Registry
 from interp.result import Result
+
+if TYPE_CHECKING:
+    from interp.hooks import HookPoint
 
 
 class Analysis(Protocol):
@@ -20,12 +23,18 @@ class Analysis(Protocol):
     __call__: Callable[..., Result]
 
 
+def asks_for(analysis: Analysis, *names: str) -> bool:
+    """Whether the analysis, or its check, names one of these among its parameters."""
+    functions = [analysis.__call__, getattr(analysis, "check", lambda: None)]
+    return any(name in inspect.signature(f).parameters for f in functions for name in names)
+
+
 ANALYSES: Registry[Analysis] = Registry("analysis")
 
 
 @contextmanager
 def at_layer(
-    hook: HookPoint, layer: int, layers: tuple[int, ...], model: str = ""
+    hook: "HookPoint", layer: int, layers: tuple[int, ...], model: str = ""
 ) -> Iterator[None]:
     """Name the layer, out of those that are read, at which a metric is not defined.
 

@@ -83,3 +83,51 @@ def swaps(prompt_of_row: NDArray[np.intp], draws: int, rng: np.random.Generator)
         stays = np.concatenate([np.ones((1, len(prompts)), bool), stays])
     stays = stays[:, prompt_of_row]
     return np.concatenate([stays, ~stays], axis=1)
+
+
+def reorderings(
+    values: NDArray[np.float64],
+    unit_of_row: NDArray[np.intp],
+    draws: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Draw which unit has which value; [1 + b, rows].
+
+    Args:
+        values: a number a row, one for all rows of a unit, [rows].
+        unit_of_row: what the values belong to: a prompt, or a pair of prompts, [rows].
+        draws: how many arrangements to draw besides the given one.
+        rng: where they are drawn from.
+    """
+    _, first, unit_of_row = np.unique(unit_of_row, return_index=True, return_inverse=True)
+    n = len(first)
+    if n < 20 and math.factorial(n) <= draws + 1:
+        orders = np.array(list(itertools.permutations(range(n))))
+    else:
+        orders = statistics.permutations(n, draws, rng)
+        orders = np.concatenate([np.arange(n)[None], orders])
+    return np.asarray(values[first][orders][:, unit_of_row])
+
+
+def labellings(
+    labels: NDArray[np.intp],
+    prompt_of_row: NDArray[np.intp],
+    draws: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Draw which prompt has which of two or more labels; [1 + b, rows].
+
+    Args:
+        labels: the number of each row's group, one for all rows of a prompt, [rows].
+        prompt_of_row: [rows].
+        draws: how many arrangements to draw besides the given one.
+        rng: where they are drawn from.
+    """
+    if labels.max() > 1:
+        return reorderings(labels.astype(float), prompt_of_row, draws, rng).astype(np.intp)
+    # Relabellings take the rows of the first group first.
+    order = np.argsort(labels, kind="stable")
+    in_first = relabellings(prompt_of_row[order], int((labels == 0).sum()), draws, rng)
+    found = np.empty((len(in_first), len(labels)), np.intp)
+    found[:, order] = ~in_first
+    return found

@@ -93,12 +93,12 @@ def save(settings: dict[str, Any] | DictConfig, path: Path) -> None:
 def build(config: DictConfig) -> Experiment:
     """Build every component that the configuration names.
 
-    A metric in vocabulary space reads the hook's layers through the unembedding.
+    A metric in vocabulary space, where it is used, reads the hook's layers through the unembedding.
 
     Raises:
         ConfigError: the first thing that is wrong with it.
     """
-    from interp.analysis import ANALYSES
+    from interp.analysis import ANALYSES, asks_for
     from interp.hooks import HOOKS
     from interp.metrics import METRICS
     from interp.models import MODELS
@@ -118,16 +118,18 @@ def build(config: DictConfig) -> Experiment:
     if isinstance(config.reference, str):
         raise ConfigError(f"reference is chosen as model@reference={config.reference}")
     hook, metric = HOOKS.build(config.hook), METRICS.build(config.metric)
+    analysis = ANALYSES.build(config.analysis)
+    in_vocabulary = metric.in_vocabulary and asks_for(analysis, "metric")
     return Experiment(
         source=MODELS.build(config.model),
         reference=MODELS.build(config.reference, at="reference") if config.reference else None,
         reference_draws=config.reference_draws,
         prompts=PROMPTS.build(config.prompts).load(),
-        hook=hook.in_vocabulary() if metric.in_vocabulary else hook,
+        hook=hook.in_vocabulary() if in_vocabulary else hook,
         position=POSITIONS.build(config.position),
         reduction=REDUCTIONS.build(config.reduction),
         metric=metric,
-        analysis=ANALYSES.build(config.analysis),
+        analysis=analysis,
         seed=config.seed,
         batch_size=config.batch_size,
     )

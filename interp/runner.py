@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from interp.analysis import asks_for
 from interp.config import Experiment, build, resolved, save
 from interp.registry import ConfigError
 from interp.result import Result
@@ -127,12 +128,6 @@ class Provisions:
         e = self._experiment
         return capture(e.source, e.prompts, e.hook, e.position, e.batch_size)
 
-    def are_asked_for(self, *names: str) -> bool:
-        """Whether the analysis, or its check, names one of these."""
-        analysis = self._experiment.analysis
-        functions = [analysis.__call__, getattr(analysis, "check", lambda: None)]
-        return any(name in inspect.signature(f).parameters for f in functions for name in names)
-
     def call(self, function: Callable[..., Any]) -> Any:
         """Call a function with the provisions that its parameters name.
 
@@ -140,8 +135,7 @@ class Provisions:
             TypeError: a parameter that names none of them.
         """
         names = list(inspect.signature(function).parameters)
-        methods = ("call", "are_asked_for")
-        known = [n for n in dir(type(self)) if not n.startswith("_") and n not in methods]
+        known = [n for n in dir(type(self)) if not n.startswith("_") and n != "call"]
         for name in names:
             if name not in known:
                 raise TypeError(f"{function}: no provision {name!r} (there are {known})")
@@ -171,7 +165,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
         settings = resolved(config)
         experiment = build(config)
         provisions = Provisions(experiment)
-        _refuse_idle_choices(experiment, provisions, settings)
+        _refuse_idle_choices(experiment, settings)
         if check := getattr(experiment.analysis, "check", None):
             provisions.call(check)
         tags = _tags(experiment, provisions, settings)
@@ -183,7 +177,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
             save(config, folder / "config.yaml")
             raise
 
-    name = f"{experiment.source.title} · {experiment.metric.label}"
+    name = f"{experiment.source.title} · {_about(experiment, settings)}"
     with recorded(_store(config), settings["tracking"]["experiment"], name, folder) as record:
         save(settings, folder / "config.yaml")
         record.log_setup(settings, tags, experiment.prompts)
@@ -195,15 +189,20 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
     return Outcome(result, folder, record.store, name, record.url())
 
 
-def _refuse_idle_choices(
-    experiment: Experiment, provisions: Provisions, settings: dict[str, Any]
-) -> None:
+def _about(experiment: Experiment, settings: dict[str, Any]) -> str:
+    """What a run is called, beside its model: its metric, or where it uses none its question."""
+    if asks_for(experiment.analysis, "metric"):
+        return experiment.metric.label
+    return str(settings["analysis"]["name"]).replace("_", " ")
+
+
+def _refuse_idle_choices(experiment: Experiment, settings: dict[str, Any]) -> None:
     """Refuse a choice that the analysis would not look at, though the run would record it."""
     analysis = settings["analysis"]["name"]
-    if experiment.reference and not provisions.are_asked_for("reference"):
+    if experiment.reference and not asks_for(experiment.analysis, "reference"):
         raise ConfigError(f"reference: analysis={analysis} has no use for a reference model")
     reduction = settings["reduction"]["name"]
-    if reduction != "identity" and not provisions.are_asked_for("reduction"):
+    if reduction != "identity" and not asks_for(experiment.analysis, "reduction"):
         raise ConfigError(f"reduction: analysis={analysis} reduces nothing, as {reduction} would")
 
 
@@ -227,7 +226,7 @@ def _tags(
         "version.python": platform.python_version(),
         **{f"version.{name}": importlib.metadata.version(name) for name in _VERSIONED},
     }
-    if provisions.are_asked_for("activations", "samples", "plan", "model"):
+    if asks_for(experiment.analysis, "activations", "samples", "plan", "model"):
         plan = provisions.plan
         one_a_prompt = len(plan.samples) == len(experiment.prompts)
         tags |= {
@@ -241,16 +240,17 @@ def _tags(
         tags["reference"] = experiment.reference.title
         tags["reference_revision"] = experiment.reference.revision
         tags["reference_dtype"] = experiment.reference.dtype
-    return {**tags, "fingerprint": _fingerprint(tags, settings)}
+    idle = {name for name in ("metric",) if not asks_for(experiment.analysis, name)}
+    return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
 
 
-def _fingerprint(tags: dict[str, str], settings: dict[str, Any]) -> str:
+def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str]) -> str:
     """Digest of all that decides the result: choices, weights, prompts, code and versions.
 
-    Where weights and prompts come from does not count, what they are does; nor does anything that
-    moves values by round-off alone.
+    Where weights and prompts come from does not count, what they are does; nor does a choice that
+    the analysis has no use for, or anything that moves values by round-off alone.
     """
-    indifferent = {"outputs", "tracking", "batch_size", "model", "reference", "prompts"}
+    indifferent = {"outputs", "tracking", "batch_size", "model", "reference", "prompts"} | idle
     if settings["reference"] is None:
         indifferent.add("reference_draws")
     decisive = {key: value for key, value in settings.items() if key not in indifferent}

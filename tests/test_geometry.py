@@ -1,0 +1,183 @@
+"""Separation, order and alignment against scikit-learn, SciPy and what is known beforehand."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import kstest, spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import balanced_accuracy_score, calinski_harabasz_score, silhouette_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.neighbors import NearestCentroid
+
+from interp import arrangements
+from interp.geometry import separation
+from interp.geometry.alignment import aligned
+from interp.geometry.order import folds, rank_correlations, ridge_r2
+
+# Prompts of one to three tokens, in groups of unequal size.
+TOKENS = np.array([1, 2, 3, 1, 2, 2, 3, 1, 1, 2, 3, 2])
+PROMPT = np.repeat(np.arange(12), TOKENS)
+GROUPS = {
+    "two": np.repeat([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], TOKENS),
+    "four": np.repeat([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3], TOKENS),
+}
+
+
+@pytest.fixture
+def cloud():
+    return np.random.default_rng(0).normal(size=(len(PROMPT), 5))
+
+
+@pytest.fixture(params=GROUPS)
+def labels(request):
+    rng = np.random.default_rng(1)
+    return arrangements.labellings(GROUPS[request.param], PROMPT, 30, rng)
+
+
+def test_the_silhouette_is_scikit_learns(cloud, labels):
+    found = separation.silhouette(cdist(cloud, cloud), labels)
+    np.testing.assert_allclose(found, [silhouette_score(cloud, row) for row in labels], atol=1e-12)
+
+
+def test_the_silhouette_of_lonely_and_of_coinciding_points_is_zero():
+    cloud = np.array([[0.0], [0.0], [5.0]])
+    assert separation.silhouette(cdist(cloud, cloud), np.array([[0, 0, 1]])) == pytest.approx(2 / 3)
+    same = np.zeros((4, 4))
+    assert separation.silhouette(same, np.array([[0, 0, 1, 1]])) == 0
+
+
+def test_the_variance_ratio_is_that_of_calinski_and_harabasz(cloud, labels):
+    found = separation.variance_ratio(cdist(cloud, cloud), labels)
+    theirs = [calinski_harabasz_score(cloud, row) for row in labels]
+    np.testing.assert_allclose(found, theirs, rtol=1e-10)
+
+
+def test_the_nearest_centroid_is_scikit_learns_with_each_prompt_held_out(cloud, labels):
+    labels = labels[:5]
+    found = separation.nearest_centroid_accuracy(cloud @ cloud.T, labels, PROMPT)
+    theirs = []
+    for row in labels:
+        predicted = cross_val_predict(
+            NearestCentroid(), cloud, row, groups=PROMPT, cv=LeaveOneGroupOut()
+        )
+        theirs.append(balanced_accuracy_score(row, predicted))
+    np.testing.assert_allclose(found, theirs, atol=1e-12)
+
+
+def test_separation_does_not_change_with_the_number_held_at_once(cloud, labels, monkeypatch):
+    distances = cdist(cloud, cloud)
+    before = separation.silhouette(distances, labels)
+    monkeypatch.setattr(separation, "_HELD_AT_ONCE", 300)
+    after = separation.silhouette(distances, labels)
+    np.testing.assert_allclose(after, before, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_labellings_move_whole_prompts_and_begin_with_the_given_one(kind):
+    found = arrangements.labellings(GROUPS[kind], PROMPT, 50, np.random.default_rng(0))
+    np.testing.assert_array_equal(found[0], GROUPS[kind])
+    assert len(np.unique(found, axis=0)) > 40
+    of_prompt = np.cumsum(TOKENS) - 1
+    np.testing.assert_array_equal(found, found[:, of_prompt][:, PROMPT])
+    for row in found:
+        counts = np.bincount(row[of_prompt])
+        np.testing.assert_array_equal(counts, np.bincount(GROUPS[kind][of_prompt]))
+
+
+def test_reorderings_move_whole_units_and_are_complete_where_few():
+    values, unit = np.array([3.0, 3, 1, 2, 1]), np.array([0, 0, 1, 2, 1])
+    found = arrangements.reorderings(values, unit, 50, np.random.default_rng(0))
+    np.testing.assert_array_equal(found[0], values)
+    assert len(found) == len(np.unique(found, axis=0)) == 6
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])
+    assert len(arrangements.reorderings(values, unit, 4, np.random.default_rng(0))) == 5
+
+
+def test_rank_correlations_are_spearmans():
+    rng = np.random.default_rng(2)
+    components = rng.normal(size=(20, 3)).round(1)
+    components[:, 2] = 1.0
+    orders = rng.integers(0, 5, size=(4, 20)).astype(float)
+    found = rank_correlations(components, orders)
+    for b in range(4):
+        for k in range(2):
+            assert found[b, k] == pytest.approx(spearmanr(components[:, k], orders[b])[0])
+    np.testing.assert_array_equal(found[:, 2], 0)
+
+
+def test_folds_keep_units_together_and_hold_each_point_out_once():
+    unit = np.repeat(np.arange(23), 2)
+    held_out = np.array(folds(unit, np.random.default_rng(0)))
+    assert len(held_out) == 10
+    np.testing.assert_array_equal(held_out.sum(0), 1)
+    np.testing.assert_array_equal(held_out[:, ::2], held_out[:, 1::2])
+
+
+def test_the_ridge_probe_is_scikit_learns_one_order_at_a_time():
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(24, 40))
+    orders = np.array([points @ rng.normal(size=40), rng.normal(size=24)])
+    held_out = folds(np.arange(24), rng)
+    found = ridge_r2(points, orders, held_out)
+    for b, order in enumerate(orders):
+        predicted = np.empty(24)
+        for test in held_out:
+            train = points[~test]
+            scale = ((train - train.mean(0)) ** 2).sum() / min(train.shape)
+            probe = RidgeCV(np.logspace(-4, 3, 8) * scale).fit(train, order[~test])
+            predicted[test] = probe.predict(points[test])
+        expected = 1 - ((order - predicted) ** 2).sum() / ((order - order.mean()) ** 2).sum()
+        assert found[b] == pytest.approx(expected, abs=1e-8)
+
+
+def test_the_ridge_probe_reads_what_is_there_and_nothing_else():
+    rng = np.random.default_rng(4)
+    order = np.arange(60.0)
+    direction = rng.normal(size=100)
+    points = np.outer(order / 17, direction) + rng.normal(size=(60, 100))
+    held_out = folds(np.arange(60), rng)
+    planted = ridge_r2(points, order[None], held_out)
+    noise = ridge_r2(rng.normal(size=(60, 100)), order[None], held_out)
+    assert planted > 0.95
+    assert noise < 0.1
+
+
+def test_a_rotating_cloud_stays_still_after_alignment():
+    rng = np.random.default_rng(5)
+    cloud = rng.normal(size=(30, 2)) * [2, 1]
+    turns = [np.linalg.qr(rng.normal(size=(2, 2)))[0] for _ in range(8)]
+    turns = [turn * [1, (-1) ** i] for i, turn in enumerate(turns)]
+    assert {round(np.linalg.det(turn)) for turn in turns} == {-1, 1}
+    frames = aligned(np.array([cloud @ turn for turn in turns]))
+    np.testing.assert_allclose(frames, np.broadcast_to(frames[0], frames.shape), atol=1e-12)
+
+
+def test_alignment_keeps_distances_and_the_first_frame():
+    frames = np.random.default_rng(6).normal(size=(4, 9, 3))
+    turned = aligned(frames)
+    np.testing.assert_array_equal(turned[0], frames[0])
+    for before, after in zip(frames, turned, strict=True):
+        np.testing.assert_allclose(cdist(after, after), cdist(before, before), atol=1e-12)
+    steps = [((b - a) ** 2).sum() for a, b in itertools.pairwise(turned)]
+    for i, step in enumerate(steps):
+        assert step <= ((frames[i + 1] - turned[i]) ** 2).sum() + 1e-12
+
+
+def test_pure_noise_gives_uniform_p_for_labels_and_order():
+    rng = np.random.default_rng(7)
+    p = {"silhouette": [], "order": []}
+    labels, order = np.repeat([0, 1], 10), np.arange(20.0)
+    for _ in range(200):
+        cloud = rng.normal(size=(20, 4))
+        given = arrangements.labellings(labels, np.arange(20), 99, rng)
+        scores = separation.silhouette(cdist(cloud, cloud), given)
+        p["silhouette"].append((scores[1:] >= scores[0] - 1e-12).sum() + 1)
+        given = arrangements.reorderings(order, np.arange(20), 99, rng)
+        best = np.abs(rank_correlations(cloud, given)).max(1)
+        p["order"].append((best[1:] >= best[0] - 1e-12).sum() + 1)
+    for found in p.values():
+        # The ranks run from 1 to 100; jittered within their step they are uniform on (0, 1).
+        ranks = (np.array(found) - rng.random(200)) / 100
+        assert kstest(ranks, "uniform").pvalue > 0.01

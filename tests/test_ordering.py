@@ -1,0 +1,63 @@
+"""Which numbers an order is, and what is shuffled together."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from interp.ordering import ordering
+from interp.prompts import Counting, from_marked
+from interp.registry import ConfigError
+
+
+def planned(prompts, tokens=1, lengths=None):
+    """As much of a plan as an order looks at; `tokens` are read of each prompt."""
+    rows = [(i, j) for i in range(len(prompts)) for j in range(tokens)]
+    samples = pd.DataFrame(rows, columns=["prompt", "position"])
+    of_prompt = [SimpleNamespace(of_text=[0] * n) for n in lengths or [tokens] * len(prompts)]
+    return SimpleNamespace(samples=samples, tokens=of_prompt)
+
+
+COUNTING = Counting().load()
+PLAIN = from_marked({"a": ["x", "y"], "b": ["u", "v", "w"]})
+
+
+def test_pairs_that_count_alike_are_shuffled_together():
+    found = ordering("auto", COUNTING, planned(COUNTING))
+    assert (found.name, found.units_are) == ("number", "pairs of prompts")
+    np.testing.assert_array_equal(found.values, [*range(3, 11), *range(3, 11)])
+    np.testing.assert_array_equal(found.unit_of_row, [*range(8), *range(8)])
+
+
+def test_prompts_that_differ_are_shuffled_one_by_one():
+    prompts = from_marked({"a": ["x", "y"], "b": ["u", "v"]}, {"age": [1.0, 2, 1, 3]})
+    found = ordering("age", prompts, planned(prompts, tokens=2))
+    assert found.units_are == "prompts"
+    np.testing.assert_array_equal(found.values, [1, 1, 2, 2, 1, 1, 3, 3])
+    np.testing.assert_array_equal(found.unit_of_row, [0, 0, 1, 1, 2, 2, 3, 3])
+
+
+def test_tokens_are_ordered_by_their_position_and_positions_are_shuffled():
+    found = ordering("auto", COUNTING, planned(COUNTING, tokens=3))
+    assert (found.name, found.units_are) == ("position", "positions")
+    np.testing.assert_array_equal(found.values[:6], [1, 2, 3, 1, 2, 3])
+    np.testing.assert_array_equal(found.unit_of_row[:6], [0, 1, 2, 0, 1, 2])
+
+
+def test_the_length_is_that_of_the_text_in_tokens():
+    found = ordering("length", PLAIN, planned(PLAIN, lengths=[4, 5, 6, 5, 9]))
+    np.testing.assert_array_equal(found.values, [4, 5, 6, 5, 9])
+
+
+@pytest.mark.parametrize(("prompts", "tokens"), [(PLAIN, 1), (PLAIN, 2)])
+def test_where_there_is_no_order_none_is_taken(prompts, tokens):
+    assert ordering("auto", prompts, planned(prompts, tokens)) is None
+    assert ordering("none", COUNTING, planned(COUNTING)) is None
+
+
+def test_an_order_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match=r"cannot be 'numbr'; did you mean 'number'\?"):
+        ordering("numbr", COUNTING, planned(COUNTING))
+    with pytest.raises(ConfigError, match="position has 1 different values; an order needs"):
+        ordering("position", COUNTING, planned(COUNTING))
