@@ -25,7 +25,7 @@ from interp.models import ModelSource
 from interp.plan import Plan
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
-from interp.reductions import REDUCTIONS, Reduction
+from interp.reductions import REDUCTIONS, Reduction, refuse_supervised
 from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
@@ -64,9 +64,10 @@ class LayerMatrix:
 
         Raises:
             ConfigError: too few prompts, prompts of unequal numbers of tokens, a reference model
-                whose tokens are others, an unpaired metric between two models, or one that
-                compares axes where they are not the same.
+                whose tokens are others, an unpaired metric between two models, one that compares
+                axes where they are not the same, or a reduction that is fitted on the groups.
         """
+        refuse_supervised(reduction)
         name = METRICS.name_of(metric)
         if len(prompts) < 2:
             raise ConfigError("prompts: there is one prompt; a null needs at least two")
@@ -275,6 +276,7 @@ class LayerMatrix:
             with at_layer(hook, activations.layers[i], activations.layers, title):
                 if activations.coincide(i, everything):
                     raise ValueError("all points coincide up to rounding")
-                return metric.prepared(reduction.fit_transform(activations.points(i, everything)))
+                points = activations.points(i, everything)
+                return metric.prepared(reduction.estimator().fit_transform(points))
 
         return at

@@ -27,7 +27,7 @@ from interp.models import ModelSource
 from interp.plan import Plan
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
-from interp.reductions import REDUCTIONS, Reduction
+from interp.reductions import REDUCTIONS, Reduction, refuse_supervised
 from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
@@ -69,9 +69,10 @@ class LayerSimilarity:
 
         Raises:
             ConfigError: other than two groups, too few prompts, a paired metric with groups that
-                do not pair up, prompt by prompt and token by token, or a reference model with
-                other layers or tokens.
+                do not pair up, prompt by prompt and token by token, a reduction that is fitted on
+                the groups, or a reference model with other layers or tokens.
         """
+        refuse_supervised(reduction)
         groups = prompts.group_names
         if len(groups) != 2:
             raise ConfigError(
@@ -278,7 +279,7 @@ class LayerSimilarity:
             alike = [activations.coincide(i, group) for group in (first, second)]
             if any(alike) if metric.paired else all(alike):
                 raise ValueError("all points of a group coincide up to rounding")
-            reduced = reduction.fit_transform(activations.points(i, rows))
+            reduced = reduction.estimator().fit_transform(activations.points(i, rows))
             x, y = metric.prepared(reduced[:split]), metric.prepared(reduced[split:])
             if isinstance(metric, TableMetric):
                 tables.append(metric.table(x, y))

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.metadata
+import importlib.util
 import inspect
 import json
 import platform
@@ -39,6 +40,8 @@ _VERSIONED = (
     *("interp", "torch", "transformers", "numpy", "scipy", "scikit-learn"),
     *("hydra-core", "mlflow"),
 )
+# Extras, which need not be there, by the module that they are imported as.
+_VERSIONED_TOO = {"umap": "umap-learn", "pacmap": "pacmap"}
 
 
 class Provisions:
@@ -224,7 +227,7 @@ def _tags(
         "prompts_sha256": experiment.prompts.content_hash,
         "git_commit": _git_commit(),
         "version.python": platform.python_version(),
-        **{f"version.{name}": importlib.metadata.version(name) for name in _VERSIONED},
+        **_versions(),
     }
     if asks_for(experiment.analysis, "activations", "samples", "plan", "model"):
         plan = provisions.plan
@@ -242,6 +245,12 @@ def _tags(
         tags["reference_dtype"] = experiment.reference.dtype
     idle = {name for name in ("metric",) if not asks_for(experiment.analysis, name)}
     return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
+
+
+def _versions() -> dict[str, str]:
+    extras = [name for module, name in _VERSIONED_TOO.items() if importlib.util.find_spec(module)]
+    names = (*_VERSIONED, *extras)
+    return {f"version.{name}": importlib.metadata.version(name) for name in names}
 
 
 def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str]) -> str:

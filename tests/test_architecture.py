@@ -21,7 +21,12 @@ OWNERS = {
     "huggingface_hub": ("interp/models/",),
     "torch": ("interp/models/", "interp/capture.py"),
     "matplotlib": ("interp/figures/",),
-    "sklearn": ("interp/reductions.py",),
+    "textalloc": ("interp/figures/",),
+    "PIL": ("interp/figures/",),
+    "sklearn": ("interp/reductions/", "interp/geometry/"),
+    "umap": ("interp/reductions/",),
+    "pacmap": ("interp/reductions/",),
+    "threadpoolctl": ("interp/reductions/",),
     "ot": ("interp/similarity/distributions.py",),
 }
 

@@ -21,7 +21,7 @@ from interp.metrics.vocabulary import KLDivergence
 from interp.models import Random
 from interp.positions import Last, Mean
 from interp.prompts import from_marked
-from interp.reductions import PCA, Identity
+from interp.reductions.linear import PCA, Identity
 from interp.reference import Reference
 from interp.registry import ConfigError
 from tests.test_layer_similarity import NO_REFERENCE, table

@@ -22,7 +22,8 @@ from interp.metrics.subspaces import Procrustes
 from interp.models import Random
 from interp.positions import All, Index, Mean
 from interp.prompts import from_marked
-from interp.reductions import PCA, Identity
+from interp.reductions.linear import PCA, Identity
+from interp.reductions.supervised import LDA
 from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.statistics import permutation_test
@@ -202,11 +203,11 @@ def test_reductions_are_fitted_on_both_groups_together(planted, tiny):
     from sklearn import decomposition
 
     points = planted[3]
-    reduced = PCA(n_components=2).fit_transform(points)
+    reduced = PCA(n_components=2).estimator().fit_transform(points)
     expected = decomposition.PCA(2, svd_solver="full").fit_transform(points)
     np.testing.assert_allclose(np.abs(reduced), np.abs(expected), atol=1e-10)
     with pytest.raises(ConfigError, match="n_components: 99 components are more than 40 points"):
-        PCA(n_components=99).fit_transform(points)
+        PCA(n_components=99).estimator().fit_transform(points)
 
 
 def pair(a, b):
@@ -226,6 +227,7 @@ def uneven(prompts):
         (pair(1, 3), SingularValues(), Identity(), None, "group 'a' has one prompt"),
         (pair(3, 3), LinearCKA(), Identity(), None, "metric=linear_cka needs at least 5 points"),
         (pair(4, 4), Cosine(), PCA(n_components=9), None, "at least 9 points, not 8"),
+        (pair(4, 4), Cosine(), LDA(), None, "lda is fitted on the groups that would then be"),
         (pair(4, 4), Cosine(), Identity(), uneven, "prompts give 1 to 2 of them; pool them"),
     ],
 )

@@ -1,0 +1,115 @@
+"""Reductions that are one linear map."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from interp.reductions.reduction import (
+    REDUCTIONS,
+    Components,
+    Estimator,
+    Fit,
+    Groups,
+    Reduction,
+    check_seed,
+)
+from interp.similarity.points import Array
+
+
+class _Unchanged:
+    """Fits nothing and returns the points."""
+
+    def fit(self, points: Array, y: Groups | None = None) -> Self:
+        return self
+
+    def fit_transform(self, points: Array, y: Groups | None = None) -> Array:
+        return points
+
+    def transform(self, points: Array) -> Array:
+        return points
+
+
+@REDUCTIONS.register("identity")
+@dataclass(frozen=True)
+class Identity(Reduction):
+    """The points as they are."""
+
+    @property
+    def min_samples(self) -> int:
+        """One is enough."""
+        return 1
+
+    def estimator(self, start: Array | None = None) -> Estimator:
+        """Return what leaves all points where they are."""
+        if start is not None:
+            raise ValueError("identity does not go step by step, so it begins from no layout")
+        return _Unchanged()
+
+
+@REDUCTIONS.register("pca")
+@dataclass(frozen=True)
+class PCA(Components):
+    """Principal component analysis by scikit-learn's full singular value decomposition."""
+
+    n_components: int = 10
+
+    def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
+        """Find the directions of most variance."""
+        from sklearn import decomposition
+
+        pca = decomposition.PCA(self.n_components, svd_solver="full")
+        scores = pca.fit_transform(points)
+        return Fit(scores, pca.transform, pca.explained_variance_ratio_)
+
+
+@REDUCTIONS.register("svd")
+@dataclass(frozen=True)
+class SVD(Components):
+    """Singular value decomposition of the points as they are, without taking off their mean.
+
+    The first component is mostly the mean itself. What it explains is a share of the sum of squares
+    about the origin: `explained_variance_ratio_` adds up to 1 over all components, which that of
+    scikit-learn's TruncatedSVD, the variance of the scores, does not. TruncatedSVD is not used
+    since it finds fewer components than there are, or finds them at random.
+    """
+
+    n_components: int = 10
+
+    def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
+        """Find the directions of the largest sum of squares about the origin."""
+        from scipy import linalg
+        from sklearn.utils.extmath import svd_flip
+
+        u, sizes, axes = linalg.svd(points, full_matrices=False)
+        # The signs that scikit-learn's PCA and TruncatedSVD give.
+        _, axes = svd_flip(u, axes, u_based_decision=False)
+        axes = axes[: self.n_components].T
+        explained = sizes[: self.n_components] ** 2 / (sizes**2).sum()
+        return Fit(points @ axes, lambda others: others @ axes, explained)
+
+
+@REDUCTIONS.register("random_projection")
+@dataclass(frozen=True)
+class RandomProjection(Components):
+    """Gaussian random projection (Johnson and Lindenstrauss, 1984): the same axes at every layer.
+
+    It keeps squared distances on average, from points it was never fitted on: what shows in it is
+    in the data and not found by looking. Its axes are not orthonormal, so that no share of the
+    variance belongs to them.
+    """
+
+    n_components: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_seed(self.seed)
+
+    def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
+        """Draw the axes; only the points' width matters."""
+        from sklearn.random_projection import GaussianRandomProjection
+
+        projection = GaussianRandomProjection(self.n_components, random_state=self.seed)
+        scores = np.asarray(projection.fit_transform(points))
+        return Fit(scores, projection.transform)
