@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,32 @@ class Series:
 
 
 @dataclass(frozen=True, eq=False)
+class Animation:
+    """Figures of one size that are shown one after the other.
+
+    Attributes:
+        title: what they show.
+        frames: the figure of each layer.
+        names: what each frame is called, in order.
+    """
+
+    title: str
+    frames: dict[int, "Figure"]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames or len(self.names) != len(self.frames):
+            raise ValueError(f"{len(self.frames)} frames cannot have {len(self.names)} names")
+
+    @cached_property
+    def pixels(self) -> dict[int, NDArray[np.uint8]]:
+        """The frames as RGB images [height, width, 3], rendered once for all who need them."""
+        from interp import figures
+
+        return {layer: figures.pixels(figure) for layer, figure in self.frames.items()}
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """Everything that a run found.
 
@@ -43,6 +70,7 @@ class Result:
         tables: written as CSV and shown side by side in MLflow.
         figures: written as PNG and SVG.
         images: figures of one size and the same axes, one a layer, for MLflow's slider.
+        animations: the same, played: besides written as a GIF and as a page to step through.
         finding: what came out, in a sentence or two.
         null: what the series `score` is calibrated against, in a few words.
     """
@@ -52,6 +80,7 @@ class Result:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, "Figure"] = field(default_factory=dict)
     images: dict[str, dict[int, "Figure"]] = field(default_factory=dict)
+    animations: dict[str, Animation] = field(default_factory=dict)
     finding: str = ""
     null: str = ""
 
@@ -66,7 +95,7 @@ class Result:
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 
     def save(self, folder: Path) -> None:
-        """Write result.json, finding.txt, tables/*.csv, figures/*.png and figures/*.svg."""
+        """Write result.json, finding.txt, and the folders tables, figures and animations."""
         from interp import figures
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,3 +115,7 @@ class Result:
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         for name, figure in self.figures.items():
             figures.save(figure, folder / "figures" / name)
+        for name, animation in self.animations.items():
+            frames, path = list(animation.pixels.values()), folder / "animations" / name
+            figures.gif(frames, path.with_suffix(".gif"))
+            figures.player(frames, animation.names, animation.title, path.with_suffix(".html"))

@@ -163,7 +163,9 @@ class Record:
             self.store.client.log_batch(self.run_id, params=flat[start : start + _PARAMS_A_BATCH])
         shown = [RunTag(key, str(value)[:_LONGEST_TAG]) for key, value in tags.items()]
         self.store.client.log_batch(self.run_id, tags=shown)
-        columns = [{"name": name, "type": "string"} for name in ("group", "text", "target")]
+        numbers = prompts.numeric_columns
+        names = ("group", "text", "target", *prompts.columns)
+        columns = [{"name": n, "type": "double" if n in numbers else "string"} for n in names]
         dataset = Dataset(
             name=" / ".join(prompts.group_names)[:100],
             digest=prompts.content_hash[:36],
@@ -195,6 +197,9 @@ class Record:
         for key, images in result.images.items():
             for layer, figure in images.items():
                 client.log_image(self.run_id, figures.pixels(figure), key=key, step=layer)
+        for key, animation in result.animations.items():
+            for layer, image in animation.pixels.items():
+                client.log_image(self.run_id, image, key=key, step=layer)
         for name, table in result.tables.items():
             client.log_table(self.run_id, table, f"tables/{name}.json")
         client.log_artifacts(self.run_id, str(folder))

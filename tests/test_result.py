@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from interp import figures
 from interp.activations import Activations
-from interp.result import Result, Series
+from interp.result import Animation, Result, Series
 
 
 def drawn():
@@ -53,6 +53,39 @@ def test_pixels_are_the_figures_own():
     assert image.dtype == np.uint8
     assert image[0, 0].tolist() == [255, 255, 255]
     assert image.min() < 128
+
+
+def test_animations_are_saved_and_their_frames_rendered_once(tmp_path, monkeypatch):
+    rendered = []
+
+    def counted(figure, render=figures.pixels):
+        rendered.append(figure)
+        return render(figure)
+
+    monkeypatch.setattr(figures, "pixels", counted)
+    animation = Animation("What <moves>", {4: drawn(), 7: drawn()}, ("embeddings", "layer 7"))
+    result = Result(animations={"points": animation})
+    result.save(tmp_path)
+    assert rendered == list(animation.frames.values())
+    assert {path.name for path in (tmp_path / "animations").iterdir()} == {
+        "points.gif",
+        "points.html",
+    }
+    assert (tmp_path / "animations" / "points.gif").read_bytes().startswith(b"GIF89a")
+    page = (tmp_path / "animations" / "points.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 2
+    assert "<title>What &lt;moves&gt;</title>" in page
+    assert 'data-name="layer 7"' in page
+    assert list(animation.pixels) == [4, 7]
+    result.save(tmp_path)
+    assert len(rendered) == 2
+
+
+def test_an_animation_names_every_frame():
+    with pytest.raises(ValueError, match="1 frames cannot have 2 names"):
+        Animation("", {0: drawn()}, ("one", "two"))
+    with pytest.raises(ValueError, match="0 frames"):
+        Animation("", {}, ())
 
 
 def test_what_is_not_finite_or_does_not_fit_is_refused():

@@ -8,13 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
 from interp.analysis import ANALYSES
 from interp.registry import ConfigError
+from interp.result import Animation, Result
 from interp.runner import run
 from interp.tracking import CURRENT_JOB, Job, Store, Sweep, recorded
 
@@ -114,6 +117,32 @@ def test_the_folder_is_there_as_artifacts_with_tables_and_images(logged):
     assert steps == {"0", "1", "2", "3"}
     local = Path(client.download_artifacts(run_id, "result.json"))
     assert json.loads(local.read_text()) == json.loads((outcome.folder / "result.json").read_text())
+
+
+def test_an_animation_is_logged_frame_by_frame_and_as_its_files(tmp_path, monkeypatch):
+    rendered = []
+
+    def pixels(figure):
+        rendered.append(figure)
+        return np.full((8, 12, 3), 40 * figure, dtype=np.uint8)
+
+    monkeypatch.setattr("interp.figures.pixels", pixels)
+    animation = Animation("What moves", {2: 1, 5: 2}, ("layer 2", "layer 5"))
+    result, store = Result(animations={"points": animation}), Store.of(str(tmp_path), None, 5000)
+    with recorded(store, "trial", "one", tmp_path / "run") as record:
+        result.save(tmp_path / "run")
+        record.log_result(result, tmp_path / "run")
+    assert rendered == [1, 2]
+    client = store.client
+    paths = [item.path for item in client.list_artifacts(record.run_id, "animations")]
+    assert paths == ["animations/points.gif", "animations/points.html"]
+    logged = {}
+    for item in client.list_artifacts(record.run_id, "images"):
+        if item.path.endswith(".png"):
+            key, _, step, *_ = item.path.split("+")
+            with Image.open(client.download_artifacts(record.run_id, item.path)) as image:
+                logged[key, step] = image.getpixel((0, 0))
+    assert logged == {("images/points", "2"): (40, 40, 40), ("images/points", "5"): (80, 80, 80)}
 
 
 def test_the_prompt_set_is_a_dataset(logged):

@@ -21,8 +21,9 @@ def wheel(tmp_path_factory):
     return built
 
 
-def test_the_wheel_holds_the_packages_and_every_yaml(wheel):
+def test_the_wheel_holds_the_packages_every_yaml_and_the_player(wheel):
     names = zipfile.ZipFile(wheel).namelist()
+    assert "interp/figures/player.html" in names
     yamls = {str(path.relative_to(ROOT)) for path in (ROOT / "conf").rglob("*.yaml")}
     assert {f"experiments/{name}" for name in yamls} <= set(names)
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}

@@ -1,16 +1,35 @@
 """Every matplotlib line: one palette, one style, figures that one would print."""
 
-from interp.figures.curves import similarity_over_layers
-from interp.figures.heatmaps import calibrated_scores, layer_matrix, pair_tables
+from interp.figures.animations import gif, player
+from interp.figures.curves import Statistic, similarity_over_layers, statistics_over_layers
+from interp.figures.doses import DoseBand, DoseCurve, dose_curves
+from interp.figures.heatmaps import (
+    calibrated_scores,
+    component_heatmap,
+    layer_matrix,
+    pair_tables,
+)
 from interp.figures.histograms import null_distributions
+from interp.figures.layouts import Layout, layout_frames, layout_panels
 from interp.figures.style import pixels, save
 
 __all__ = [
+    "DoseBand",
+    "DoseCurve",
+    "Layout",
+    "Statistic",
     "calibrated_scores",
+    "component_heatmap",
+    "dose_curves",
+    "gif",
     "layer_matrix",
+    "layout_frames",
+    "layout_panels",
     "null_distributions",
     "pair_tables",
     "pixels",
+    "player",
     "save",
     "similarity_over_layers",
+    "statistics_over_layers",
 ]

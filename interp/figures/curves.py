@@ -1,14 +1,17 @@
 """Curves over layers, above the band of their null."""
 
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from interp.figures.style import BLUE, GREY, ORANGE, Array, put_titles, styled
+from interp.figures.style import BLUE, GREY, ORANGE, Array, name_places, put_titles, styled
 from interp.statistics import PermutationTest
 
 
@@ -45,11 +48,117 @@ def similarity_over_layers(
     else:
         axes = figure.add_subplot()
         axes.set_xlabel(xlabel)
+    _above_null(
+        axes,
+        layers,
+        similarity,
+        null,
+        significant,
+        null_label=null_label,
+        significant_label=significant_label,
+        other_label=other_label,
+    )
+    axes.set_ylabel(textwrap.fill(ylabel, 40))
+    axes.set_xticks(_thinned(layers))
+    axes.margins(y=0.12)
+    put_titles(axes, title, subtitle)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """One statistic over layers.
+
+    Attributes:
+        ylabel: what it is.
+        values: [layer].
+        null: what chance alone would give; None for a statistic without a null.
+    """
+
+    ylabel: str
+    values: Array
+    null: PermutationTest | None = None
+
+
+@styled
+def statistics_over_layers(
+    layers: tuple[int, ...],
+    panels: Sequence[Statistic],
+    *,
+    title: str,
+    subtitle: str,
+    xlabel: str,
+    null_label: str,
+    alpha: float,
+    layer_names: Sequence[str] = (),
+) -> Figure:
+    """Draw statistics over layers below one another, each over the band of its null.
+
+    Layers with a corrected p below `alpha` are filled. Where `layer_names` are given, one a layer,
+    they stand on the axis in place of the numbers.
+    """
+    wide = 6.4 if len(layers) <= 30 else 9.0
+    figure = Figure(figsize=(wide, 1.9 + 1.75 * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(grid, panels, strict=True):
+        if panel.null is None:
+            # A dot would be read as a mark of significance.
+            alone = {"marker": "_", "markersize": 14} if len(layers) == 1 else {}
+            axes.plot(layers, panel.values, color=BLUE, linewidth=1.6, **alone)
+        else:
+            _above_null(
+                axes,
+                layers,
+                panel.values,
+                panel.null,
+                panel.null.p_corrected < alpha,
+                null_label=null_label,
+                significant_label=f"p < {alpha:g}, corrected over layers",
+                other_label=f"p ≥ {alpha:g}, corrected over layers",
+            )
+        axes.set_ylabel(textwrap.fill(panel.ylabel, 24))
+        axes.margins(y=0.12)
+    grid[-1].set_xlabel(xlabel)
+    if layer_names:
+        name_places(grid[-1], layers, layer_names, (wide - 1.1) / len(layers))
+    else:
+        grid[-1].set_xticks(_thinned(layers))
+    figure.align_ylabels(list(grid))
+    put_titles(grid[0], title, subtitle, wide)
+    # Panels share their signs: each stands in the legend once.
+    named = {label: handle for axes in grid for handle, label in _legend_entries(axes)}
+    if named:
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _thinned(layers: tuple[int, ...]) -> tuple[int, ...]:
+    return layers[:: -(-len(layers) // 13)]
+
+
+def _legend_entries(axes: Axes) -> list[tuple[Artist, str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    return list(zip(handles, labels, strict=True))
+
+
+def _above_null(
+    axes: Axes,
+    layers: tuple[int, ...],
+    values: Array,
+    null: PermutationTest,
+    significant: NDArray[np.bool_],
+    *,
+    null_label: str,
+    significant_label: str,
+    other_label: str,
+) -> None:
+    """Draw one value a layer over the band and the mean of its null; significant ones filled."""
     band: dict[str, Any] = {"color": GREY, "alpha": 0.28, "linewidth": 0}
     if len(layers) > 1:
         axes.fill_between(layers, null.null_low, null.null_high, **band, label=null_label)
         axes.plot(layers, null.null_mean, "--", color=GREY, linewidth=1, label="mean of the null")
-        axes.plot(layers, similarity, color=BLUE, linewidth=1.6, zorder=3)
+        axes.plot(layers, values, color=BLUE, linewidth=1.6, zorder=3)
     else:
         # A single layer has no width: its null is a bar.
         heights = null.null_high - null.null_low
@@ -64,18 +173,11 @@ def similarity_over_layers(
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "color": BLUE}
     at = np.array(layers)
     if significant.any():
-        chosen = similarity[significant]
+        chosen = values[significant]
         axes.plot(at[significant], chosen, **style, zorder=4, label=significant_label)
     if not significant.all():
-        others = similarity[~significant]
+        others = values[~significant]
         axes.plot(at[~significant], others, **style, mfc="white", zorder=4, label=other_label)
-    axes.set_ylabel(textwrap.fill(ylabel, 40))
-    step = -(-len(layers) // 13)
-    axes.set_xticks(layers[::step])
-    axes.margins(y=0.12)
-    put_titles(axes, title, subtitle)
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
 
 
 def _scores_beside(

@@ -1,15 +1,18 @@
 """Tables of values as colours: pairs of layers, jobs over layers, pairs of points."""
 
+import math
 import textwrap
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from interp.figures.style import GREY, ORANGE, Array, put_titles, styled
+from interp.figures.style import GREY, ORANGE, Array, cut, name_places, put_titles, styled
 
 
 @styled
@@ -32,42 +35,127 @@ def layer_matrix(
 
     Pairs that are not `significant` are hatched; values are written where there is room.
     """
-    cell = 0.42 if max(values.shape) <= 16 else 0.16
-    figure = Figure(
-        figsize=(max(cell * len(columns), 3.6) + 2.0, max(cell * len(rows), 2.6) + 1.9),
-        layout="constrained",
+    colours = {"cmap": "cividis" if larger_is_closer else "cividis_r"}
+    figure, axes = _table(
+        [str(row) for row in rows],
+        [str(column) for column in columns],
+        values,
+        significant,
+        label,
+        colours,
+        "white",
+        lambda value: _score(value, 3),
     )
-    axes = figure.add_subplot()
-    axes.grid(visible=False)
-    colours = "cividis" if larger_is_closer else "cividis_r"
-    image = axes.imshow(values, cmap=colours, aspect="auto")
-    bar = figure.colorbar(image, ax=axes, label=label)
-    bar.outline.set_visible(False)
-    for i, j in np.argwhere(~significant):
-        corner = (j - 0.5, i - 0.5)
-        axes.add_patch(
-            Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="white", linewidth=0)
-        )
-    if max(values.shape) <= 16:
-        _write_values(axes, values, image, 3)
     for i, j in enumerate(best):
         axes.add_patch(
             Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor=ORANGE, linewidth=2)
         )
-    for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
-        step = -(-len(names) // 25)
-        axis.set_ticks(range(0, len(names), step), [str(name) for name in names[::step]])
-    axes.invert_yaxis()
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     put_titles(axes, title, subtitle, 0.9 * figure.get_figwidth())
     keys = [Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="highest score of a row")]
     if not significant.all():
-        keys.append(
-            Patch(facecolor=GREY, edgecolor="white", hatch="////", linewidth=0, label=faint_label)
-        )
+        keys.append(_hatched(faint_label, "white"))
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
     return figure
+
+
+@styled
+def component_heatmap(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Array,
+    significant: NDArray[np.bool_],
+    *,
+    title: str,
+    subtitle: str,
+    xlabel: str,
+    ylabel: str,
+    label: str,
+    faint_label: str,
+    signed: bool,
+) -> Figure:
+    """Draw a value for every layer and part of it [row, column], the first row at the bottom.
+
+    Values that are not `significant` are hatched, and all are written where there is room; where a
+    value is not a number the cell stays grey.
+
+    Args:
+        rows: names of the layers.
+        columns: names of the parts, or doses.
+        values: [row, column].
+        significant: [row, column].
+        title: what is shown.
+        subtitle: of what.
+        xlabel: what the columns are.
+        ylabel: what the rows are.
+        label: what the values are.
+        faint_label: what hatching means.
+        signed: whether values lie around 0, which is then the middle of the colours.
+    """
+    # Where all is 0, or nothing is a number, any width will do.
+    furthest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
+    colours: dict[str, Any] = {"cmap": "cividis"}
+    if signed:
+        colours = {"cmap": "PuOr", "vmin": -furthest, "vmax": furthest}
+    hatch = "#A6A6A6" if signed else "white"
+    # Three digits of the largest.
+    digits = min(max(2 - math.floor(math.log10(furthest)), 0), 3)
+
+    def write(value: float) -> str:
+        return _number(value, digits)
+
+    figure, axes = _table(rows, columns, values, significant, label, colours, hatch, write)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    put_titles(axes, title, subtitle, 0.9 * figure.get_figwidth())
+    if not significant[np.isfinite(values)].all():
+        key = _hatched(faint_label, hatch)
+        figure.legend(handles=[key], loc="outside lower center")
+    return figure
+
+
+def _table(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Array,
+    significant: NDArray[np.bool_],
+    label: str,
+    colours: dict[str, Any],
+    hatch: str,
+    write: Callable[[float], str],
+) -> tuple[Figure, Axes]:
+    """Draw values [row, column] as cells, the first row at the bottom, with their colour bar.
+
+    Cells that are not `significant` are hatched, those that are not a number grey.
+    """
+    wide, tall = (0.42 if n <= 16 else min(0.16, 8 / n) for n in (len(columns), len(rows)))
+    width, height = max(wide * len(columns), 3.6), max(tall * len(rows), 2.6)
+    figure = Figure(figsize=(width + 2.0, height + 1.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(visible=False)
+    # What has no value is not taken for what is 0.
+    axes.set_facecolor("#D9D9D9")
+    image = axes.imshow(values, aspect="auto", **colours)
+    bar = figure.colorbar(image, ax=axes, label=label, aspect=max(20.0, 4 * height))
+    bar.outline.set_visible(False)
+    for i, j in np.argwhere(~significant & np.isfinite(values)):
+        corner = (j - 0.5, i - 0.5)
+        axes.add_patch(
+            Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=hatch, linewidth=0)
+        )
+    if len(columns) <= 16 and height >= 0.14 * len(rows):
+        _write_values(axes, values, image, write)
+    name_places(axes, range(len(columns)), columns, width / len(columns))
+    step = -(-len(rows) // 25)
+    axes.set_yticks(range(0, len(rows), step), [cut(name, 24) for name in rows[::step]])
+    axes.invert_yaxis()
+    return figure, axes
+
+
+def _hatched(label: str, colour: str) -> Patch:
+    behind = GREY if colour == "white" else "white"
+    return Patch(facecolor=behind, edgecolor=colour, hatch="////", linewidth=0, label=label)
 
 
 @styled
@@ -94,7 +182,7 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
         scores = np.array([[job.get(x, np.nan) for x in layers] for job in jobs.values()])
         image = axes.imshow(scores, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
         if len(layers) <= 30:
-            _write_values(axes, scores, image, 2)
+            _write_values(axes, scores, image, lambda score: _score(score, 2))
         axes.set_yticks(range(len(jobs)), [textwrap.shorten(n, 60, placeholder="…") for n in jobs])
         axes.set_xticks(range(len(layers)), [str(x) for x in layers])
         axes.tick_params(length=0)
@@ -112,20 +200,37 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
     return figure
 
 
-def _write_values(axes: Axes, values: Array, image: Any, digits: int) -> None:
+def _write_values(axes: Axes, values: Array, image: Any, write: Callable[[float], str]) -> None:
     """Write each value into its cell, dark on light and light on dark."""
     for (i, j), value in np.ndenumerate(values):
         if np.isnan(value):
             continue
         red, green, blue, _ = image.cmap(image.norm(value))
         bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
-        text = f"{value:.{digits}f}" if abs(value) < 9.995 else f"{value:.0f}"
-        text = text if value > -99.5 else "< -99"
-        # What rounds to zero has no sign.
-        text = (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")
         axes.text(
-            j, i, text, ha="center", va="center", fontsize=7, color="black" if bright else "white"
+            j,
+            i,
+            write(float(value)),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="black" if bright else "white",
+            # Hatching goes round the value, not through it.
+            path_effects=[withStroke(linewidth=2.5, foreground=(red, green, blue))],
         )
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    # What rounds to zero has no sign.
+    return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")
+
+
+def _score(value: float, digits: int) -> str:
+    """Write a score: briefly where it is far from 0, as it is where a null leaves little room."""
+    if value <= -99.5:
+        return "< −99"
+    return _number(value, digits if abs(value) < 9.995 else 0)
 
 
 def pair_tables(

@@ -1,10 +1,11 @@
 """One palette, one style, and how a figure is kept."""
 
+import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 # Okabe and Ito (2008): told apart under every common form of colour blindness.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
+_PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Told apart without their colours too; with the areas at which they look alike in size.
+_MARKERS = {"o": 1.0, "^": 1.2, "s": 0.85, "D": 0.7, "v": 1.2, "P": 1.4, "X": 1.3, "*": 2.0}
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -52,14 +56,70 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
+class Mark(NamedTuple):
+    """How the points of a group are drawn; `area` is relative to a disc's, `edge` a colour."""
+
+    colour: str
+    marker: str
+    area: float
+    edge: str
+
+
+def mark(group: int) -> Mark:
+    """Return how the group of that number is drawn; 64 of them are distinct."""
+    turn, number = divmod(group, len(_PALETTE))
+    marker, area = list(_MARKERS.items())[(number + turn) % len(_MARKERS)]
+    # Yellow alone would be lost on white.
+    edge = "#7A7A7A" if number == len(_PALETTE) - 1 else "white"
+    return Mark(_PALETTE[number], marker, area, edge)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return the text on one line, with an ellipsis in place of what is beyond `longest` signs."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
+def name_places(axes: Axes, places: Sequence[int], names: Sequence[str], apart: float) -> None:
+    """Name places on the x axis that are so many inches apart.
+
+    Names that would touch are wrapped or slanted and, where that is not enough, thinned.
+    """
+    if len(names) != len(places):
+        raise ValueError(f"{len(places)} places need as many names, not {len(names)}")
+    # About as many letters as fit from one place to the next.
+    letters = max(1, int((apart - 0.08) / 0.08))
+    upright = [textwrap.wrap(name, letters, break_long_words=False) for name in names]
+    longest = max(len(line) for lines in upright for line in lines)
+    if longest <= max(3, letters) and max(map(len, upright)) <= 3:
+        # Numbers that have no room are left out; their neighbours tell what they are.
+        step = math.ceil((0.08 * longest + 0.08) / apart)
+        axes.set_xticks(places[::step], ["\n".join(lines) for lines in upright[::step]])
+        return
+    step = max(1, math.ceil(0.19 / apart))
+    shown = [cut(name, 24) for name in names[::step]]
+    axes.set_xticks(
+        places[::step], shown, rotation=60, ha="right", rotation_mode="anchor", fontsize=8
+    )
+
+
+def _wrapped(title: str, subtitle: str, wide: float) -> tuple[str, str]:
+    return textwrap.fill(title, int(10.6 * wide)), textwrap.fill(subtitle, int(15 * wide))
+
+
+def title_height(title: str, subtitle: str, wide: float) -> float:
+    """Return how many inches above the axes `put_titles` takes up, with a margin."""
+    bold, fine = (text.count("\n") + 1 for text in _wrapped(title, subtitle, wide))
+    return (14 + 12 * fine + 14 * bold) / 72
+
+
 def put_titles(axes: Axes, title: str, subtitle: str, wide: float = 6.4) -> None:
     """Put a title over a subtitle; long ones are wrapped and never squeeze the axes.
 
     `wide` is the figure's width in inches.
     """
-    fine = textwrap.fill(subtitle, int(15 * wide))
-    lines = fine.count("\n") + 1
-    axes.set_title(textwrap.fill(title, int(10.6 * wide)), pad=8 + 12 * lines)
+    bold, fine = _wrapped(title, subtitle, wide)
+    axes.set_title(bold, pad=8 + 12 * (fine.count("\n") + 1))
     note = axes.annotate(
         fine,
         xy=(0, 1),
@@ -77,7 +137,8 @@ def save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(_STYLE):
         figure.savefig(path.with_suffix(".png"), dpi=200)
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        # The dots are those of what is too much to be kept as curves.
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None}, dpi=200)
 
 
 def pixels(figure: Figure) -> NDArray[np.uint8]:
