@@ -79,7 +79,7 @@ def ordering(choice: str, prompts: PromptSet, plan: Plan) -> Ordering | None:
 
 
 def _by_position(samples: pd.DataFrame) -> Ordering:
-    place = samples.groupby("prompt").cumcount().to_numpy()
+    place = samples.groupby("prompt").cumcount().to_numpy().astype(np.intp)
     return Ordering("position", "positions", place.astype(np.float64) + 1, place)
 
 

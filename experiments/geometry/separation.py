@@ -1,0 +1,105 @@
+"""Are the groups apart? Three measures in all dimensions, none of which the picture decides."""
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from experiments.geometry.reading import Reading, beside, logged
+from interp import arrangements, figures, statistics
+from interp.calibration import in_words
+from interp.figures import Statistic
+from interp.geometry import separation
+from interp.result import Result, Series
+from interp.similarity.points import Array, distances
+
+# As series are logged, and as figures call them.
+_MEASURES = {
+    "silhouette": "silhouette",
+    "variance_ratio": "variance between / within groups",
+    "centroid_accuracy": "nearest-centroid accuracy",
+}
+
+
+def separated(
+    clouds: list[Array],
+    samples: pd.DataFrame,
+    reading: Reading,
+    permutations: int,
+    alpha: float,
+    rng: np.random.Generator,
+) -> Result:
+    """Hold how far the groups are apart against the same with labels shuffled among prompts.
+
+    Args:
+        clouds: the points of each layer, [n, d] each.
+        samples: prompt and group of each point; at least two groups of two prompts.
+        reading: the words for what was read.
+        permutations: draws of the null.
+        alpha: the corrected p below which a layer counts as significant.
+        rng: where draws come from.
+    """
+    layers = reading.layers
+    prompt_of_row = samples["prompt"].to_numpy()
+    given = np.array([reading.groups.index(group) for group in samples["group"]])
+    labels = arrangements.labellings(given, prompt_of_row, permutations, rng)
+    measured = np.empty((len(_MEASURES), len(layers), len(labels)))
+    for i, x in enumerate(tqdm(clouds, "separating", unit="layer", delay=2, disable=None)):
+        apart = distances(x, x, "euclidean")
+        measured[:, i] = (
+            separation.silhouette(apart, labels),
+            separation.variance_ratio(apart, labels),
+            separation.nearest_centroid_accuracy(x @ x.T, labels, prompt_of_row),
+        )
+    tests = [
+        statistics.permutation_test(values[:, 0], values[:, 1:], "greater") for values in measured
+    ]
+    silhouette, _, accuracy = measured[:, :, 0]
+    passes = tests[0].p_corrected < alpha
+    top = int(silhouette.argmax())
+    groups = reading.together
+    verdict = f"{groups} are apart at {in_words(layers, passes)}"
+    if 1 / len(labels) >= alpha:
+        verdict = f"{groups}: too few prompts to tell from chance"
+    finding = (
+        f"{verdict} (silhouette, p < {alpha:g}, corrected over layers). Furthest at "
+        f"{reading.names[top]}: silhouette {silhouette[top]:.2f}, chance "
+        f"{tests[0].null_mean[top]:.2f} [{tests[0].null_low[top]:.2f}, "
+        f"{tests[0].null_high[top]:.2f}], corrected p = {tests[0].p_corrected[top]:.2g}; a "
+        f"held-out prompt lies nearest to its own group's mean in {accuracy[top]:.0%} of cases "
+        f"(chance {tests[2].null_mean[top]:.0%}, corrected p = {tests[2].p_corrected[top]:.2g})."
+    )
+    curves = figures.statistics_over_layers(
+        layers,
+        [
+            Statistic(label, values[:, 0], test)
+            for label, values, test in zip(_MEASURES.values(), measured, tests, strict=True)
+        ],
+        title=verdict,
+        subtitle=reading.told("all dimensions", f"{len(labels) - 1} draws"),
+        xlabel=reading.xlabel,
+        null_label="95% of the null: labels shuffled among prompts",
+        alpha=alpha,
+        layer_names=reading.ticks,
+    )
+    series: dict[str, Series] = {}
+    for name, values, test in zip(_MEASURES, measured, tests, strict=True):
+        series |= logged(name, layers, values[:, 0], test)
+    return Result(
+        series=series,
+        scalars={
+            "best_silhouette": float(silhouette[top]),
+            "best_silhouette_p": float(tests[0].p_corrected[top]),
+            "best_centroid_accuracy": float(accuracy.max()),
+        },
+        tables={
+            "summary": pd.DataFrame(
+                {
+                    "silhouette": beside(silhouette, tests[0]),
+                    "centroid accuracy": beside(accuracy, tests[2]),
+                }
+            )
+        },
+        figures={"separation": curves},
+        finding=finding,
+        null="group labels shuffled among prompts",
+    )
