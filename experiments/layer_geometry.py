@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from experiments.geometry.order import ordered
 from experiments.geometry.picture import picture
-from experiments.geometry.reading import Reading
 from experiments.geometry.separation import separated
 from interp.activations import Activations
 from interp.analysis import ANALYSES
@@ -28,6 +27,7 @@ from interp.ordering import ordering
 from interp.plan import Plan
 from interp.positions import POSITIONS, Position
 from interp.prompts import PromptSet
+from interp.reading import Reading
 from interp.reductions import REDUCTIONS, Reduction
 from interp.registry import ConfigError
 from interp.result import Result

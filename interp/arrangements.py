@@ -131,3 +131,15 @@ def labellings(
     found = np.empty((len(in_first), len(labels)), np.intp)
     found[:, order] = ~in_first
     return found
+
+
+def exchanges(units: int, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw which units exchange their two values; the first arrangement exchanges none.
+
+    Returns [1 + b, units]. Where there are no more than draws + 1 arrangements each is taken once,
+    and p is exact.
+    """
+    if 2.0**units <= draws + 1:
+        return np.array(list(itertools.product([False, True], repeat=units)))
+    drawn = rng.random((draws, units)) < 0.5
+    return np.concatenate([np.zeros((1, units), bool), drawn])

@@ -105,7 +105,7 @@ MISTAKES = {
     "prompts=inline prompts.groups={a:[x,y],b:[z]}": "metric=cosine pairs the prompts of both",
     "prompts=file prompts.path=none.csv": "prompts.path: no file at 'none.csv'",
     "position=target": "position: no target is marked in '1 2 3 4': put it in braces",
-    "prompts.length=200": "tokens long; random gpt2 reads at most 256",
+    "prompts.length=200": "tokens long; random gpt2 reads at most 1024",
     "model=path model.path=none": "model.path: no folder at",
     "model=gpt2 model.repo=no/such": "without the hub: model=minilm",
     "model.dtype=float61": "model.dtype cannot be 'float61'; did you mean 'float16'?",

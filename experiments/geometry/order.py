@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from experiments.geometry.reading import Reading, beside, logged
 from interp import arrangements, figures, statistics
 from interp.calibration import in_words
 from interp.figures import Statistic
 from interp.frames import Frames
 from interp.geometry.order import folds, rank_correlations, ridge_r2
 from interp.ordering import Ordering
+from interp.reading import Reading, beside, logged
 from interp.result import Result
 from interp.similarity.points import Array
 

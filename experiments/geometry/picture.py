@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.geometry.reading import Reading
 from interp import figures
 from interp.figures import Layout
 from interp.frames import Frames
 from interp.ordering import Ordering
+from interp.reading import Reading
 from interp.reductions import REDUCTIONS, Reduction
 from interp.result import Animation, Result, Series
 

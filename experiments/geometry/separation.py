@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from experiments.geometry.reading import Reading, beside, logged
 from interp import arrangements, figures, statistics
 from interp.calibration import in_words
 from interp.figures import Statistic
 from interp.geometry import separation
+from interp.reading import Reading, beside, logged
 from interp.result import Result, Series
 from interp.similarity.points import Array, distances
 

@@ -89,7 +89,7 @@ def dose_curves(
     # Inches.
     width = max(0.27 * len(columns) + 0.2, 4.6 / across)
     height = 1.6 if rows > 1 else 2.4
-    left, right, gap, above = 0.75, 0.15, 0.14, 0.28
+    left, right, gap, above = 0.9, 0.15, 0.14, 0.28
     # Short names stand upright.
     slanted = max(map(len, columns)) > 3
     below = 0.5 + 0.055 * max(map(len, columns)) * slanted

@@ -1,5 +1,6 @@
 """Prompt sets, and where they come from."""
 
+from interp.prompts.contexts import WordsInContexts
 from interp.prompts.generated import Counting, MinimalPairs, NumberSequences
 from interp.prompts.prompt_set import PromptSet, Span, from_marked, parse_marked
 from interp.prompts.source import PROMPTS, PromptSource
@@ -15,6 +16,7 @@ __all__ = [
     "PromptSet",
     "PromptSource",
     "Span",
+    "WordsInContexts",
     "from_marked",
     "parse_marked",
 ]
