@@ -21,11 +21,13 @@ class Tap:
         side: its input, or its output.
         block: the block whose attention belongs to this tensor, for attention-weighted pooling;
             -1 where the tensor belongs to none.
+        name: what figures call the layer; "" where its number says it all.
     """
 
     path: str
     side: Literal["input", "output"]
     block: int
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,10 @@ class HookPoint(ABC):
         Points of two models may be held against each other, axis by axis, where the names agree.
         """
         return f"{model.width} dimensions"
+
+    def notice(self, model: LanguageModel) -> str:
+        """Say what a reader should know of how the site stands in this model; "" if nothing."""
+        return ""
 
     def in_vocabulary(self) -> "LogitLens | Logits":
         """Return the hook point that reads the same layers as logits over the vocabulary.
@@ -153,6 +159,73 @@ class ResidPre(LayeredHookPoint):
         """Return a tap a block."""
         blocks = model.stack(self.stack).blocks
         return {i: Tap(path, "input", i) for i, path in enumerate(blocks)}
+
+
+@HOOKS.register("resid_mid")
+@dataclass(frozen=True, kw_only=True)
+class ResidMid(LayeredHookPoint):
+    """The residual stream between each block's attention and its MLP.
+
+    It is what enters the block's last residual step: in a post-norm model (BERT) the output of the
+    attention's norm, in a decoder with cross-attention what both attentions have added to.
+    """
+
+    site: ClassVar[str] = "resid_mid"
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return a tap for each block that has a middle.
+
+        Raises:
+            ConfigError: no block has one, as where attention and MLP run side by side.
+        """
+        middles = model.middles(self.stack)
+        if not middles:
+            raise ConfigError(
+                f"hook: {self.notice(model)}, as where attention and MLP run side by side; use "
+                "hook=resid_post, or hook=stream"
+            )
+        return {i: Tap(middle.path, middle.side, i) for i, middle in middles.items()}
+
+    def notice(self, model: LanguageModel) -> str:
+        """Say which blocks have no middle."""
+        return _without_middle(model, self.stack)
+
+
+@HOOKS.register("stream")
+@dataclass(frozen=True, kw_only=True)
+class Stream(LayeredHookPoint):
+    """The residual stream step by step: what enters the first block, then each block's two steps.
+
+    Layer 0 is `resid_pre` of block 0, layer 2i + 1 `resid_mid` of block i and layer 2i + 2 its
+    `resid_post`. A layer is named by what has just been added: "embed", "attn 0", "mlp 0", …, with
+    "mixer 0" where no attention is seen (Mamba). A block without a middle is one step, "block 0".
+    """
+
+    site: ClassVar[str] = "stream"
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return a tap a step."""
+        blocks = model.stack(self.stack).blocks
+        middles = model.middles(self.stack)
+        steps = [Tap(blocks[0], "input", 0, "embed")]
+        for i, path in enumerate(blocks):
+            if i in middles:
+                steps.append(Tap(middles[i].path, middles[i].side, i, f"{middles[i].added} {i}"))
+            steps.append(Tap(path, "output", i, f"mlp {i}" if i in middles else f"block {i}"))
+        return dict(enumerate(steps))
+
+    def notice(self, model: LanguageModel) -> str:
+        """Say which blocks are one step."""
+        return _without_middle(model, self.stack)
+
+
+def _without_middle(model: LanguageModel, stack: str) -> str:
+    middles, n_blocks = model.middles(stack), len(model.stack(stack).blocks)
+    whole = [i for i in range(n_blocks) if i not in middles]
+    if not whole:
+        return ""
+    which = f" in blocks {', '.join(map(str, whole))}: each of them" if middles else ": each block"
+    return f"{model.title} has no resid_mid{which} adds to the residual stream in one step"
 
 
 @HOOKS.register("resid_post")

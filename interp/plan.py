@@ -29,6 +29,7 @@ class Plan:
         attention_kernel: the attention implementation of the forward pass.
         readout: the way from what is read to logits, where the hook is in vocabulary space.
         space: the name of the space that the points lie in, as `HookPoint.space` gives it.
+        notice: what a reader should know of the site in this model; mostly "".
     """
 
     source: ModelSource
@@ -44,6 +45,13 @@ class Plan:
     attention_kernel: str
     readout: Readout | None
     space: str
+    notice: str
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What figures call the layers: "attn 0" where steps have names, or else "layer 0"."""
+        named = zip(self.layers, self.taps, strict=True)
+        return tuple(tap.name or f"layer {layer}" for layer, tap in named)
 
     @property
     def unembedding(self) -> str:
@@ -112,6 +120,7 @@ def _planned(
         attention_kernel=model.attention_kernel,
         readout=_readout(source, hook, model),
         space=hook.space(model),
+        notice=hook.notice(model),
     )
 
 

@@ -1,7 +1,8 @@
 """What every transformer has in common: a tokenizer, an embedding, stacks of blocks, a norm."""
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from interp.models.residual_stream import Middle, UnclearStructure, middles
 from interp.positions import Tokens
 from interp.registry import ConfigError, check_choice
 
@@ -160,6 +162,37 @@ class LanguageModel:
             # The decoder reads the prompt itself while attending to the encoder's reading of it.
             inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
         return inputs
+
+    def middles(self, choice: str) -> dict[int, Middle]:
+        """Return where the residual stream stands between attention and MLP, by the block's number.
+
+        A block that adds to the stream in one step, as where attention and MLP run side by side,
+        has no such place and is left out. The model is traced once; its weights are not read.
+
+        Raises:
+            ConfigError: the blocks cannot be found, or told into steps.
+        """
+        stack = self.stack(choice)
+        if stack not in self._middles:
+            others = [path for s in self.stacks.values() if s != stack for path in s.blocks]
+            model = self
+            if self.module.device.type == "meta" and self.module.dtype != torch.float32:
+                # In half precision some models look for overflow, where there are no values yet.
+                model = replace(self, module=copy.deepcopy(self.module).float())
+            inputs = model.inputs(choice, np.zeros((1, 5), np.int64), np.ones((1, 5), bool))
+            try:
+                found = middles(model.module, model.entry(choice), stack.blocks, others, inputs)
+            except UnclearStructure as reason:
+                raise ConfigError(
+                    f"hook: the resid_mid of {self.title} cannot be told from its structure: "
+                    f"{reason}; use hook=resid_post"
+                ) from reason
+            self._middles[stack] = found
+        return self._middles[stack]
+
+    @cached_property
+    def _middles(self) -> dict[Stack, dict[int, Middle]]:
+        return {}
 
     @property
     def read_by_head(self) -> str:
