@@ -27,7 +27,7 @@ from experiments.contexts.measures import (
 )
 from interp.activations import Activations
 from interp.analysis import ANALYSES
-from interp.calibration import check_settings, in_words
+from interp.calibration import check_settings
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.plan import Plan
@@ -161,10 +161,14 @@ class ContextClustering:
             distance.values[layer, words.number(kind, dose)] for kind in (SUBJECT, OTHER)
         )
         nearer = np.asarray((effect.p_corrected < self.alpha).any(axis=1))
-        where = in_words(reading.layers, nearer)
+        closer = (
+            f"nearer to {names} after sentences that treat them as subjects than after as many "
+            "that do not"
+        )
         verdict = (
-            f"{objects} lie nearer to {names} after sentences that treat them as subjects than "
-            f"after as many that do not, at {where}"
+            f"{objects} lie {closer}, at {reading.where(nearer)}"
+            if nearer.any()
+            else f"at no {reading.unit} do {objects} lie {closer}"
         )
         sentences = f"{dose} sentence{'s' * (dose != 1)}"
         finding = (
@@ -183,7 +187,7 @@ class ContextClustering:
         away = np.asarray((effect.p_other_way < self.alpha).any(axis=1))
         if away.any():
             finding += (
-                f" At {in_words(reading.layers, away)} they lie further away (p < {self.alpha:g}, "
+                f" At {reading.where(away)} they lie further away (p < {self.alpha:g}, "
                 "corrected), which the test above does not count."
             )
         return verdict, finding

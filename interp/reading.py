@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from interp.calibration import in_words
 from interp.result import Series
 from interp.similarity.points import Array
 from interp.statistics import PermutationTest
@@ -50,6 +54,12 @@ class Reading:
     def xlabel(self) -> str:
         """The title of an axis of layers."""
         return f"{self.unit} ({self.hook})"
+
+    def where(self, which: NDArray[np.bool_]) -> str:
+        """Say which of the layers are meant: "layers 3, 4", "4 of 7 layers", "no step"."""
+        if self.steps_have_names and 0 < which.sum() <= 3:
+            return ", ".join(name for name, yes in zip(self.names, which, strict=True) if yes)
+        return in_words(self.layers, which).replace("layer", self.unit)
 
     @property
     def together(self) -> str:

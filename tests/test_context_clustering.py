@@ -478,7 +478,7 @@ def test_the_finding_says_what_was_planted():
 def test_nothing_found_is_said_too_and_few_templates_are_named():
     prompts = prompt_set(words=4, templates=3, extra=())
     result = run(activations(prompts, 0).values, prompts)
-    assert "than after as many that do not, at no layer (p < 0.05" in result.finding
+    assert result.finding.startswith("at no layer do objects lie nearer to names after")
     assert "With 3 templates and 199 draws no p can fall below 0.12." in result.finding
     assert "any context" not in result.finding
     assert result.tables["summary"]["verdict"].tolist() == ["too few to tell"]

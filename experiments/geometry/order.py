@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from interp import arrangements, figures, statistics
-from interp.calibration import in_words
 from interp.figures import Statistic
 from interp.frames import Frames
 from interp.geometry.order import folds, rank_correlations, ridge_r2
@@ -56,17 +55,17 @@ def ordered(
 
     passes, reads = of_best.p_corrected < alpha, of_probe.p_corrected < alpha
     top, peak = int(best[:, 0].argmax()), int(r2[:, 0].argmax())
-    verdict = f"{order.name} lies along one component at {in_words(layers, passes)}"
+    verdict = f"{order.name} lies along one component at {reading.where(passes)}"
     # Where every order was taken, each is as strong as its reverse.
     if (2 if len(orders) <= permutations else 1) / len(orders) >= alpha:
         verdict = f"{order.name}: too few {order.units_are} to tell from chance"
     finding = (
-        f"{verdict} (p < {alpha:g}, corrected over layers and for choosing the best of {k}). "
-        f"Furthest is component {which[top] + 1} of {reading.names[top]}: |ρ| = "
+        f"{verdict} (p < {alpha:g}, corrected over {reading.unit}s and for choosing the best of "
+        f"{k}). Furthest is component {which[top] + 1} of {reading.names[top]}: |ρ| = "
         f"{best[top, 0]:.2f}, chance {of_best.null_mean[top]:.2f} "
         f"[{of_best.null_low[top]:.2f}, {of_best.null_high[top]:.2f}], corrected p = "
         f"{of_best.p_corrected[top]:.2g}. A ridge probe in all dimensions reads it at "
-        f"{in_words(layers, reads)}, best at {reading.names[peak]}: cross-validated R² = "
+        f"{reading.where(reads)}, best at {reading.names[peak]}: cross-validated R² = "
         f"{r2[peak, 0]:.2f}, chance {of_probe.null_mean[peak]:.2f}, corrected p = "
         f"{of_probe.p_corrected[peak]:.2g}."
     )
@@ -95,7 +94,7 @@ def ordered(
         xlabel="component",
         ylabel=reading.xlabel,
         label="Spearman's |ρ|, since signs are arbitrary",
-        faint_label=f"p ≥ {alpha:g}, corrected over layers and components",
+        faint_label=f"p ≥ {alpha:g}, corrected over {reading.unit}s and components",
         signed=False,
     )
     columns = {f"component {c + 1}": rho[:, 0, c] for c in range(k)}

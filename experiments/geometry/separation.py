@@ -5,7 +5,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from interp import arrangements, figures, statistics
-from interp.calibration import in_words
 from interp.figures import Statistic
 from interp.geometry import separation
 from interp.reading import Reading, beside, logged
@@ -57,11 +56,11 @@ def separated(
     passes = tests[0].p_corrected < alpha
     top = int(silhouette.argmax())
     groups = reading.together
-    verdict = f"{groups} are apart at {in_words(layers, passes)}"
+    verdict = f"{groups} are apart at {reading.where(passes)}"
     if 1 / len(labels) >= alpha:
         verdict = f"{groups}: too few prompts to tell from chance"
     finding = (
-        f"{verdict} (silhouette, p < {alpha:g}, corrected over layers). Furthest at "
+        f"{verdict} (silhouette, p < {alpha:g}, corrected over {reading.unit}s). Furthest at "
         f"{reading.names[top]}: silhouette {silhouette[top]:.2f}, chance "
         f"{tests[0].null_mean[top]:.2f} [{tests[0].null_low[top]:.2f}, "
         f"{tests[0].null_high[top]:.2f}], corrected p = {tests[0].p_corrected[top]:.2g}; a "

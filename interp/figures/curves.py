@@ -101,6 +101,7 @@ def statistics_over_layers(
     wide = 6.4 if len(layers) <= 30 else 9.0
     figure = Figure(figsize=(wide, 1.9 + 1.75 * len(panels)), layout="constrained")
     grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    unit = "step" if layer_names else "layer"
     for axes, panel in zip(grid, panels, strict=True):
         if panel.null is None:
             # A dot would be read as a mark of significance.
@@ -114,8 +115,8 @@ def statistics_over_layers(
                 panel.null,
                 panel.null.p_corrected < alpha,
                 null_label=null_label,
-                significant_label=f"p < {alpha:g}, corrected over layers",
-                other_label=f"p ≥ {alpha:g}, corrected over layers",
+                significant_label=f"p < {alpha:g}, corrected over {unit}s",
+                other_label=f"p ≥ {alpha:g}, corrected over {unit}s",
             )
         axes.set_ylabel(textwrap.fill(panel.ylabel, 24))
         axes.margins(y=0.12)
