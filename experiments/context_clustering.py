@@ -5,7 +5,9 @@ as a subject, or after as many that do not. In each frame the names have a centr
 and the question is how far from that centroid the objects lie, in those spreads. Any context may
 pull words together, so what counts is what the one kind of context does beyond the other. Two
 nulls stand beside it: the kinds of context exchanged within templates, and the classes shuffled
-among words. Words and templates are both drawn from many, and intervals resample both.
+among words. Names that spread out also seem nearer, in their own spreads; so the gap along the
+direction between the classes must close as well. Words and templates are both drawn from many, and
+intervals resample both.
 """
 
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from experiments.contexts.measures import (
     gap_before_and_after,
     levels,
     measured,
+    nearer_by_both,
 )
 from interp.activations import Activations
 from interp.analysis import ANALYSES
@@ -31,7 +34,7 @@ from interp.calibration import check_settings
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.plan import Plan
-from interp.positions import POSITIONS, Position
+from interp.positions import POSITIONS, Position, Target
 from interp.prompts import PromptSet
 from interp.reading import Reading
 from interp.registry import ConfigError
@@ -63,16 +66,17 @@ class ContextClustering:
                 f"resamples must be at least 100 for limits of 95%, not {self.resamples}"
             )
 
-    def check(self, prompts: PromptSet, samples: pd.DataFrame) -> None:
-        """Refuse prompts that are no words in contexts.
+    def check(self, prompts: PromptSet, position: Position) -> None:
+        """Refuse prompts that are no words in contexts, and positions other than the word's.
 
         Raises:
-            ConfigError: several tokens a prompt, or prompts that make no such design.
+            ConfigError: another position, or prompts that make no such design.
         """
         design(prompts)
-        if len(samples) != len(prompts):
+        if not isinstance(position, Target):
             raise ConfigError(
-                "position: context_clustering reads one token a prompt, such as position=target"
+                "position: context_clustering reads the word itself, not its context: use "
+                "position=target"
             )
 
     def __call__(
@@ -105,14 +109,17 @@ class ContextClustering:
             f"{words.objects} in {words.templates} templates",
             notice=plan.notice,
         )
-        effect = tested["distance"]
+        gap_closes = tested["projection"]
+        effect = nearer_by_both(tested["distance"], gap_closes)
         passes = effect.p_corrected < self.alpha
         # The largest of what can be told from chance, or of all where nothing can.
         peak = np.unravel_index(
             np.where(passes | ~passes.any(), effect.values, -np.inf).argmax(), passes.shape
         )
         layer, d = int(peak[0]), int(peak[1])
-        verdict, finding = self._told(effect, level["distance"], words, reading, layer, d)
+        verdict, finding = self._told(
+            effect, gap_closes, level["distance"], words, reading, layer, d
+        )
         if words.has_probe:
             gap, less = gap_before_and_after(found, words, draws)
             at = int(np.abs(less.values).argmax())
@@ -149,6 +156,7 @@ class ContextClustering:
     def _told(
         self,
         effect: Effect,
+        gap_closes: Effect,
         distance: Level,
         words: Design,
         reading: Reading,
@@ -172,11 +180,12 @@ class ContextClustering:
         )
         sentences = f"{dose} sentence{'s' * (dose != 1)}"
         finding = (
-            f"{verdict} (p < {self.alpha:g}, corrected over {reading.unit}s and doses). Most at "
-            f"{reading.names[layer]} after {sentences}: {either:.3f} instead of {other:.3f} "
-            f"spreads of the {names} from their centroid, nearer by {effect.values[layer, d]:.2g} "
-            f"(95% interval {effect.low[layer, d]:.2g} to {effect.high[layer, d]:.2g}), corrected "
-            f"p = {effect.p_corrected[layer, d]:.2g}."
+            f"{verdict} (p < {self.alpha:g}, corrected over {reading.unit}s and doses). "
+            f"{'Of these most' if nearer.any() else 'Most'} at {reading.names[layer]} after "
+            f"{sentences}: {either:.3f} instead of {other:.3f} spreads of the {names} from their "
+            f"centroid, nearer by {_with_interval(effect, layer, d)}, while the gap along the "
+            f"direction is less by {_with_interval(gap_closes, layer, d)}; corrected p = "
+            f"{effect.p_corrected[layer, d]:.2g}."
         )
         if effect.smallest_p >= self.alpha:
             verdict = f"{objects} and {names}: too few templates or draws to tell from chance"
@@ -184,11 +193,13 @@ class ContextClustering:
                 f" With {words.templates} templates and {self.permutations} draws no p can fall "
                 f"below {effect.smallest_p:.2g}."
             )
-        away = np.asarray((effect.p_other_way < self.alpha).any(axis=1))
+        away = effect.p_other_way < self.alpha
         if away.any():
+            at_dose, at_layer = away.any(axis=0), np.asarray(away.any(axis=1))
+            doses = ", ".join(str(words.doses[at]) for at in np.flatnonzero(at_dose))
             finding += (
-                f" At {reading.where(away)} they lie further away (p < {self.alpha:g}, "
-                "corrected), which the test above does not count."
+                f" At {reading.where(at_layer)}, after {doses}, they lie further away "
+                f"(p < {self.alpha:g}, corrected), which the test above does not count."
             )
         return verdict, finding
 
@@ -255,6 +266,11 @@ class ContextClustering:
         )
 
 
+def _with_interval(effect: Effect, layer: int, d: int) -> str:
+    low, high = effect.low[layer, d], effect.high[layer, d]
+    return f"{effect.values[layer, d]:.2g} (95% interval {low:.2g} to {high:.2g})"
+
+
 def _series(effect: Effect, distance: Level, words: Design, reading: Reading) -> dict[str, Series]:
     """Return what is logged of each layer: the effect of most sentences, and that of each dose."""
     most = words.doses[-1]
@@ -309,6 +325,7 @@ def _effect_table(tested: dict[str, Effect], words: Design, reading: Reading) ->
             "p_class": effect.classes.p,
             "p_class_corrected": effect.classes.p_corrected,
             "p_corrected": effect.p_corrected,
+            "p_other_way_corrected": effect.p_other_way,
         }
         for (i, d), _ in np.ndenumerate(effect.values):
             at = {"measure": name, "layer": reading.layers[i], "dose": words.doses[d]}

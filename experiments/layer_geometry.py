@@ -7,8 +7,9 @@ labels of the groups shuffled among prompts, in all layers alike, so that p is c
 looked at all of them, and for having chosen the best component.
 """
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -73,9 +74,10 @@ class LayerGeometry:
         components = getattr(reduction, "n_components", 0)
         if components < 2:
             given = f"reduction.n_components={components}" if components else f"reduction={name}"
+            way_out = "reduction.n_components=2" if components else "reduction=pca"
             raise ConfigError(
                 f"reduction: layer_geometry draws two components, which {given} does not give; "
-                "use reduction=pca"
+                f"use {way_out}"
             )
         if type(self.basis) is int:
             if self.basis not in plan.layers:
@@ -99,9 +101,10 @@ class LayerGeometry:
         fitted = len(halves(prompts, plan.samples["prompt"].to_numpy(), reduction)[0])
         together = len(plan.layers) if self.basis == "all" else 1
         if fitted * together < reduction.min_samples:
+            settings = dataclasses.asdict(cast("Any", reduction)).items()
             raise ConfigError(
-                f"prompts: reduction={name} needs at least {reduction.min_samples} points, not "
-                f"{fitted * together}"
+                f"prompts: reduction={name} ({', '.join(f'{k}={v}' for k, v in settings)}) needs "
+                f"at least {reduction.min_samples} points, not {fitted * together}"
             )
         ordering(self.order, prompts, plan)
 
@@ -144,7 +147,9 @@ class LayerGeometry:
             )
         lonely = [group for group in prompts.group_names if len(prompts.members(group)) == 1]
         if len(prompts.group_names) > 1 and not lonely:
-            parts.append(separated(clouds, samples, reading, self.permutations, self.alpha, rng))
+            parts.append(
+                separated(clouds, samples, prompts, reading, self.permutations, self.alpha, rng)
+            )
         elif len(prompts.group_names) > 1:
             parts.append(
                 Result(finding=f"One prompt in {' and '.join(lonely)}: no telling groups apart.")

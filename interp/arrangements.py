@@ -88,25 +88,29 @@ def swaps(prompt_of_row: NDArray[np.intp], draws: int, rng: np.random.Generator)
 def reorderings(
     values: NDArray[np.float64],
     unit_of_row: NDArray[np.intp],
+    part_of_row: NDArray[np.intp],
     draws: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Draw which unit has which value; [1 + b, rows].
+    """Draw which unit has which values, those of all its parts together; [1 + b, rows].
 
     Args:
-        values: a number a row, one for all rows of a unit, [rows].
+        values: a number a row, one for all rows of a part, [rows].
         unit_of_row: what the values belong to: a prompt, or a pair of prompts, [rows].
+        part_of_row: which part of its unit a row is of; all units have the same parts, [rows].
         draws: how many arrangements to draw besides the given one.
         rng: where they are drawn from.
     """
-    _, first, unit_of_row = np.unique(unit_of_row, return_index=True, return_inverse=True)
-    n = len(first)
+    units, unit_of_row = np.unique(unit_of_row, return_inverse=True)
+    n = len(units)
+    of_part = np.empty((n, part_of_row.max() + 1))
+    of_part[unit_of_row, part_of_row] = values
     if n < 20 and math.factorial(n) <= draws + 1:
         orders = np.array(list(itertools.permutations(range(n))))
     else:
         orders = statistics.permutations(n, draws, rng)
         orders = np.concatenate([np.arange(n)[None], orders])
-    return np.asarray(values[first][orders][:, unit_of_row])
+    return np.asarray(of_part[orders[:, unit_of_row], part_of_row])
 
 
 def labellings(
@@ -124,13 +128,43 @@ def labellings(
         rng: where they are drawn from.
     """
     if labels.max() > 1:
-        return reorderings(labels.astype(float), prompt_of_row, draws, rng).astype(np.intp)
+        whole = np.zeros_like(prompt_of_row)
+        return reorderings(labels.astype(float), prompt_of_row, whole, draws, rng).astype(np.intp)
     # Relabellings take the rows of the first group first.
     order = np.argsort(labels, kind="stable")
     in_first = relabellings(prompt_of_row[order], int((labels == 0).sum()), draws, rng)
     found = np.empty((len(in_first), len(labels)), np.intp)
     found[:, order] = ~in_first
     return found
+
+
+def labellings_within(
+    labels: NDArray[np.intp],
+    unit_of_row: NDArray[np.intp],
+    draws: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Draw how the labels are dealt out anew within each unit; [1 + b, rows].
+
+    What exchanges the labels everywhere divides the rows as before, so that the first unit may keep
+    its own.
+
+    Args:
+        labels: the number of each row's group, [rows].
+        unit_of_row: a pair of prompts, or a set of one prompt of each group, [rows].
+        draws: how many arrangements to draw besides the given one.
+        rng: where they are drawn from.
+    """
+    units, unit_of_row = np.unique(unit_of_row, return_inverse=True)
+    groups, others = int(labels.max()) + 1, len(units) - 1
+    own = np.arange(groups)
+    if others * math.log(math.factorial(groups)) <= math.log(draws + 1):
+        dealt = itertools.product(itertools.permutations(range(groups)), repeat=others)
+        deals = np.array([(tuple(own), *rest) for rest in dealt])
+    else:
+        deals = rng.permuted(np.tile(own, (draws, others + 1, 1)), axis=2)
+        deals = np.concatenate([np.tile(own, (1, others + 1, 1)), deals])
+    return np.asarray(deals[:, unit_of_row, labels], dtype=np.intp)
 
 
 def exchanges(units: int, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:

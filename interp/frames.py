@@ -25,10 +25,13 @@ class Frames:
         rows: the samples that are shown, [n].
         components: as the reduction gives them, [layer, n, k].
         explained: the share of the variance that each component holds, [layer, k], or [1, k] where
-            all layers have the same axes; None where the reduction knows none.
+            all layers have the same axes; that of the points that are shown, where others were
+            fitted; None where the reduction knows none.
         layout: what is drawn, [layer, n, 2]: the first two components. Where each layer has axes
-            of its own these are turned towards those of the layer before, and measured in the
-            layer's own spread, since norms may grow a hundredfold from layer to layer.
+            of its own these are turned towards those of the layer before, so that they are no
+            longer the components but directions in their plane; and the points lie about their
+            middle, in units of the points' spread, since norms may grow a hundredfold from layer to
+            layer, and a layout of neighbours has no size.
         axes: what the two axes are called.
     """
 
@@ -92,7 +95,11 @@ def frames(
             else:
                 estimator.fit(x, np.tile(labels, len(fit_on)))
                 found += [np.asarray(estimator.transform(points(i, shown))) for i in show]
-        if hasattr(estimator, "explained_variance_ratio_"):
+        if reduction.supervised:
+            # What an axis holds of the points that it was fitted on is not what it shows.
+            x = np.concatenate([points(i, shown) for i in fit_on])
+            shares.append(np.asarray(estimator.transform(x)).var(0) / x.var(0).sum())
+        elif hasattr(estimator, "explained_variance_ratio_"):
             shares.append(np.asarray(estimator.explained_variance_ratio_))
 
     components = np.array(found, dtype=np.float64)
@@ -103,17 +110,18 @@ def frames(
         return Frames(shown, components, explained, components[:, :, :2], axes)
     # The first axis of two groups' difference is the same question at every layer, and no sign.
     fixed = 1 if reduction.supervised and len(number) == 2 else 0
-    layout = components[:, :, :2].copy()
-    if explained is None:
-        # Such a layout has a middle and a size of its own, which mean nothing.
-        layout -= layout.mean(1, keepdims=True)
-        size = (layout**2).sum(2).mean(1)
-    else:
-        size = (components**2).sum(2).mean(1) / explained.sum(1)
+    layout = components[:, :, :2] - components[:, :, :2].mean(1, keepdims=True)
     layout[:, :, fixed:] = aligned(layout[:, :, fixed:])
-    layout /= np.sqrt(size)[:, None, None]
-    axes = (f"{name} 1, in units of the layer's spread", f"{name} 2")
-    return Frames(shown, components, explained, layout, axes)
+    spread = np.sqrt((layout**2).sum(2).mean(1))[:, None, None]
+    layout /= np.where(spread > 0, spread, 1)
+    axes = (f"{name} 1", f"{name} 2") if fixed else ("axis 1", "axis 2")
+    return Frames(
+        shown,
+        components,
+        explained,
+        layout,
+        (f"{axes[0]}, in units of the points' spread", axes[1]),
+    )
 
 
 def halves(prompts: PromptSet, prompt_of_row: Rows, reduction: Reduction) -> tuple[Rows, Rows]:

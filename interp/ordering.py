@@ -24,14 +24,19 @@ class Ordering:
     Attributes:
         name: what the numbers are: "position", "length", or a column of the prompts.
         units_are: what is shuffled: "positions", "prompts", "pairs of prompts".
-        values: one number a point, equal within a unit, [n].
+        values: one number a point, equal within a part of a unit, [n].
         unit_of_row: the unit of each point, [n].
+        part_of_row: which part of its unit a point is of, [n]: the group of a pair's prompt.
+        counted: the points that the order is looked for in, [n]. A position that some prompts do
+            not reach is left out: the late ones would be alike for being of the same prompts.
     """
 
     name: str
     units_are: str
     values: NDArray[np.float64]
     unit_of_row: NDArray[np.intp]
+    part_of_row: NDArray[np.intp]
+    counted: NDArray[np.bool_]
 
 
 def ordering(choice: str, prompts: PromptSet, plan: Plan) -> Ordering | None:
@@ -68,19 +73,28 @@ def ordering(choice: str, prompts: PromptSet, plan: Plan) -> Ordering | None:
         found = _by_prompt(choice, prompts.columns[choice], prompts, samples)
     else:
         known = ("auto", "none", "position", "length", *columns)
-        raise ConfigError(f"analysis.order cannot be {choice!r}{nearest(choice, known)}")
-    if not _is_enough(found):
-        values = len(np.unique(found.values))
         raise ConfigError(
-            f"analysis.order: {choice} has {values} different values; an order needs at least "
-            f"{_FEWEST_UNITS}"
+            f"analysis.order cannot be {choice!r}{nearest(choice, known)}; a column is known where "
+            "every prompt has a number in it"
+        )
+    if not _is_enough(found):
+        values, count = (
+            len(np.unique(numbers[found.counted])) for numbers in (found.values, found.unit_of_row)
+        )
+        raise ConfigError(
+            f"analysis.order: {choice} has {values} different values of {count} "
+            f"{found.units_are}; an order needs at least {_FEWEST_UNITS}"
         )
     return found
 
 
 def _by_position(samples: pd.DataFrame) -> Ordering:
-    place = samples.groupby("prompt").cumcount().to_numpy().astype(np.intp)
-    return Ordering("position", "positions", place.astype(np.float64) + 1, place)
+    of_prompt = samples.groupby("prompt")
+    place = of_prompt.cumcount().to_numpy().astype(np.intp)
+    reached_by_all = place < of_prompt.size().min()
+    units_are = "positions" if reached_by_all.all() else "positions that all prompts have"
+    values = place.astype(np.float64) + 1
+    return Ordering("position", units_are, values, place, np.zeros_like(place), reached_by_all)
 
 
 def _by_prompt(
@@ -90,19 +104,35 @@ def _by_prompt(
     samples: pd.DataFrame,
 ) -> Ordering:
     of_prompt = np.array(numbers, dtype=np.float64)
-    members = [prompts.members(group) for group in prompts.group_names]
-    unit_of_prompt = np.arange(len(prompts))
-    units_are = "prompts"
-    sizes = {len(rows) for rows in members}
-    pairs_up = len(members) > 1 and len(sizes) == 1
-    if pairs_up and all((of_prompt[rows] == of_prompt[members[0]]).all() for rows in members):
-        # The i-th prompts of all groups say the same, each in its own way.
-        for rows in members:
-            unit_of_prompt[rows] = np.arange(len(rows))
-        units_are = "pairs of prompts" if len(members) == 2 else "sets of prompts"
+    unit_of_prompt, part_of_prompt = units(prompts)
     prompt_of_row = samples["prompt"].to_numpy()
-    return Ordering(name, units_are, of_prompt[prompt_of_row], unit_of_prompt[prompt_of_row])
+    sets = len(np.unique(part_of_prompt))
+    return Ordering(
+        name,
+        {1: "prompts", 2: "pairs of prompts"}.get(sets, "sets of prompts"),
+        of_prompt[prompt_of_row],
+        unit_of_prompt[prompt_of_row],
+        part_of_prompt[prompt_of_row],
+        np.ones(len(samples), bool),
+    )
+
+
+def units(prompts: PromptSet) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return what of the prompts belongs together, and as which part of it; [prompt] each.
+
+    Where all groups are of one size, their i-th prompts are a pair, or a set of several, and may
+    say the same in different ways. Otherwise each prompt stands by itself.
+    """
+    members = [prompts.members(group) for group in prompts.group_names]
+    unit, part = np.arange(len(prompts)), np.zeros(len(prompts), np.intp)
+    if len(members) > 1 and {len(rows) for rows in members} == {len(members[0])} != {1}:
+        for number, rows in enumerate(members):
+            unit[rows], part[rows] = np.arange(len(rows)), number
+    return unit, part
 
 
 def _is_enough(found: Ordering) -> bool:
-    return len(np.unique(found.values)) >= _FEWEST_UNITS
+    return all(
+        len(np.unique(numbers[found.counted])) >= _FEWEST_UNITS
+        for numbers in (found.values, found.unit_of_row)
+    )

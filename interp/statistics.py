@@ -59,34 +59,82 @@ def permutation_test(observed: Array, null: Array, alternative: Tail) -> Permuta
         raise ValueError(f"null {null.shape} must be [{len(observed)} layers, draws]")
     if not (np.isfinite(observed).all() and np.isfinite(null).all()):
         raise ValueError("the metric gave values that are not finite")
-    sign = 1.0 if alternative == "greater" else -1.0
-    scale = np.maximum(np.abs(null).max(1), np.abs(observed))
-    ties = np.abs(null - observed[:, None]) <= _TIE * scale[:, None]
-    settled = np.where(ties, observed[:, None], null)
-
-    everything = sign * np.column_stack([observed, settled])
-    spread = everything.std(1)
-    varies = spread > _TIE * np.maximum(scale, np.finfo(float).tiny)
-    spread = np.where(varies, spread, 1.0)
-    standard = (everything - everything.mean(1, keepdims=True)) / spread[:, None]
-    standard[~varies] = 0.0
-    most_extreme = standard[:, 1:].max(0)
-
+    scales = _Scales.of(observed, null, 1.0 if alternative == "greater" else -1.0)
+    settled = scales.settled
     null_mean, null_std = settled.mean(1), settled.std(1)
-    still = null_std <= _TIE * np.maximum(scale, np.finfo(float).tiny)
     return PermutationTest(
         null_mean=null_mean,
         null_low=np.quantile(settled, 0.025, axis=1),
         null_high=np.quantile(settled, 0.975, axis=1),
         # Where no draw differs from another, the observed value alone makes the spread.
-        z=np.where(varies, observed - null_mean, 0) / np.where(still, spread, null_std),
-        p=_p_value(sign * observed, sign * settled),
-        p_corrected=_p_value(standard[:, 0], np.broadcast_to(most_extreme, settled.shape)),
+        z=np.where(scales.varies, observed - null_mean, 0)
+        / np.where(null_std <= scales.rounding, scales.spread, null_std),
+        p=_p_value(scales.sign * observed[:, None], scales.sign * settled)[:, 0],
+        p_corrected=scales.corrected(observed[:, None])[:, 0],
     )
 
 
+def corrected_p(values: Array, observed: Array, null: Array, alternative: Tail) -> Array:
+    """Return the corrected p that other values of a layer have beside the observed one.
+
+    Each is held against the null of the observed value, as `permutation_test` holds that: where the
+    best of several things was observed, against the best of each draw.
+
+    Args:
+        values: [layer, k].
+        observed: [layer].
+        null: [layer, draw].
+        alternative: the direction that counts as extreme.
+    """
+    sign = 1.0 if alternative == "greater" else -1.0
+    return _Scales.of(observed, null, sign).corrected(values)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scales:
+    """The scale of each layer, on which layers can be held against each other.
+
+    Attributes:
+        sign: 1 where large values are extreme, -1 where small ones are.
+        settled: the null, what differs from the observed value by rounding set to it.
+        mean: of observed value and draws together, [layer].
+        spread: their standard deviation; 1 where nothing varies, [layer].
+        varies: whether it is more than rounding, [layer].
+        rounding: what a spread must exceed, [layer].
+    """
+
+    sign: float
+    settled: Array
+    mean: Array
+    spread: Array
+    varies: NDArray[np.bool_]
+    rounding: Array
+
+    @classmethod
+    def of(cls, observed: Array, null: Array, sign: float) -> "_Scales":
+        scale = np.maximum(np.abs(null).max(1), np.abs(observed))
+        ties = np.abs(null - observed[:, None]) <= _TIE * scale[:, None]
+        settled = np.where(ties, observed[:, None], null)
+        everything = np.column_stack([observed, settled])
+        rounding = _TIE * np.maximum(scale, np.finfo(float).tiny)
+        spread = everything.std(1)
+        varies = spread > rounding
+        spread = np.where(varies, spread, 1.0)
+        return cls(sign, settled, everything.mean(1), spread, varies, rounding)
+
+    def corrected(self, values: Array) -> Array:
+        """Hold values [layer, k] against the most extreme layer of each draw."""
+        most_extreme = self._standard(self.settled).max(0)
+        return _p_value(self._standard(values), np.broadcast_to(most_extreme, self.settled.shape))
+
+    def _standard(self, values: Array) -> Array:
+        standard = self.sign * (values - self.mean[:, None]) / self.spread[:, None]
+        return np.where(self.varies[:, None], standard, 0.0)
+
+
 def _p_value(observed: Array, null: Array) -> Array:
-    b = (null >= observed[:, None]).sum(1)
+    """Return p of observed values [layer, k] with null [layer, draw]."""
+    b = (null[:, None] >= observed[:, :, None]).sum(2)
     return np.asarray((b + 1) / (null.shape[1] + 1), dtype=np.float64)
 
 

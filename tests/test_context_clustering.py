@@ -16,6 +16,7 @@ from experiments.contexts.measures import (
     gap_before_and_after,
     levels,
     measured,
+    nearer_by_both,
 )
 from interp import figures
 from interp.activations import Activations
@@ -23,7 +24,7 @@ from interp.arrangements import exchanges
 from interp.geometry import separation
 from interp.geometry.centroids import Direction, Weightings, relative_distance, silhouette
 from interp.hooks import ResidPost
-from interp.positions import Target
+from interp.positions import Mean, Target
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.resampling import interval, times_drawn
@@ -346,6 +347,38 @@ def test_a_context_that_moves_every_word_along_the_direction_brings_none_nearer(
     assert np.mean(corrected < 0.05) <= 0.08
 
 
+@pytest.mark.parametrize(
+    ("change", "seeming"),
+    [
+        # Names that vary more, objects where they were: nearer in the names' spreads alone.
+        (lambda x, is_subject, rng: x + is_subject * 0.8 * rng.normal(size=x.shape), "distance"),
+        # All words drawn together: the gap closes, and so does everything else.
+        (lambda x, is_subject, rng: 0.6 * x, "projection"),
+    ],
+)
+def test_no_object_comes_nearer_where_names_spread_or_all_words_shrink(change, seeming):
+    def act(kind, is_subject, points, rng):
+        return change(points, is_subject[:, None], rng) if kind == "subject" else points
+
+    prompts = prompt_set(words=24, templates=8, extra=())
+    passed = {"distance": 0, "projection": 0, "both": 0}
+    for seed in range(6):
+        effect = effects_of(activations(prompts, seed, act, gap=3.0), prompts)
+        effect["both"] = nearer_by_both(effect["distance"], effect["projection"])
+        for name in passed:
+            passed[name] += effect[name].p_corrected[0, 0] < 0.05
+    assert passed[seeming] >= 5
+    assert passed["both"] <= 1
+
+
+def test_few_words_have_few_labellings():
+    prompts = prompt_set(words=3, templates=9, extra=())
+    effect = effects_of(activations(prompts, 0, pulled({"subject": 3.0})), prompts)["distance"]
+    # 3 words of 6 can be drawn in 20 ways, one of which is the given one.
+    assert 0.02 < effect.smallest_p < 0.1
+    assert effect.p_corrected[0, 0] >= effect.smallest_p
+
+
 def test_a_planted_shift_is_found_by_both_nulls():
     prompts = prompt_set(words=24)
     values = activations(prompts, 0, pulled({"subject": 0.8}))
@@ -431,7 +464,7 @@ def run(values, prompts=PROMPTS, **settings):
     analysis = ContextClustering(**{"permutations": 199, "resamples": 100, **settings})
     layers = tuple(range(len(values)))
     samples = prompts.table()
-    analysis.check(prompts, samples)
+    analysis.check(prompts, Target())
     return analysis(
         Activations(values.astype(np.float32), layers, samples, 1e-5),
         prompts,
@@ -452,8 +485,9 @@ def test_the_finding_says_what_was_planted():
     result = run(np.stack(values), prompts)
     assert result.finding.startswith(
         "objects lie nearer to names after sentences that treat them as subjects than after as "
-        "many that do not, at layer 1 (p < 0.05, corrected over layers and doses). Most at layer 1"
+        "many that do not, at layer 1 (p < 0.05, corrected over layers and doses). Of these most "
     )
+    assert "at layer 1 after 2 sentences" in result.finding
     assert result.scalars["peak_layer"] == 1
     assert result.scalars["significant_layers"] == 1
     low, high = result.scalars["peak_low"], result.scalars["peak_high"]
@@ -486,7 +520,9 @@ def test_nothing_found_is_said_too_and_few_templates_are_named():
 
 def test_objects_that_move_away_are_told():
     result = run(activations(PROMPTS, 0, pulled({"other": 0.8})).values)
-    assert "At layer 0 they lie further away (p < 0.05, corrected)" in result.finding
+    assert "At layer 0, after 1, they lie further away (p < 0.05, corrected)" in result.finding
+    effects = result.tables["effects"]
+    assert (effects.loc[effects["measure"] != "silhouette", "p_other_way_corrected"] < 0.05).all()
     assert result.tables["summary"]["verdict"].tolist() == ["further"]
 
 
@@ -546,12 +582,12 @@ def without(name):
 )
 def test_prompts_that_make_no_such_design_are_refused(prompts, said):
     with pytest.raises(ConfigError, match=said):
-        ContextClustering().check(prompts, prompts.table())
+        ContextClustering().check(prompts, Target())
 
 
-def test_several_tokens_a_prompt_are_refused():
-    with pytest.raises(ConfigError, match="one token a prompt, such as position=target"):
-        ContextClustering().check(PROMPTS, PROMPTS.table().iloc[:-1])
+def test_another_position_than_the_words_is_refused():
+    with pytest.raises(ConfigError, match="the word itself, not its context: use position=target"):
+        ContextClustering().check(PROMPTS, Mean())
 
 
 @pytest.mark.parametrize(

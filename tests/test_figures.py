@@ -41,6 +41,7 @@ def frames(layout, title="Layer", subtitle="tiny"):
 
 def panels(layout, **given):
     words = {"title": "What moves", "subtitle": "tiny", "xlabel": "first", "ylabel": "second"}
+    words["labelled_by"] = ""
     titles = [f"layer {i}" for i in range(len(layout.points))]
     return figures.layout_panels(layout, titles=titles, **(words | given))
 
@@ -248,6 +249,7 @@ def test_a_layout_that_does_not_fit_together_is_refused():
             subtitle="",
             xlabel="",
             ylabel="",
+            labelled_by="",
         )
 
 

@@ -48,10 +48,19 @@ def test_the_silhouette_of_lonely_and_of_coinciding_points_is_zero():
     assert separation.silhouette(same, np.array([[0, 0, 1, 1]])) == 0
 
 
-def test_the_variance_ratio_is_that_of_calinski_and_harabasz(cloud, labels):
-    found = separation.variance_ratio(cdist(cloud, cloud), labels)
+def test_the_variance_between_groups_is_that_of_calinski_and_harabasz(cloud, labels):
+    share = separation.variance_between(cdist(cloud, cloud), labels)
+    n, groups = len(cloud), labels.max() + 1
     theirs = [calinski_harabasz_score(cloud, row) for row in labels]
-    np.testing.assert_allclose(found, theirs, rtol=1e-10)
+    np.testing.assert_allclose(share / (1 - share) * (n - groups) / (groups - 1), theirs)
+
+
+def test_groups_that_do_not_vary_hold_all_of_the_variance_between_them():
+    cloud = np.repeat([[1.0, 2.0], [3.0, 1.0]], 4, axis=0)
+    labels = np.array([np.repeat([0, 1], 4), np.tile([0, 1], 4)])
+    found = separation.variance_between(cdist(cloud, cloud), labels)
+    np.testing.assert_allclose(found, [1, 0], atol=1e-12)
+    assert separation.variance_between(np.zeros((8, 8)), labels[:1]) == 0
 
 
 def test_the_nearest_centroid_is_scikit_learns_with_each_prompt_held_out(cloud, labels):
@@ -88,11 +97,35 @@ def test_labellings_move_whole_prompts_and_begin_with_the_given_one(kind):
 
 def test_reorderings_move_whole_units_and_are_complete_where_few():
     values, unit = np.array([3.0, 3, 1, 2, 1]), np.array([0, 0, 1, 2, 1])
-    found = arrangements.reorderings(values, unit, 50, np.random.default_rng(0))
+    whole = np.zeros_like(unit)
+    found = arrangements.reorderings(values, unit, whole, 50, np.random.default_rng(0))
     np.testing.assert_array_equal(found[0], values)
     assert len(found) == len(np.unique(found, axis=0)) == 6
     np.testing.assert_array_equal(found[:, 0], found[:, 1])
-    assert len(arrangements.reorderings(values, unit, 4, np.random.default_rng(0))) == 5
+    assert len(arrangements.reorderings(values, unit, whole, 4, np.random.default_rng(0))) == 5
+
+
+def test_a_pairs_two_numbers_move_together():
+    values, unit = np.array([1.0, 2, 3, 10, 20, 30]), np.tile(np.arange(3), 2)
+    part = np.repeat([0, 1], 3)
+    found = arrangements.reorderings(values, unit, part, 50, np.random.default_rng(0))
+    np.testing.assert_array_equal(found[0], values)
+    np.testing.assert_array_equal(found[:, 3:], 10 * found[:, :3])
+    assert len(np.unique(found, axis=0)) == 6
+
+
+@pytest.mark.parametrize(("groups", "every"), [(2, 2**3), (3, 6**3)])
+def test_labels_dealt_out_within_units_are_complete_where_few(groups, every):
+    labels, unit = np.repeat(np.arange(groups), 4), np.tile(np.arange(4), groups)
+    found = arrangements.labellings_within(labels, unit, 300, np.random.default_rng(0))
+    np.testing.assert_array_equal(found[0], labels)
+    # The first unit keeps its labels: to exchange them everywhere divides nothing anew.
+    assert len(found) == len(np.unique(found, axis=0)) == every
+    for row in found:
+        for number in range(4):
+            assert sorted(row[unit == number]) == list(range(groups))
+    drawn = arrangements.labellings_within(labels, unit, 5, np.random.default_rng(0))
+    assert len(drawn) == 6
 
 
 def test_rank_correlations_are_spearmans():
@@ -174,7 +207,7 @@ def test_pure_noise_gives_uniform_p_for_labels_and_order():
         given = arrangements.labellings(labels, np.arange(20), 99, rng)
         scores = separation.silhouette(cdist(cloud, cloud), given)
         p["silhouette"].append((scores[1:] >= scores[0] - 1e-12).sum() + 1)
-        given = arrangements.reorderings(order, np.arange(20), 99, rng)
+        given = arrangements.reorderings(order, np.arange(20), np.zeros(20, int), 99, rng)
         best = np.abs(rank_correlations(cloud, given)).max(1)
         p["order"].append((best[1:] >= best[0] - 1e-12).sum() + 1)
     for found in p.values():

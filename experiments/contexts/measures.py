@@ -1,5 +1,6 @@
 """How near objects lie to subjects in every condition, as it is, resampled, and shuffled."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,12 @@ class Draws:
     templates: Array
     resamples: int
     exchanged: NDArray[np.bool_]
+
+    @property
+    def as_given(self) -> int:
+        """How many of the shuffles leave the classes as they are: with few words, many."""
+        subjects = self.words.subjects > 0
+        return int((subjects[1 + self.resamples :] == subjects[0]).all(1).sum())
 
     def parted(self, values: Array) -> tuple[Array, Array, Array]:
         """Part values [..., draw] into the one as it is, those resampled, and those shuffled."""
@@ -306,9 +313,24 @@ def effects(found: Measured, design: Design, draws: Draws) -> dict[str, Effect]:
             classes=_shaped(nearer[1], shape),
             p_corrected=np.maximum(*(test.p_corrected for test in nearer)).reshape(shape),
             p_other_way=np.maximum(*(test.p_corrected for test in away)).reshape(shape),
-            smallest_p=1 / (1 + min(null.shape[1] for null in nulls)),
+            smallest_p=max(
+                1 / (1 + exchanged.shape[-1]), (1 + draws.as_given) / (1 + shuffled.shape[-1])
+            ),
         )
     return tested
+
+
+def nearer_by_both(distance: Effect, projection: Effect) -> Effect:
+    """Return the effect on the distance, its p that of what both measures show.
+
+    In the subjects' own spreads objects also come nearer where the subjects alone spread out, and
+    along the direction where all words draw together. Neither is a move of one towards the other.
+    """
+    return dataclasses.replace(
+        distance,
+        p_corrected=np.maximum(distance.p_corrected, projection.p_corrected),
+        p_other_way=np.maximum(distance.p_other_way, projection.p_other_way),
+    )
 
 
 def _shaped(test: PermutationTest, shape: tuple[int, ...]) -> PermutationTest:

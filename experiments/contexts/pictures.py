@@ -37,7 +37,7 @@ def over_layers_and_doses(
         xlabel=f"{_DOSES}, of either kind",
         ylabel=reading.xlabel,
         label=f"nearer by, in the {design.subjects}' spreads",
-        faint_label=f"p ≥ {alpha:g}, corrected over {reading.unit}s and doses",
+        faint_label=f"p ≥ {alpha:g} for nearer, corrected over {reading.unit}s and doses",
         signed=True,
     )
 
@@ -91,6 +91,7 @@ def effect_over_doses(
         [curve],
         title=title,
         subtitle=reading.told("intervals over words and templates"),
+        units=f"{reading.unit}s",
         xlabel=f"{_DOSES}, of either kind",
         ylabel=f"nearer by, in the {design.subjects}' spreads",
         reference=("no difference", 0.0),
@@ -135,6 +136,7 @@ def levels_over_doses(
         curves,
         title=title,
         subtitle=reading.told("95% intervals over words and templates"),
+        units=f"{reading.unit}s",
         xlabel=_DOSES,
         ylabel=ylabel,
         reference=reference,

@@ -36,12 +36,17 @@ def ordered(
         alpha: the corrected p below which a layer counts as significant.
         rng: where draws and folds come from.
     """
-    layers = reading.layers
-    orders = arrangements.reorderings(order.values, order.unit_of_row, permutations, rng)
-    held_out = folds(order.unit_of_row, rng)
+    layers, counted = reading.layers, np.flatnonzero(order.counted)
+    unit_of_row = order.unit_of_row[counted]
+    orders = arrangements.reorderings(
+        order.values[counted], unit_of_row, order.part_of_row[counted], permutations, rng
+    )
+    held_out = folds(unit_of_row, rng)
+    # Of the points that are reduced those that count, and where they stand among all that do.
+    _, reduced, among = np.intersect1d(frames.rows, counted, return_indices=True)
     # [layer, 1 + draw, component], and [layer, 1 + draw].
-    rho = np.array([rank_correlations(x, orders[:, frames.rows]) for x in frames.components])
-    r2 = np.array([ridge_r2(x, orders, held_out) for x in clouds])
+    rho = np.array([rank_correlations(x[reduced], orders[:, among]) for x in frames.components])
+    r2 = np.array([ridge_r2(x[counted], orders, held_out) for x in clouds])
     # Below 0 a probe reads nothing, and how far below would only widen the null's scale.
     r2 = np.maximum(r2, 0)
     k = rho.shape[2]
@@ -49,15 +54,13 @@ def ordered(
     best, which = size.max(2), size[:, 0].argmax(1)
     of_best = statistics.permutation_test(best[:, 0], best[:, 1:], "greater")
     of_probe = statistics.permutation_test(r2[:, 0], r2[:, 1:], "greater")
-    of_each = statistics.permutation_test(
-        size[:, 0].ravel(), size[:, 1:].transpose(0, 2, 1).reshape(len(layers) * k, -1), "greater"
-    )
+    # Each component is held against the best of each shuffled order, as the best one is.
+    p_of_each = statistics.corrected_p(size[:, 0], best[:, 0], best[:, 1:], "greater")
 
     passes, reads = of_best.p_corrected < alpha, of_probe.p_corrected < alpha
     top, peak = int(best[:, 0].argmax()), int(r2[:, 0].argmax())
     verdict = f"{order.name} lies along one component at {reading.where(passes)}"
-    # Where every order was taken, each is as strong as its reverse.
-    if (2 if len(orders) <= permutations else 1) / len(orders) >= alpha:
+    if _share_alike(orders[:, among]) >= alpha:
         verdict = f"{order.name}: too few {order.units_are} to tell from chance"
     finding = (
         f"{verdict} (p < {alpha:g}, corrected over {reading.unit}s and for choosing the best of "
@@ -88,7 +91,7 @@ def ordered(
         reading.names,
         [str(c + 1) for c in range(k)],
         size[:, 0],
-        of_each.p_corrected.reshape(len(layers), k) < alpha,
+        p_of_each < alpha,
         title=f"Which component follows {order.name}",
         subtitle=told,
         xlabel="component",
@@ -123,3 +126,12 @@ def ordered(
         finding=finding,
         null=shuffled,
     )
+
+
+def _share_alike(orders: Array) -> float:
+    """Return the share of orders that are as strong as the given one, being it or its reverse."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(orders, axis=1)
+    reverse = ranks.shape[1] + 1 - ranks[0]
+    return float(((ranks == ranks[0]).all(1) | (ranks == reverse).all(1)).mean())

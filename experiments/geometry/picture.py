@@ -50,6 +50,12 @@ def picture(
             f"each {reading.unit}."
         )
     elif frames.explained is not None:
+        of = (
+            f"of all {reading.unit}s together"
+            if basis == "all"
+            else f"at {reading.names[reading.layers.index(basis)]}"
+        )
+        finding = f"The picture shows {frames.share(0):.0%} of the variance {of}."
         fitted += f" ({frames.share(0):.0%} of the variance there)"
     named = list(zip(reading.names, shares, strict=True))
     words = {"xlabel": frames.axes[0], "ylabel": frames.axes[1]}
@@ -58,7 +64,8 @@ def picture(
         titles=[f"{name}: {share}" if share else name for name, share in named],
         title=f"{reading.together} at each {reading.unit} of {reading.model}"
         f"{', and the share of the variance that is shown' if series else ''}",
-        subtitle=reading.told(fitted, labelled_by),
+        subtitle=reading.told(fitted),
+        labelled_by=labelled_by,
         units=f"{reading.unit}s",
         **words,
     )
@@ -88,7 +95,7 @@ def _fitted(reduction: Reduction, basis: Any) -> str:
     if reduction.supervised:
         return f"{name} fitted on {on}, on one half of the prompts; the other half is shown"
     if basis == "layer":
-        on += ", turned towards the layer before"
+        return f"plane of {name} 1 and 2 of each layer, turned towards the layer before"
     return f"{name} fitted on {on}"
 
 

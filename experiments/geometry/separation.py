@@ -2,11 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from interp import arrangements, figures, statistics
 from interp.figures import Statistic
 from interp.geometry import separation
+from interp.ordering import units
+from interp.prompts import PromptSet
 from interp.reading import Reading, beside, logged
 from interp.result import Result, Series
 from interp.similarity.points import Array, distances
@@ -14,7 +17,7 @@ from interp.similarity.points import Array, distances
 # As series are logged, and as figures call them.
 _MEASURES = {
     "silhouette": "silhouette",
-    "variance_ratio": "variance between / within groups",
+    "variance_between": "share of variance between groups",
     "centroid_accuracy": "nearest-centroid accuracy",
 }
 
@@ -22,16 +25,23 @@ _MEASURES = {
 def separated(
     clouds: list[Array],
     samples: pd.DataFrame,
+    prompts: PromptSet,
     reading: Reading,
     permutations: int,
     alpha: float,
     rng: np.random.Generator,
 ) -> Result:
-    """Hold how far the groups are apart against the same with labels shuffled among prompts.
+    """Hold how far the groups are apart against the same with their labels dealt out anew.
+
+    Where all groups are of one size, labels are dealt out anew within each pair of i-th prompts: a
+    shift that all pairs share would else be lost among what pairs differ by. Where pairs are too
+    few for any p below `alpha`, or there are none, labels are shuffled among prompts, which holds
+    for pairs too.
 
     Args:
         clouds: the points of each layer, [n, d] each.
         samples: prompt and group of each point; at least two groups of two prompts.
+        prompts: what the prompts' pairs are.
         reading: the words for what was read.
         permutations: draws of the null.
         alpha: the corrected p below which a layer counts as significant.
@@ -40,13 +50,13 @@ def separated(
     layers = reading.layers
     prompt_of_row = samples["prompt"].to_numpy()
     given = np.array([reading.groups.index(group) for group in samples["group"]])
-    labels = arrangements.labellings(given, prompt_of_row, permutations, rng)
+    labels, shuffled = _dealt(given, prompt_of_row, prompts, permutations, alpha, rng)
     measured = np.empty((len(_MEASURES), len(layers), len(labels)))
     for i, x in enumerate(tqdm(clouds, "separating", unit="layer", delay=2, disable=None)):
         apart = distances(x, x, "euclidean")
         measured[:, i] = (
             separation.silhouette(apart, labels),
-            separation.variance_ratio(apart, labels),
+            separation.variance_between(apart, labels),
             separation.nearest_centroid_accuracy(x @ x.T, labels, prompt_of_row),
         )
     tests = [
@@ -57,12 +67,12 @@ def separated(
     top = int(silhouette.argmax())
     groups = reading.together
     verdict = f"{groups} are apart at {reading.where(passes)}"
-    if 1 / len(labels) >= alpha:
+    if _share_alike(labels) >= alpha:
         verdict = f"{groups}: too few prompts to tell from chance"
     finding = (
         f"{verdict} (silhouette, p < {alpha:g}, corrected over {reading.unit}s). Furthest at "
         f"{reading.names[top]}: silhouette {silhouette[top]:.2f}, chance "
-        f"{tests[0].null_mean[top]:.2f} [{tests[0].null_low[top]:.2f}, "
+        f"{tests[0].null_mean[top] + 0:.2f} [{tests[0].null_low[top]:.2f}, "
         f"{tests[0].null_high[top]:.2f}], corrected p = {tests[0].p_corrected[top]:.2g}; a "
         f"held-out prompt lies nearest to its own group's mean in {accuracy[top]:.0%} of cases "
         f"(chance {tests[2].null_mean[top]:.0%}, corrected p = {tests[2].p_corrected[top]:.2g})."
@@ -76,7 +86,7 @@ def separated(
         title=verdict,
         subtitle=reading.told("all dimensions", f"{len(labels) - 1} draws"),
         xlabel=reading.xlabel,
-        null_label="95% of the null: labels shuffled among prompts",
+        null_label=f"95% of the null: {shuffled}",
         alpha=alpha,
         layer_names=reading.ticks,
     )
@@ -100,5 +110,32 @@ def separated(
         },
         figures={"separation": curves},
         finding=finding,
-        null="group labels shuffled among prompts",
+        null=shuffled,
     )
+
+
+def _dealt(
+    given: NDArray[np.intp],
+    prompt_of_row: NDArray[np.intp],
+    prompts: PromptSet,
+    permutations: int,
+    alpha: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.intp], str]:
+    """Return labels [1 + draw, row], the given ones first, and how they are dealt out."""
+    unit, part = units(prompts)
+    sets = len(np.unique(part))
+    if sets > 1:
+        labels = arrangements.labellings_within(given, unit[prompt_of_row], permutations, rng)
+        if _share_alike(labels) < alpha:
+            within = "pairs" if sets == 2 else "sets"
+            return labels, f"labels shuffled within {within} of prompts"
+    labels = arrangements.labellings(given, prompt_of_row, permutations, rng)
+    return labels, "labels shuffled among prompts"
+
+
+def _share_alike(labels: NDArray[np.intp]) -> float:
+    """Return the share of labellings that divide the rows as the given one does."""
+    # Groups by the row that each appears in first, whatever their numbers.
+    first = np.array([np.unique(row, return_index=True)[1][row] for row in labels])
+    return float((first == first[0]).all(1).mean())

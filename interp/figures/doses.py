@@ -63,6 +63,7 @@ def dose_curves(
     ylabel: str,
     reference: tuple[str, float],
     band: DoseBand | None = None,
+    units: str = "layers",
 ) -> Figure:
     """Draw curves over the same columns, a panel a layer, all on one scale.
 
@@ -79,11 +80,12 @@ def dose_curves(
         ylabel: what the values are.
         reference: a height to hold the curves against, and its name before it.
         band: what chance alone would give.
+        units: what the layers are called.
     """
     shown = np.arange(len(panels))
     if len(panels) > _MOST_PANELS:
         shown = np.linspace(0, len(panels) - 1, _MOST_PANELS).round().astype(int)
-        subtitle += f" · {len(shown)} of {len(panels)} layers"
+        subtitle += f" · {len(shown)} of {len(panels)} {units}"
     across = min(len(shown), 4)
     rows = -(-len(shown) // across)
     # Inches.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
@@ -141,8 +142,10 @@ def _table(
     bar.outline.set_visible(False)
     for i, j in np.argwhere(~significant & np.isfinite(values)):
         corner = (j - 0.5, i - 0.5)
+        # Half transparent: it marks the cell and leaves its colour and its value to be read.
+        edge = to_rgba(hatch, 0.5)
         axes.add_patch(
-            Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=hatch, linewidth=0)
+            Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=edge, linewidth=0)
         )
     if len(columns) <= 16 and height >= 0.14 * len(rows):
         _write_values(axes, values, image, write)

@@ -88,6 +88,7 @@ def layout_panels(
     subtitle: str,
     xlabel: str,
     ylabel: str,
+    labelled_by: str,
     units: str = "layers",
 ) -> Figure:
     """Draw the points of each layer in a panel of its own, all on one scale.
@@ -102,6 +103,7 @@ def layout_panels(
         subtitle: of what.
         xlabel: the first dimension.
         ylabel: the second.
+        labelled_by: what the labels are, for the subtitle where there is room for them.
         units: what the layers are called.
     """
     n_layers = len(layout.points)
@@ -113,6 +115,9 @@ def layout_panels(
         subtitle = " · ".join(
             part for part in (subtitle, f"{len(shown)} of {n_layers} {units}") if part
         )
+    few = sum(map(bool, layout.labels)) <= _MOST_PANEL_LABELS or len(shown) == 1
+    if few:
+        subtitle = " · ".join(part for part in (subtitle, labelled_by) if part)
     columns = len(shown)
     if columns > 4:
         # As few empty places as can be.
@@ -141,7 +146,6 @@ def layout_panels(
     around.set_xlabel(xlabel, labelpad=20)
     around.set_ylabel(ylabel, labelpad=36)
     put_titles(around, title, subtitle, 0.92 * wide)
-    few = sum(map(bool, layout.labels)) <= _MOST_PANEL_LABELS or len(shown) == 1
     for place, i in enumerate(shown):
         row, column = divmod(place, columns)
         x = left + column * (width + gap)

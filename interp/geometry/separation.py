@@ -44,11 +44,13 @@ def silhouette(distances: Array, labels: Labels) -> Array:
     return found
 
 
-def variance_ratio(distances: Array, labels: Labels) -> Array:
-    """Return the variance between groups over that within them, [b].
+def variance_between(distances: Array, labels: Labels) -> Array:
+    """Return the share of the variance that lies between groups, η², [b].
 
-    Sums of squares over their degrees of freedom, G - 1 and n - G: the index of Caliński and
-    Harabasz (1974), which is the pseudo-F of Anderson (2001). Infinite where no group varies.
+    A share B of the sum of squares and 1 - B within the groups, it stands for their ratio
+    B / (1 - B) · (n - G) / (G - 1), the index of Caliński and Harabasz (1974) and pseudo-F of
+    Anderson (2001): the one grows with the other, so that p is the same. The share is 1 where no
+    group varies, and the ratio infinite. 0 where all points coincide.
 
     Args:
         distances: Euclidean, of every point from every other, [n, n].
@@ -62,9 +64,7 @@ def variance_ratio(distances: Array, labels: Labels) -> Array:
         sizes = members.sum(1)
         inside = (_sums(squares, members) * members).sum(1)
         within = (inside / np.maximum(2 * sizes, 1)).sum(1)
-        groups = (sizes > 0).sum(1)
-        with np.errstate(divide="ignore"):
-            found[chunk] = ((total - within) / (groups - 1)) / (within / (n - groups))
+        found[chunk] = np.clip(1 - within / total, 0, 1) if total else 0
     return found
 
 
