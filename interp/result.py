@@ -66,6 +66,7 @@ class Result:
 
     Attributes:
         series: a value for each layer; MLflow draws one curve a run, with step = layer.
+        spectra: finite values of components 1, 2, …; one curve a run too, with step = component.
         scalars: single numbers, finite.
         tables: written as CSV and shown side by side in MLflow.
         figures: written as PNG and SVG.
@@ -76,6 +77,7 @@ class Result:
     """
 
     series: dict[str, Series] = field(default_factory=dict)
+    spectra: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, "Figure"] = field(default_factory=dict)
@@ -88,6 +90,9 @@ class Result:
         for name, value in self.scalars.items():
             if not math.isfinite(value):
                 raise ValueError(f"scalar {name} must be finite, not {value}")
+        for name, values in self.spectra.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"the spectrum {name} must be finite, not {values.tolist()}")
 
     def layer_table(self) -> pd.DataFrame:
         """Return all series side by side, one row a layer."""
@@ -105,6 +110,7 @@ class Result:
                 name: {"layers": list(s.layers), "values": s.values.tolist()}
                 for name, s in self.series.items()
             },
+            "spectra": {name: values.tolist() for name, values in self.spectra.items()},
         }
         text = json.dumps(numbers, indent=2, allow_nan=False, ensure_ascii=False)
         (folder / "result.json").write_text(text + "\n", encoding="utf-8")

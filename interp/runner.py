@@ -100,8 +100,13 @@ class Provisions:
 
     @property
     def model(self) -> "LanguageModel":
-        """The model with its weights."""
-        return self.plan.source.load()
+        """The model with its weights, and its head where it has one."""
+        return self._experiment.source.load(head=True)
+
+    @property
+    def reference_source(self) -> "ModelSource | None":
+        """The description of the model that the run is held against, where there is one."""
+        return self._experiment.reference
 
     @cached_property
     def reference(self) -> "Reference":
@@ -185,7 +190,8 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
         save(settings, folder / "config.yaml")
         record.log_setup(settings, tags, experiment.prompts)
         found: Result = provisions.call(experiment.analysis.__call__)
-        tables = {"layers": found.layer_table(), "prompts": experiment.prompts.table()}
+        tables = {"layers": found.layer_table()} if found.series else {}
+        tables["prompts"] = experiment.prompts.table()
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)
         record.log_result(result, folder)
@@ -202,7 +208,7 @@ def _about(experiment: Experiment, settings: dict[str, Any]) -> str:
 def _refuse_idle_choices(experiment: Experiment, settings: dict[str, Any]) -> None:
     """Refuse a choice that the analysis would not look at, though the run would record it."""
     analysis = settings["analysis"]["name"]
-    if experiment.reference and not asks_for(experiment.analysis, "reference"):
+    if experiment.reference and not asks_for(experiment.analysis, "reference", "reference_source"):
         raise ConfigError(f"reference: analysis={analysis} has no use for a reference model")
     reduction = settings["reduction"]["name"]
     if reduction != "identity" and not asks_for(experiment.analysis, "reduction"):
@@ -222,15 +228,16 @@ def _tags(
         "analysis": settings["analysis"]["name"],
         "model": experiment.source.title,
         "revision": experiment.source.revision,
-        "hook": HOOKS.name_of(experiment.hook),
         "dtype": experiment.source.dtype,
         "prompts_sha256": experiment.prompts.content_hash,
         "git_commit": _git_commit(),
         "version.python": platform.python_version(),
         **_versions(),
     }
-    if asks_for(experiment.analysis, "activations", "samples", "plan", "model"):
+    reads = asks_for(experiment.analysis, "activations", "samples", "plan", "reference")
+    if reads:
         plan = provisions.plan
+        tags["hook"] = HOOKS.name_of(experiment.hook)
         one_a_prompt = len(plan.samples) == len(experiment.prompts)
         tags |= {
             "n": str(len(plan.samples)),
@@ -243,7 +250,8 @@ def _tags(
         tags["reference"] = experiment.reference.title
         tags["reference_revision"] = experiment.reference.revision
         tags["reference_dtype"] = experiment.reference.dtype
-    idle = {name for name in ("metric",) if not asks_for(experiment.analysis, name)}
+    idle = set() if asks_for(experiment.analysis, "metric") else {"metric"}
+    idle |= set() if reads else {"hook", "position"}
     return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
 
 

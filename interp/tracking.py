@@ -192,6 +192,11 @@ class Record:
                 Metric(f"layer/{name}", float(value), now, layer)
                 for layer, value in zip(series.layers, series.values, strict=True)
             ]
+        for name, values in result.spectra.items():
+            metrics += [
+                Metric(f"component/{name}", float(value), now, component)
+                for component, value in enumerate(values, start=1)
+            ]
         client = self.store.client
         client.log_batch(self.run_id, metrics=metrics)
         for key, images in result.images.items():
@@ -308,9 +313,9 @@ class Sweep:
         ]
         return sorted(children, key=lambda child: child.number)
 
-    def over_layers(self, child: Child, series: str) -> dict[int, float]:
-        """Return a job's series by layer, empty where it has none."""
-        history = self.store.client.get_metric_history(child.run_id, f"layer/{series}")
+    def curve(self, child: Child, key: str) -> dict[int, float]:
+        """Return a job's values by step, empty where it has none: "layer/score", by layer."""
+        history = self.store.client.get_metric_history(child.run_id, key)
         return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
 
     def log_folder(self, folder: Path) -> None:

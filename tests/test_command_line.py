@@ -174,9 +174,9 @@ def test_overrides_may_stand_around_options_and_paths_need_no_quotes(interp, tmp
     assert "1  path=h.{layer}.ln_1: digits and words" in out
 
 
-def runs_of(outputs):
+def runs_of(outputs, experiment="layer_similarity"):
     store = Store.of(str(outputs), None, 5000)
-    found = store.client.search_runs([store.experiment("layer_similarity")])
+    found = store.client.search_runs([store.experiment(experiment)])
     parents = [r for r in found if "mlflow.parentRunId" not in r.data.tags]
     return parents, [r for r in found if r not in parents]
 
@@ -202,6 +202,21 @@ def test_a_sweep_is_one_parent_with_a_child_a_job(interp, tmp_path):
     assert link.startswith("page     http://127.0.0.1:5000/#/experiments/")
     assert parent.info.run_id in link
     assert CURRENT_JOB.get() is None
+
+
+def test_the_parent_of_spectra_draws_them_over_one_another(interp, tmp_path):
+    status, out, _ = interp(
+        *("-m", "model=tiny", "experiment=letters", "prompts=letters,digits", "analysis.draws=30")
+    )
+    assert status == 0
+    assert re.search(r"^figure +\S*spectra\.png$", out, re.M)
+    ((parent,), children) = runs_of(tmp_path / "outputs", "embedding_spectrum")
+    logged = Store.of(str(tmp_path / "outputs"), None, 5000).client
+    files = {file.path for file in logged.list_artifacts(parent.info.run_id, "figures")}
+    assert files == {f"figures/spectra.{end}" for end in ("png", "svg")}
+    for child, words in zip(sorted(children, key=lambda c: c.info.run_name), (10, 26), strict=True):
+        history = logged.get_metric_history(child.info.run_id, "component/singular_value")
+        assert sorted(metric.step for metric in history) == list(range(1, words))
 
 
 def test_a_failing_job_fails_the_parent_and_every_failure_is_told(interp, tmp_path):

@@ -19,6 +19,7 @@ def drawn():
 def test_a_saved_result_reads_back(tmp_path):
     result = Result(
         series={"similarity": Series.over([0, 3], [0.25, 1 / 3])},
+        spectra={"singular_value": np.array([2.0, 0.5])},
         scalars={"peak_layer": 3},
         tables={"words": pd.DataFrame({"word": ["a,b", "na\u00efve"], "n": [1, 2]})},
         figures={"curve": drawn()},
@@ -29,6 +30,7 @@ def test_a_saved_result_reads_back(tmp_path):
     assert numbers == {
         "scalars": {"peak_layer": 3},
         "series": {"similarity": {"layers": [0, 3], "values": [0.25, 1 / 3]}},
+        "spectra": {"singular_value": [2.0, 0.5]},
     }
     assert (tmp_path / "finding.txt").read_text(encoding="utf-8") == "Found.\n"
     pd.testing.assert_frame_equal(
@@ -37,6 +39,11 @@ def test_a_saved_result_reads_back(tmp_path):
     png, svg = ((tmp_path / "figures" / f"curve.{e}").read_bytes() for e in ("png", "svg"))
     assert png.startswith(b"\x89PNG")
     assert b"<svg" in svg
+
+
+def test_a_spectrum_is_finite():
+    with pytest.raises(ValueError, match="the spectrum singular_value must be finite"):
+        Result(spectra={"singular_value": np.array([1.0, np.nan])})
 
 
 def test_equal_figures_are_equal_files(tmp_path):

@@ -57,8 +57,9 @@ def sweep(sweep: Sweep, children: list[Child], folder: Path) -> None:
         if child.status != "FINISHED":
             line = f"{child.number}  {child.name}: {child.status}: {child.error}"
             print(line, file=sys.stderr)
-    if (folder / "figures").is_dir():
-        print(f"\nfigure   {_shown(folder / 'figures' / 'calibrated_scores.png')}")
+    print()
+    for figure in sorted((folder / "figures").glob("*.png")):
+        print(f"figure   {_shown(figure)}")
     print(f"jobs     {_shown(folder)}")
     _say_where(sweep.store, sweep.url())
 

@@ -92,15 +92,18 @@ def close(*, completed: bool) -> bool:
     children = sweep.end(completed=completed)
     if children:
         _draw_scores(sweep, children, folder / "figures")
+        _draw_spectra(sweep, children, folder / "figures")
+        if (folder / "figures").is_dir():
+            sweep.log_folder(folder / "figures")
         report.sweep(sweep, children, folder)
     return any(child.status != "FINISHED" for child in children)
 
 
 def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
-    """Draw every job's calibrated scores over layers in one figure, and log it to the parent."""
+    """Draw every job's calibrated scores over layers in one figure."""
     panels: dict[str, dict[str, dict[int, float]]] = {}
     for child in children:
-        if child.status == "FINISHED" and (scores := sweep.over_layers(child, "score")):
+        if child.status == "FINISHED" and (scores := sweep.curve(child, "layer/score")):
             panels.setdefault(child.null, {})[child.name] = scores
     if panels:
         from interp import figures
@@ -110,4 +113,16 @@ def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
         missing = f" ({without} of {len(children)} jobs have none)" if without else ""
         title = f"Calibrated scores, {sweep.name()}{missing}"
         figures.save(figures.calibrated_scores(panels, title=title), folder / "calibrated_scores")
-        sweep.log_folder(folder)
+
+
+def _draw_spectra(sweep: Sweep, children: list[Child], folder: Path) -> None:
+    """Draw every job's singular values over one another."""
+    good = [child for child in children if child.status == "FINISHED"]
+    jobs = {child.name: sweep.curve(child, "component/relative_singular_value") for child in good}
+    if jobs := {name: spectrum for name, spectrum in jobs.items() if spectrum}:
+        from interp import figures
+
+        title = f"Singular values, {sweep.name()}"
+        ylabel = "singular value, relative to the largest"
+        drawn = figures.spectra_together(jobs, title=title, ylabel=ylabel)
+        figures.save(drawn, folder / "spectra")

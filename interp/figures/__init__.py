@@ -11,16 +11,28 @@ from interp.figures.heatmaps import (
 )
 from interp.figures.histograms import null_distributions
 from interp.figures.layouts import Layout, layout_frames, layout_panels
+from interp.figures.spectra import (
+    SpectrumBand,
+    correlation_matrix,
+    embedding_pair,
+    singular_vectors,
+    spectra,
+    spectra_together,
+    vocabulary_projection,
+)
 from interp.figures.style import pixels, save
 
 __all__ = [
     "DoseBand",
     "DoseCurve",
     "Layout",
+    "SpectrumBand",
     "Statistic",
     "calibrated_scores",
     "component_heatmap",
+    "correlation_matrix",
     "dose_curves",
+    "embedding_pair",
     "gif",
     "layer_matrix",
     "layout_frames",
@@ -31,5 +43,9 @@ __all__ = [
     "player",
     "save",
     "similarity_over_layers",
+    "singular_vectors",
+    "spectra",
+    "spectra_together",
     "statistics_over_layers",
+    "vocabulary_projection",
 ]

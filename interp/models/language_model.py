@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from interp.models.residual_stream import Middle, UnclearStructure, middles
+from interp.models.vocabulary import Vocabulary
 from interp.positions import Tokens
 from interp.registry import ConfigError, check_choice
 
@@ -227,6 +228,27 @@ class LanguageModel:
         paths = [p for p, m in self.module.named_modules(remove_duplicate=False) if m is table]
         return str(next((p for p in paths if p.startswith(stack.root)), paths[0]))
 
+    @property
+    def token_embedding(self) -> NDArray[np.float32]:
+        """The token embedding W_E, a row an id, [vocabulary, d]."""
+        path = self.embedding(self.stack(self.read_by_head))
+        return _matrix(cast("nn.Embedding", self.module.get_submodule(path)).weight)
+
+    @property
+    def unembedding_matrix(self) -> NDArray[np.float32]:
+        """The unembedding W_U, a row an id, [vocabulary, d].
+
+        What the head multiplies by last (a masked-language-model head transforms what it reads
+        before that); without a head the token embedding, as in `logits`.
+        """
+        last = None if self.head is None else self.head.get_output_embeddings()
+        return self.token_embedding if last is None else _matrix(last.weight)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What the rows of both matrices stand for."""
+        return Vocabulary.of(self.tokenizer, len(self.unembedding_matrix))
+
     def final_norm(self, stack: Stack) -> str:
         """Path of the norm between the last block and the unembedding.
 
@@ -244,6 +266,10 @@ class LanguageModel:
                 "own): use hook=resid_post"
             )
         return f"{stack.owner}.{norms[-1]}".lstrip(".")
+
+
+def _matrix(weight: Tensor) -> NDArray[np.float32]:
+    return cast("NDArray[np.float32]", weight.detach().float().cpu().numpy())
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -1,0 +1,1 @@
+"""What the questions about spectra are made of."""
