@@ -169,16 +169,6 @@ def _together(parts: list[Result], reading: Reading) -> Result:
     if "explained_variance" in parts[0].series:
         shown["variance shown"] = [f"{v:.0%}" for v in parts[0].series["explained_variance"].values]
     summary = pd.concat([pd.DataFrame(shown), *summaries], axis=1)
-    return Result(
-        series={key: series for part in parts for key, series in part.series.items()},
-        scalars={key: value for part in parts for key, value in part.scalars.items()},
-        tables={
-            **{key: table for part in parts for key, table in part.tables.items()},
-            "summary": summary,
-        },
-        figures={key: figure for part in parts for key, figure in part.figures.items()},
-        animations=parts[0].animations,
-        # What came out goes before what is shown.
-        finding="\n\n".join(part.finding for part in parts[1:] + parts[:1] if part.finding),
-        null="; ".join(part.null for part in parts if part.null),
-    )
+    # What came out goes before what is shown.
+    together = Result.merged([*parts[1:], parts[0]])
+    return dataclasses.replace(together, tables={**together.tables, "summary": summary})

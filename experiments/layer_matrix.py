@@ -212,7 +212,7 @@ class LayerMatrix:
             columns,
             similarity,
             significant,
-            best,
+            np.column_stack([np.arange(len(rows)), best]),
             title=title,
             subtitle=" · ".join(
                 [
@@ -226,6 +226,7 @@ class LayerMatrix:
             ),
             ylabel=f"layer of {source.title} ({hook.label})",
             xlabel=f"layer of {reference.title if between else source.title} ({hook.label})",
+            framed_label="highest score of a row",
             label=metric.label,
             faint_label=f"p ≥ {self.alpha:g}, corrected over {len(pairs)} pairs",
             larger_is_closer=metric.larger_is_closer,

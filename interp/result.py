@@ -94,6 +94,22 @@ class Result:
             if not np.isfinite(values).all():
                 raise ValueError(f"the spectrum {name} must be finite, not {values.tolist()}")
 
+    @classmethod
+    def merged(cls, parts: Sequence["Result"]) -> "Result":
+        """Return what several parts found as one result, the findings below one another.
+
+        What two parts name alike is that of the later one.
+        """
+        kept = ("series", "spectra", "scalars", "tables", "figures", "images", "animations")
+        return cls(
+            **{
+                name: {key: value for part in parts for key, value in getattr(part, name).items()}
+                for name in kept
+            },
+            finding="\n\n".join(part.finding for part in parts if part.finding),
+            null="; ".join(part.null for part in parts if part.null),
+        )
+
     def layer_table(self) -> pd.DataFrame:
         """Return all series side by side, one row a layer."""
         columns = {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}

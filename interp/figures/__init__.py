@@ -6,6 +6,7 @@ from interp.figures.doses import DoseBand, DoseCurve, dose_curves
 from interp.figures.heatmaps import (
     calibrated_scores,
     component_heatmap,
+    head_heatmap,
     layer_matrix,
     pair_tables,
 )
@@ -17,6 +18,7 @@ from interp.figures.spectra import (
     embedding_pair,
     singular_vectors,
     spectra,
+    spectra_over_layers,
     spectra_together,
     vocabulary_projection,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "dose_curves",
     "embedding_pair",
     "gif",
+    "head_heatmap",
     "layer_matrix",
     "layout_frames",
     "layout_panels",
@@ -45,6 +48,7 @@ __all__ = [
     "similarity_over_layers",
     "singular_vectors",
     "spectra",
+    "spectra_over_layers",
     "spectra_together",
     "statistics_over_layers",
     "vocabulary_projection",

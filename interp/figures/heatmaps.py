@@ -22,17 +22,18 @@ def layer_matrix(
     columns: tuple[int, ...],
     values: Array,
     significant: NDArray[np.bool_],
-    best: NDArray[np.intp],
+    framed: NDArray[np.intp],
     *,
     title: str,
     subtitle: str,
     xlabel: str,
     ylabel: str,
     label: str,
+    framed_label: str,
     faint_label: str,
     larger_is_closer: bool,
 ) -> Figure:
-    """Draw a value for every pair of layers [row, column], and frame the best match of each row.
+    """Draw a value for every pair of layers [row, column], and frame some pairs [k, 2].
 
     Pairs that are not `significant` are hatched; values are written where there is room.
     """
@@ -47,14 +48,14 @@ def layer_matrix(
         "white",
         lambda value: _score(value, 3),
     )
-    for i, j in enumerate(best):
+    for i, j in framed:
         axes.add_patch(
             Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor=ORANGE, linewidth=2)
         )
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     put_titles(axes, title, subtitle, 0.9 * figure.get_figwidth())
-    keys = [Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label="highest score of a row")]
+    keys = [Patch(facecolor="white", edgecolor=ORANGE, linewidth=2, label=framed_label)]
     if not significant.all():
         keys.append(_hatched(faint_label, "white"))
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
@@ -114,6 +115,43 @@ def component_heatmap(
         key = _hatched(faint_label, hatch)
         figure.legend(handles=[key], loc="outside lower center")
     return figure
+
+
+def head_heatmap(
+    values: Array,
+    significant: NDArray[np.bool_] | None = None,
+    *,
+    title: str,
+    subtitle: str,
+    label: str,
+    faint_label: str = "",
+    signed: bool = False,
+) -> Figure:
+    """Draw a value for every head [layer, head], the first layer at the bottom.
+
+    Args:
+        values: nan where a head has none.
+        significant: heads that are not are hatched; all are where it is left out.
+        title: what is shown.
+        subtitle: of what.
+        label: what the values are.
+        faint_label: what hatching means.
+        signed: whether values lie around 0.
+    """
+    layers, heads = values.shape
+    return component_heatmap(
+        [f"layer {layer}" for layer in range(layers)],
+        [str(head) for head in range(heads)],
+        values,
+        np.ones(values.shape, bool) if significant is None else significant,
+        title=title,
+        subtitle=subtitle,
+        xlabel="head",
+        ylabel="",
+        label=label,
+        faint_label=faint_label,
+        signed=signed,
+    )
 
 
 def _table(

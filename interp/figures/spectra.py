@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -86,6 +89,42 @@ def spectra_together(jobs: Mapping[str, Mapping[int, float]], *, title: str, yla
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     put_titles(axes, title, "")
     figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def spectra_over_layers(
+    spectra: Mapping[str, Array],
+    *,
+    title: str,
+    subtitle: str,
+) -> Figure:
+    """Draw the spectra of several kinds of matrices, a panel a kind and a line a layer.
+
+    Args:
+        spectra: [layer, component] each, drawn relative to the largest value of a layer.
+        title: what is shown.
+        subtitle: of what.
+    """
+    wide = 2.5 * len(spectra) + 1.2
+    figure = Figure(figsize=(wide, 3.6), layout="constrained")
+    grid = figure.subplots(1, len(spectra), sharey=True, squeeze=False)[0]
+    n_layers = max(len(values) for values in spectra.values())
+    # From dark to light, so that the order of the layers can be seen; told apart in grey too.
+    colours = colormaps["viridis"](np.linspace(0, 0.92, max(n_layers, 2)))
+    for axes, (name, values) in zip(grid, spectra.items(), strict=True):
+        component = np.arange(1, values.shape[1] + 1)
+        for layer, s in enumerate(values):
+            axes.plot(component, s / s[0], color=colours[layer], linewidth=1.2)
+        axes.set_xlabel(f"component of {name}")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grid[0].set_ylabel("singular value, relative to the largest")
+    scale = ScalarMappable(Normalize(0, max(n_layers - 1, 1)), ListedColormap(colours))
+    bar = figure.colorbar(scale, ax=list(grid), label="layer", pad=0.01)
+    bar.locator = MaxNLocator(integer=True)
+    bar.outline.set_visible(False)
+    put_titles(grid[0], title, subtitle, 0.92 * wide)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,21 @@ class Vocabulary:
 
     texts: tuple[str, ...]
     is_word: NDArray[np.bool_]
+
+    @cached_property
+    def spelled(self) -> dict[str, int]:
+        """The id of each word as all tokenizers would spell it, "␣" where a word begins.
+
+        WordPiece marks what goes on within a word ("##ing"), others what begins one.
+        """
+        marks_the_rest = any(text.startswith("##") for text in self.texts)
+        found: dict[str, int] = {}
+        for i in np.flatnonzero(self.is_word):
+            text = self.texts[i]
+            if marks_the_rest:
+                text = text.removeprefix("##") if text.startswith("##") else f"␣{text}"
+            found.setdefault(text, int(i))
+        return found
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, size: int) -> "Vocabulary":

@@ -1,0 +1,167 @@
+"""Which directions do a model's weights read and write, and are these anything in the vocabulary?
+
+Every head's OV and QK circuit and every MLP is decomposed into singular values and directions. A
+direction stands for the tokens at its ends; whether it can be read is how alike these are, against
+random directions. Heads have two numbers more: how much they copy, and how much of what one writes
+a later one reads.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.spectra.directions import directions_read
+from experiments.spectra.head_scores import compositions_told, copying_told
+from experiments.spectra.heads import compositions, copying, strongest_first
+from experiments.spectra.matrices import Part, Weights, parts
+from experiments.spectra.words import Words
+from interp import figures
+from interp.analysis import ANALYSES
+from interp.calibration import check_settings
+from interp.geometry.circuits import factored_svd
+from interp.geometry.spectra import effective_rank
+from interp.models import LanguageModel, ModelSource
+from interp.models.weights import final_gain
+from interp.prompts import PromptSet
+from interp.registry import ConfigError
+from interp.result import Result, Series
+
+# Rows of the table of compositions, of each kind.
+_STRONGEST = 20
+
+# Among so many tokens a copied word must come back (as in Wang et al., 2022).
+_RETURNED_AMONG = 5
+
+
+@ANALYSES.register("weight_spectrum")
+@dataclass(frozen=True)
+class WeightSpectrum:
+    """Singular values and directions of a model's weights, read in its vocabulary.
+
+    The prompts are words that copying heads should return, one token each.
+
+    Attributes:
+        components: leading singular directions that are read of each matrix.
+        top: how many tokens at an end of a direction count.
+        draws: random directions, and random heads, of which there are 999 at most; the smallest p
+            is 1 / (draws + 1), and adjusted for a thousand directions it is far larger.
+        alpha: the corrected p below which something counts as significant.
+    """
+
+    components: int = 5
+    top: int = 10
+    draws: int = 4999
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_settings(self.draws, self.alpha)
+        if self.components < 1:
+            raise ConfigError(f"components must be at least 1, not {self.components}")
+        if self.top < 2:
+            raise ConfigError(f"top must be at least 2, not {self.top}: alike are two or more")
+
+    def check(self, prompts: PromptSet, source: ModelSource) -> None:
+        """Refuse words that are no single tokens.
+
+        Raises:
+            ConfigError: naming them.
+        """
+        Words.of(prompts, source.skeleton(), "none")
+
+    def __call__(
+        self,
+        prompts: PromptSet,
+        source: ModelSource,
+        model: LanguageModel,
+        rng: np.random.Generator,
+    ) -> Result:
+        """Decompose, read and score every matrix that can be told apart.
+
+        Raises:
+            ConfigError: a model of which none can.
+        """
+        words = Words.of(prompts, model, "none")
+        weights = Weights.of(model)
+        vocabulary, embedding = model.vocabulary, model.token_embedding
+        unembedding = model.unembedding_matrix * final_gain(model, model.read_by_head)
+        found = parts(weights, self.components)
+        told = source.title
+        results = [
+            directions_read(
+                found,
+                embedding,
+                unembedding,
+                vocabulary,
+                told=told,
+                top=self.top,
+                draws=self.draws,
+                alpha=self.alpha,
+                rng=rng,
+            ),
+            _ranks(found, told, rng),
+        ]
+        if weights.ov:
+            copied = copying(
+                weights,
+                embedding,
+                unembedding,
+                vocabulary.is_word,
+                words.ids,
+                _RETURNED_AMONG,
+                self.draws,
+                rng,
+            )
+            name = " and ".join(prompts.group_names).replace("_", " ")
+            results.append(
+                copying_told(copied, name, told=told, top=_RETURNED_AMONG, alpha=self.alpha)
+            )
+            if len(weights.ov) > 1:
+                composed = compositions(weights, rng)
+                table = strongest_first(composed, _STRONGEST)
+                results.append(compositions_told(composed, table, told=told))
+        results.append(Result(finding=" ".join(f"{said}." for said in weights.missing)))
+        return Result.merged(results)
+
+
+def _ranks(found: list[Part], told: str, rng: np.random.Generator) -> Result:
+    """Tell how many dimensions each matrix amounts to, against random ones of its shape."""
+    layers = tuple(range(len(found[0].values)))
+    random = {part.name: _random_rank(part, rng) for part in found}
+    drawn = {
+        f"{part.key}_effective_rank": figures.head_heatmap(
+            part.effective_rank,
+            title=f"Effective rank of each head's {part.name} circuit, of {part.values.shape[2]}",
+            subtitle=f"{told} · random factors {random[part.name]:.1f}",
+            label="effective rank",
+        )
+        for part in found
+        if part.heads
+    }
+    means = {part.name: part.effective_rank.mean(1) for part in found}
+    return Result(
+        series={
+            f"effective_rank_{part.key}": Series.over(layers, means[part.name]) for part in found
+        },
+        figures={
+            **drawn,
+            "spectra": figures.spectra_over_layers(
+                {part.name: part.values.mean(1) for part in found},
+                title="Singular values of a model's weights, layer by layer",
+                subtitle=f"{told} · relative to the largest, heads averaged",
+            ),
+        },
+        finding="Effective rank, mean over layers and heads (random matrices of the shape): "
+        + ", ".join(
+            f"{name} {values.mean():.0f} of {part.values.shape[2]} ({random[name]:.0f})"
+            for (name, values), part in zip(means.items(), found, strict=True)
+        )
+        + ".",
+    )
+
+
+def _random_rank(part: Part, rng: np.random.Generator) -> float:
+    """Return the effective rank of a random matrix of a part's shape."""
+    drawn = rng.normal(size=part.shape)
+    if part.heads:
+        return float(effective_rank(factored_svd(drawn, rng.normal(size=drawn.T.shape)).values))
+    return float(effective_rank(np.asarray(np.linalg.svd(drawn, compute_uv=False))))
