@@ -177,7 +177,7 @@ class ActivationAlignment:
             self.permutations,
             self.alpha,
             rng,
-            what="the logits of layers",
+            what="what the logit lens reads",
             told=f"{len(activations.samples)} samples, each held against itself",
             layers=(activations.layers, theirs.layers),
         )
@@ -273,16 +273,16 @@ def _aligned(
     same = sum(one == other for one, other in matched)
     mean = total / len(rows)
     apart = "more alike than" if whole.p[0] < alpha else "as alike as"
-    verdict = (
-        f"{what} in {first.title} and {second.title}: {apart} with shuffled words, and {same} of "
-        f"{len(rows)} layers matched with their own number"
-    )
+    verdict = f"{what} in {first.title} and {second.title} is {apart} with shuffled words"
+    if 1 / (permutations + 1) >= alpha:
+        verdict = f"{what} in {first.title} and {second.title}: too few shuffles to tell"
     finding = (
-        f"{verdict} (mean correlation of matched layers {mean:.3f}, shuffled "
+        f"{verdict} (p < {alpha:g}; mean correlation of matched layers {mean:.3f}, shuffled "
         f"{whole.null_mean[0] / len(rows):.3f} [{whole.null_low[0] / len(rows):.3f}, "
         f"{whole.null_high[0] / len(rows):.3f}], p = {whole.p[0]:.2g} of {permutations} shuffles; "
         f"{len(words)} words in common; {told}). {int(significant.sum())} of {scores.size} pairs "
-        f"of layers correlate more than chance (p < {alpha:g}, corrected over all). Matched: "
+        f"of layers correlate more than chance (p < {alpha:g}, corrected over all). {same} of "
+        f"{len(rows)} layers are matched with their own number: "
         f"{', '.join(f'{one} with {other}' for one, other in matched)}."
     )
     table = pd.DataFrame(

@@ -84,7 +84,7 @@ def directions_read(
     shares = {part.name: _share(table[table["part"] == part.name], passes) for part in found}
     by_chance = " and ".join(
         f"{null.mean():.2f} [{np.quantile(null, 0.025):.2f}, {np.quantile(null, 0.975):.2f}]"
-        f" where it {side}"
+        f" by the {'embedding' if side == 'reads' else 'unembedding'}"
         for side, null in nulls.items()
     )
     best = table.iloc[int(table["coherence"].to_numpy().argmax())]
@@ -106,7 +106,10 @@ def directions_read(
             "summary": pd.DataFrame(
                 {
                     "layer": layers,
-                    **{f"{name}, alike": shares[name].mean(1) for name in shares},
+                    **{
+                        f"{name}, alike": [f"{share:.0%}" for share in shares[name].mean(1)]
+                        for name in shares
+                    },
                 }
             ),
         },
