@@ -84,16 +84,23 @@ class EmbeddingSpectrum:
             ConfigError: too few words, words of several tokens, a pair that is not among them, or
                 a component that so few words do not have.
         """
-        Words.of(prompts, source.skeleton(), self.pooling)
+        model = source.skeleton()
+        Words.of(
+            prompts,
+            model,
+            self.pooling,
+            "leave them out, or pool them with analysis.pooling=mean, first or last",
+        )
         for word in self.pair:
             if word not in prompts.texts:
                 raise ConfigError(
                     f"analysis.pair: {word!r} is not among the words{nearest(word, prompts.texts)}"
                 )
-        if self.component >= len(prompts):
+        width = int(model.module.get_input_embeddings().weight.shape[-1])
+        if self.component > (most := min(len(prompts) - 1, width)):
             raise ConfigError(
-                f"analysis.component: {len(prompts)} words around their mean have at most "
-                f"{len(prompts) - 1} components, not {self.component}"
+                f"analysis.component: {len(prompts)} words around their mean have at most {most} "
+                f"components, not {self.component}"
             )
 
     def __call__(
@@ -108,8 +115,8 @@ class EmbeddingSpectrum:
         matrix = model.token_embedding if self.matrix == "embedding" else model.unembedding_matrix
         drawn = RandomTokens.drawn(words, model.vocabulary, self.match, self.draws, rng)
         points = words.points(matrix, words.ids)
-        axes = np.linalg.svd(points - points.mean(0))[2]
-        spectrum = singular_values(points)
+        _, spectrum, axes = np.linalg.svd(_centred(points), full_matrices=False)
+        spectrum = spectrum[: len(points) - 1]
         null, their_axes, correlation = _of_draws(words, matrix, drawn, self.component)
 
         measured = np.array([measure(spectrum) for measure in _MEASURES.values()])
@@ -126,8 +133,11 @@ class EmbeddingSpectrum:
         )
 
         name = " and ".join(prompts.group_names).replace("_", " ")
-        where = f"{self.matrix} matrix"
-        told = f"{source.title} · {where} · {len(points)} words, {points.shape[1]} dimensions"
+        where = "token embedding" if self.matrix == "embedding" else source.unembedding
+        pooled = f", {self.pooling} of their tokens" * (len(words.ids) > len(words.texts))
+        told = (
+            f"{source.title} · {where} · {len(points)} words{pooled}, {points.shape[1]} dimensions"
+        )
         against = f"95% of {self.draws} draws of {drawn.described}"
         bands = _bands(spectrum, null)
         verdict = self._verdict(name, fewer, more)
@@ -174,8 +184,8 @@ class EmbeddingSpectrum:
                     found.low_labels,
                     found.high_labels,
                     title=f"What lies at the ends of component {self.component} of {name}"
-                    f"{found.verdict(self.alpha)}",
-                    subtitle=f"{told} · the whole vocabulary, {name} left out of the lists",
+                    f"{found.verdict(self.alpha, self.draws)}",
+                    subtitle=f"{told} · the whole vocabulary, in the lists without the set",
                     xlabel=f"projection on singular vector {self.component}, around the mean of "
                     f"{name}",
                     words_label=name,
@@ -199,7 +209,7 @@ class EmbeddingSpectrum:
                     f"{np.quantile(correlation, 0.975):.2f} in 95%",
                 ),
             },
-            finding=self._finding(verdict, name, spectrum, measured, fewer, found, drawn),
+            finding=self._finding(verdict, name, spectrum, measured, fewer, found, drawn, where),
             null=drawn.described,
         )
 
@@ -211,9 +221,12 @@ class EmbeddingSpectrum:
             return f"{name} span fewer dimensions than random tokens"
         if passes:
             return f"{name} span fewer dimensions than random tokens by {passes} of 3 measures"
-        if (more.p_corrected < self.alpha).any():
-            return f"{name} span no fewer dimensions than random tokens, but more"
-        return f"{name} span as many dimensions as random tokens"
+        if passes := int((more.p_corrected < self.alpha).sum()):
+            return (
+                f"{name} span more dimensions than random tokens by {passes} of 3 measures (p "
+                f"{more.p_corrected.min():.2g} at least)"
+            )
+        return f"{name} are not told from random tokens by their dimensions"
 
     def _finding(
         self,
@@ -224,6 +237,7 @@ class EmbeddingSpectrum:
         fewer: PermutationTest,
         found: Ends,
         drawn: RandomTokens,
+        where: str,
     ) -> str:
         told = ", ".join(
             f"{key.replace('_', ' ')} is {measured[i]:.1f} (random {fewer.null_mean[i]:.1f} "
@@ -233,10 +247,10 @@ class EmbeddingSpectrum:
         share = spectrum[self.component - 1] ** 2 / (spectrum**2).sum()
         low, high = (", ".join(labels[:5]) for labels in (found.low_labels, found.high_labels))
         return (
-            f"{verdict} (p < {self.alpha:g}, corrected over three measures, against {self.draws} "
-            f"draws of {drawn.described}): {told}. Component {self.component} holds {share:.0%} of "
-            f"the variance of {name}; of all other tokens it puts {low} at one end and {high} at "
-            f"the other{found.told()}."
+            f"{verdict} in the {where} (p < {self.alpha:g}, corrected over three measures, against "
+            f"{self.draws} draws of {drawn.described}): {told}. Component {self.component} holds "
+            f"{share:.0%} of the variance of {name}; of all other tokens it puts {low} at one end "
+            f"and {high} at the other{found.told()}."
         )
 
 

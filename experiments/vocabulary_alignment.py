@@ -2,8 +2,9 @@
 
 The rows of two models' MLPs cannot be compared as they are: each model has dimensions and neurons
 of its own. As logits over the words that both know they can. Every layer of one is held against
-every layer of the other, and the assignment of layers with the largest sum is sought. The null
-shuffles the words of one model, so that they no longer mean the same.
+every layer of the other, and the assignment of layers with the largest sum is sought. Two nulls
+stand beside it: the words of one model shuffled, so that they no longer mean the same, and its
+layers replaced by ones that mean nothing. Models that merely know the same words beat the first.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from experiments.spectra.matrices import refuse_factorised
 from interp import figures, statistics
 from interp.activations import Activations
 from interp.analysis import ANALYSES
@@ -29,12 +31,13 @@ from interp.geometry.vocabulary_alignment import (
 from interp.hooks import HookPoint, ResidPost, ResidPre
 from interp.models import LanguageModel, ModelSource
 from interp.models.vocabulary import Vocabulary
-from interp.models.weights import final_gain, mlp_weights
+from interp.models.weights import final_norm, mlp_weights
 from interp.prompts import PromptSet
 from interp.reference import Reference
 from interp.registry import ConfigError, check_choice
 from interp.result import Result, Series
 from interp.similarity.points import Array
+from interp.statistics import PermutationTest
 
 # Fewer words in common tell nothing of a layer.
 _FEWEST_WORDS = 20
@@ -94,10 +97,12 @@ class VocabularyAlignment:
             dataclasses.replace(first, vectors=first.vectors[:, some]),
             second,
             best_matches,
+            _random_directions,
             self.permutations,
             self.alpha,
             rng,
-            what=f"what the MLPs {'write' if self.of == 'output' else 'read'}",
+            broken="random neurons",
+            what=f"What the MLPs {'write' if self.of == 'output' else 'read'}",
             told=f"{len(some)} of {every} neurons a layer, each with its best match",
         )
 
@@ -105,7 +110,7 @@ class VocabularyAlignment:
         mlps = mlp_weights(model, model.read_by_head)
         if self.of == "output":
             rows = np.array([mlp.output for mlp in mlps])
-            readout = model.unembedding_matrix * final_gain(model, model.read_by_head)
+            readout = final_norm(model, model.read_by_head).folded(model.unembedding_matrix)
         else:
             rows = np.array([np.hstack(list(mlp.inputs.values())).T for mlp in mlps])
             readout = model.token_embedding
@@ -174,10 +179,12 @@ class ActivationAlignment:
             first,
             second,
             row_by_row,
+            _other_samples,
             self.permutations,
             self.alpha,
             rng,
-            what="what the logit lens reads",
+            broken="shuffled samples",
+            what="What the logit lens reads",
             told=f"{len(activations.samples)} samples, each held against itself",
             layers=(activations.layers, theirs.layers),
         )
@@ -211,9 +218,11 @@ def _refuse_alone(source: ModelSource, reference_source: ModelSource | None) -> 
             "reference: a model to align with is needed: model@reference=…, such as another one's "
             "name or minilm_untrained"
         )
+    models = source.skeleton(), reference_source.skeleton()
+    for model in models:
+        refuse_factorised(model)
     first, second = (
-        Vocabulary.of(tokenizer, len(tokenizer)).spelled
-        for tokenizer in (source.tokenizer(), reference_source.tokenizer())
+        Vocabulary.of(model.tokenizer, len(model.tokenizer)).spelled for model in models
     )
     if len(common := first.keys() & second.keys()) < _FEWEST_WORDS:
         raise ConfigError(
@@ -226,10 +235,12 @@ def _aligned(
     first: _Side,
     second: _Side,
     compare: Callable[[Array, Array, Array], Array],
+    meaningless: Callable[[Array, np.random.Generator], Array],
     permutations: int,
     alpha: float,
     rng: np.random.Generator,
     *,
+    broken: str,
     what: str,
     told: str,
     layers: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
@@ -241,9 +252,11 @@ def _aligned(
         second: the second.
         compare: how well layers [a, n, d] are found in layers [b, m, d] by the product of both
             unembeddings.
-        permutations: shuffles of the words.
+        meaningless: gives layers [b, m, d] that mean nothing in the place of the second model's.
+        permutations: draws of each null.
         alpha: the corrected p below which a pair counts.
         rng: where they are drawn from.
+        broken: what such layers are called.
         what: what is compared, in words.
         told: of how much.
         layers: what the layers are called; 0, 1, … by default.
@@ -252,37 +265,45 @@ def _aligned(
     ours, theirs = (
         side.readout[[side.vocabulary.spelled[word] for word in words]] for side in (first, second)
     )
-    a, b = (
-        normalised(side.vectors.astype(np.float64), shared_product(own, own))
-        for side, own in ((first, ours), (second, theirs))
-    )
-    scores = compare(a, b, shared_product(ours, theirs))
-    null = np.array(
-        [
-            compare(a, b, shared_product(ours, theirs[rng.permutation(len(words))]))
-            for _ in tqdm(range(permutations), "shuffling words", delay=2, disable=None)
-        ]
-    )
+    own = shared_product(theirs, theirs)
+    a = normalised(first.vectors.astype(np.float64), shared_product(ours, ours))
+    b = normalised(second.vectors.astype(np.float64), own)
+    product = shared_product(ours, theirs)
+    scores = compare(a, b, product)
+    by_words, by_layers = [], []
+    for _ in tqdm(range(permutations), "shuffling", delay=2, disable=None):
+        order = rng.permutation(len(words))
+        by_words.append(compare(a, b, shared_product(ours, theirs[order])))
+        by_layers.append(compare(a, normalised(meaningless(b, rng), own), product))
     rows, columns, total = assignment(scores)
-    totals = np.array([assignment(drawn)[2] for drawn in null])
-    whole = statistics.permutation_test(np.array([total]), totals[None], "greater")
-    each = statistics.permutation_test(scores.ravel(), null.reshape(permutations, -1).T, "greater")
-    significant = (each.p_corrected < alpha).reshape(scores.shape)
+    wholes, tests = [], []
+    for drawn in (np.array(by_words), np.array(by_layers)):
+        totals = np.array([assignment(one)[2] for one in drawn])
+        wholes.append(statistics.permutation_test(np.array([total]), totals[None], "greater"))
+        flat = drawn.reshape(permutations, -1).T
+        tests.append(statistics.permutation_test(scores.ravel(), flat, "greater"))
+    p = max(whole.p[0] for whole in wholes)
+    # Both nulls must be beaten, so that the larger p stands for both (Berger, 1982).
+    p_corrected = np.maximum(*(test.p_corrected for test in tests)).reshape(scores.shape)
+    significant = p_corrected < alpha
     names = layers or tuple(tuple(range(n)) for n in scores.shape)
     matched = [(names[0][i], names[1][j]) for i, j in zip(rows, columns, strict=True)]
     same = sum(one == other for one, other in matched)
-    mean = total / len(rows)
-    apart = "more alike than" if whole.p[0] < alpha else "as alike as"
-    verdict = f"{what} in {first.title} and {second.title} is {apart} with shuffled words"
+    n = len(rows)
+    by_chance = _same_number_p(scores.shape, same, rng)
+    verdict = (
+        f"{what} in {first.title} and {second.title} is "
+        f"{'' if p < alpha else 'no '}more alike than chance"
+    )
     if 1 / (permutations + 1) >= alpha:
         verdict = f"{what} in {first.title} and {second.title}: too few shuffles to tell"
     finding = (
-        f"{verdict} (p < {alpha:g}; mean correlation of matched layers {mean:.3f}, shuffled "
-        f"{whole.null_mean[0] / len(rows):.3f} [{whole.null_low[0] / len(rows):.3f}, "
-        f"{whole.null_high[0] / len(rows):.3f}], p = {whole.p[0]:.2g} of {permutations} shuffles; "
-        f"{len(words)} words in common; {told}). {int(significant.sum())} of {scores.size} pairs "
-        f"of layers correlate more than chance (p < {alpha:g}, corrected over all). {same} of "
-        f"{len(rows)} layers are matched with their own number: "
+        f"{verdict} (p < {alpha:g} against both nulls): matched layers correlate by "
+        f"{total / n:.3f}, with shuffled words by {_beside(wholes[0], n)}, with {broken} by "
+        f"{_beside(wholes[1], n)}, of {permutations} draws each; {len(words)} words in common; "
+        f"{told}. {int(significant.sum())} of {scores.size} pairs of layers correlate more than "
+        f"both (p < {alpha:g}, corrected over all). {same} of {n} layers are matched with their "
+        f"own number (p = {by_chance:.2g} for layers matched at random): "
         f"{', '.join(f'{one} with {other}' for one, other in matched)}."
     )
     table = pd.DataFrame(
@@ -290,9 +311,9 @@ def _aligned(
             "layer": np.repeat(names[0], scores.shape[1]),
             "reference layer": np.tile(names[1], scores.shape[0]),
             "correlation": scores.ravel(),
-            "shuffled": each.null_mean,
-            "p": each.p,
-            "p_corrected": each.p_corrected,
+            "shuffled words": tests[0].null_mean,
+            broken: tests[1].null_mean,
+            "p_corrected": p_corrected.ravel(),
         }
     )
     partner = dict(matched)
@@ -301,7 +322,7 @@ def _aligned(
             "layer": [one for one, _ in matched],
             "matched with": [other for _, other in matched],
             "correlation": scores[rows, columns],
-            "p (corrected)": each.p_corrected.reshape(scores.shape)[rows, columns],
+            "p (corrected)": p_corrected[rows, columns],
         }
     )
     return Result(
@@ -310,9 +331,10 @@ def _aligned(
             "matched_layer": Series.over(list(partner), list(partner.values())),
         },
         scalars={
-            "mean_matched_correlation": mean,
-            "assignment_p": float(whole.p[0]),
-            "matched_with_own_number": same / len(rows),
+            "mean_matched_correlation": total / n,
+            "assignment_p": float(p),
+            "matched_with_own_number": same / n,
+            "matched_with_own_number_p": by_chance,
         },
         tables={"summary": summary, "pairs": table},
         figures={
@@ -330,8 +352,35 @@ def _aligned(
                 framed_label="matched, for the largest sum",
                 faint_label=f"p ≥ {alpha:g}, corrected over all pairs",
                 larger_is_closer=True,
+                lowest=min(0.0, float(scores.min())),
             )
         },
         finding=finding,
-        null="words of one model shuffled",
+        null=f"words of one model shuffled; {broken}",
     )
+
+
+def _same_number_p(shape: tuple[int, ...], same: int, rng: np.random.Generator) -> float:
+    """Return how likely random matching gives as many layers their own number, or more."""
+    most = max(shape)
+    orders = rng.permuted(np.tile(np.arange(most), (9999, 1)), axis=1)[:, : min(shape)]
+    hits = (orders == np.arange(min(shape))).sum(1)
+    return float(((hits >= same).sum() + 1) / (len(hits) + 1))
+
+
+def _beside(whole: PermutationTest, layers: int) -> str:
+    """Return what chance gives, and the p of it."""
+    mean, low, high = (
+        value[0] / layers for value in (whole.null_mean, whole.null_low, whole.null_high)
+    )
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}] (p = {whole.p[0]:.2g})"
+
+
+def _random_directions(vectors: Array, rng: np.random.Generator) -> Array:
+    """Return as many random directions in the place of neurons."""
+    return rng.normal(size=vectors.shape)
+
+
+def _other_samples(vectors: Array, rng: np.random.Generator) -> Array:
+    """Return the samples in another order, the same at every layer."""
+    return vectors[:, rng.permutation(vectors.shape[1])]

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.spectra.directions import directions_read
 from experiments.spectra.head_scores import compositions_told, copying_told
 from experiments.spectra.heads import compositions, copying, strongest_first
-from experiments.spectra.matrices import Part, Weights, parts
+from experiments.spectra.matrices import Part, Weights, parts, refuse_factorised
 from experiments.spectra.words import Words
 from interp import figures
 from interp.analysis import ANALYSES
@@ -21,7 +21,8 @@ from interp.calibration import check_settings
 from interp.geometry.circuits import factored_svd
 from interp.geometry.spectra import effective_rank
 from interp.models import LanguageModel, ModelSource
-from interp.models.weights import final_gain
+from interp.models.vocabulary import Vocabulary
+from interp.models.weights import final_norm
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.result import Result, Series
@@ -43,8 +44,8 @@ class WeightSpectrum:
     Attributes:
         components: leading singular directions that are read of each matrix.
         top: how many tokens at an end of a direction count.
-        draws: random directions, and random heads, of which there are 999 at most; the smallest p
-            is 1 / (draws + 1), and adjusted for a thousand directions it is far larger.
+        draws: random directions, and random heads; the smallest p is 1 / (draws + 1), and adjusted
+            for a thousand directions it may be far larger.
         alpha: the corrected p below which something counts as significant.
     """
 
@@ -61,12 +62,20 @@ class WeightSpectrum:
             raise ConfigError(f"top must be at least 2, not {self.top}: alike are two or more")
 
     def check(self, prompts: PromptSet, source: ModelSource) -> None:
-        """Refuse words that are no single tokens.
+        """Refuse words that are no single tokens, and embeddings of another width than the stream.
 
         Raises:
             ConfigError: naming them.
         """
-        Words.of(prompts, source.skeleton(), "none")
+        model = source.skeleton()
+        Words.of(prompts, model, "none")
+        refuse_factorised(model)
+        if self.top > (
+            words := int(Vocabulary.of(model.tokenizer, len(model.tokenizer)).is_word.sum())
+        ):
+            raise ConfigError(
+                f"analysis.top: {model.title} has {words} words, fewer than {self.top}"
+            )
 
     def __call__(
         self,
@@ -81,9 +90,10 @@ class WeightSpectrum:
             ConfigError: a model of which none can.
         """
         words = Words.of(prompts, model, "none")
-        weights = Weights.of(model)
-        vocabulary, embedding = model.vocabulary, model.token_embedding
-        unembedding = model.unembedding_matrix * final_gain(model, model.read_by_head)
+        norm = final_norm(model, model.read_by_head)
+        weights = Weights.of(model).centred(norm)
+        vocabulary, embedding = model.vocabulary, norm.centred(model.token_embedding)
+        unembedding = norm.folded(model.unembedding_matrix)
         found = parts(weights, self.components)
         told = source.title
         results = [
@@ -113,7 +123,9 @@ class WeightSpectrum:
             )
             name = " and ".join(prompts.group_names).replace("_", " ")
             results.append(
-                copying_told(copied, name, told=told, top=_RETURNED_AMONG, alpha=self.alpha)
+                copying_told(
+                    copied, name, told=told, top=_RETURNED_AMONG, draws=self.draws, alpha=self.alpha
+                )
             )
             if len(weights.ov) > 1:
                 composed = compositions(weights, rng)

@@ -36,7 +36,7 @@ def drawn(seed, **settings):
 
 def stub(model, source):
     """A source whose weights are these."""
-    return SimpleNamespace(title=source.title, load=lambda head: model, tokenizer=source.tokenizer)
+    return SimpleNamespace(title=source.title, load=lambda head: model, skeleton=lambda: model)
 
 
 def permuted(model, turn=None):
@@ -103,7 +103,13 @@ def test_a_model_against_itself_with_permuted_layers_recovers_the_permutation(of
 
 def test_what_is_written_is_the_same_in_turned_dimensions():
     source, model = drawn(921)
-    turn = torch.linalg.qr(torch.randn(32, 32, generator=torch.Generator().manual_seed(0)))[0]
+    # A turn about the direction that LayerNorm takes off.
+    level = torch.full((32, 1), 32**-0.5)
+    others = torch.randn(32, 31, generator=torch.Generator().manual_seed(0))
+    axes, more = (
+        torch.linalg.qr(torch.hstack([level, other]))[0] for other in (others, others.roll(1, 0))
+    )
+    turn = axes @ torch.diag(torch.sign(axes[0, 0] * more[0, 0]).repeat(32)) @ more.T
     result = run(stub(model, source), stub(permuted(model, turn), source))
     np.testing.assert_allclose(result.tables["summary"]["correlation"], 1, atol=1e-3)
 
@@ -120,22 +126,40 @@ def test_two_random_models_are_as_alike_as_shuffled_words_say():
     assert scipy.stats.kstest(p, "uniform").pvalue > 0.01
 
 
+def test_models_that_know_the_same_words_alone_are_no_more_alike_than_chance():
+    """The unembedding makes neurons correlate that have nothing in common."""
+    source, model = drawn(926)
+    other = permuted(model)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        # Words alike in both models, as trained unembeddings have them, and neurons of noise.
+        model.module.wte.weight[:128] += 3
+        other.module.wte.weight[:128] += 3
+        for block in other.module.h:
+            weight = block.mlp.c_proj.weight
+            weight.copy_(torch.randn(weight.shape, generator=generator))
+    result = run(stub(model, source), stub(other, source), permutations=99)
+    assert "with shuffled words" in result.finding
+    assert result.scalars["assignment_p"] > 0.05
+    assert result.scalars["matched_with_own_number_p"] > 0.05
+    assert "no more alike than chance" in result.finding
+
+
 def test_words_of_two_tokenizers_meet_where_they_are_spelled_alike():
     wordpiece = Vocabulary(("[PAD]", "the", "##s", "a"), np.array([False, True, True, True]))
-    bytes_of = Vocabulary(("␣the", "s", "the", "␣a"), np.ones(4, bool))
+    bytes_of = Vocabulary(("␣the", "s", "the", "␣a", "##"), np.ones(5, bool))
     assert wordpiece.spelled == {"␣the": 1, "s": 2, "␣a": 3}
-    assert bytes_of.spelled == {"␣the": 0, "s": 1, "the": 2, "␣a": 3}
+    assert bytes_of.spelled == {"␣the": 0, "s": 1, "the": 2, "␣a": 3, "##": 4}
 
 
 def test_a_model_alone_and_two_without_common_words_are_refused():
     source, model = drawn(923)
     with pytest.raises(ConfigError, match="a model to align with is needed: model@reference="):
         VocabularyAlignment().check(stub(model, source), None)
-    other = stub(model, source)
     few = copy.deepcopy(source.tokenizer())
     few.convert_ids_to_tokens = lambda ids: [f"word{i}" for i in ids]
     few.decode = lambda ids: f"word{ids[0]}"
-    other.tokenizer = lambda: few
+    other = stub(replace(model, tokenizer=few), source)
     with pytest.raises(ConfigError, match="share 0 words of their vocabularies; at least 20"):
         VocabularyAlignment().check(stub(model, source), other)
 

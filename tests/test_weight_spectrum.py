@@ -10,6 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from experiments.spectra.heads import compositions, strongest_first
 from experiments.spectra.matrices import Weights, parts
 from experiments.spectra.readings import top_tokens
+from experiments.vocabulary_alignment import VocabularyAlignment
 from experiments.weight_spectrum import WeightSpectrum
 from interp.geometry.spectra import effective_rank
 from interp.models import Random
@@ -42,8 +43,9 @@ def run(source, model, **settings):
 
 
 def basis(seed, columns, d=D):
+    """Orthonormal columns that LayerNorm, which takes off the mean, lets through."""
     drawn = torch.randn(d, columns, generator=torch.Generator().manual_seed(seed))
-    return torch.linalg.qr(drawn)[0]
+    return torch.linalg.qr(drawn - drawn.mean(0))[0]
 
 
 def of_head(part, head):
@@ -71,12 +73,12 @@ def test_a_planted_copying_head_is_found_and_no_other(copier):
     heads = copier.tables["heads"].set_index(["layer", "head"])
     assert heads.loc[(1, 1), "copying_score"] == pytest.approx(1, abs=1e-3)
     assert heads.loc[(1, 1), "positive_eigenvalues"] == 1
-    assert heads.loc[(1, 1), "p_corrected"] == 1 / 200
+    assert heads.loc[(1, 1), "p_adjusted"] == pytest.approx(6 / 200)
     assert heads.loc[(1, 1), "words_returned"] > 0.7
     assert heads.loc[(2, 0), "copying_score"] == pytest.approx(-1, abs=1e-3)
     assert heads.loc[(2, 0), "words_returned"] == 0
     others = heads.drop([(1, 1), (2, 0)])
-    assert (others["p_corrected"] > 0.05).all()
+    assert (others["p_adjusted"] > 0.05).all()
     assert (others["words_returned"] < 0.3).all()
     assert "1 of 6 heads copy more than random ones (copying score" in copier.finding
     assert "most does head 1 of layer 1: 1.00" in copier.finding
@@ -172,7 +174,7 @@ def test_parts_are_the_products_that_the_weights_form():
     ):
         part = by_name[name]
         u, s, _ = np.linalg.svd(matrix.astype(float))
-        np.testing.assert_allclose(part.values[2, 0], s, rtol=1e-5)
+        np.testing.assert_allclose(part.values[2, 0], s, rtol=1e-5, atol=1e-5)
         side = part.reads if part.reads.size else part.writes
         np.testing.assert_allclose(np.abs(side[2, 0] @ u[:, :3]), np.eye(3), atol=1e-4)
 
@@ -204,6 +206,32 @@ def test_what_cannot_be_told_apart_is_left_out_and_said():
     mlp_alone = run(*loaded(906, architecture="gptj", settings=ARCHITECTURES["gptj"]))
     assert set(mlp_alone.figures) == {"spectra"}
     assert "interface" in mlp_alone.finding.splitlines()[-1]
+
+
+def test_what_layer_norm_takes_off_changes_nothing():
+    def shift(module):
+        # A number of its own on every column; the logits stay as they are.
+        for block in module.h:
+            weight = block.attn.c_attn.weight
+            weight += torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(5))
+
+    first, second = (run(*loaded(907, change)) for change in (None, shift))
+    for name in ("effective_rank_ov", "effective_rank_qk", "most_copying"):
+        np.testing.assert_allclose(first.series[name].values, second.series[name].values, rtol=1e-3)
+
+
+def test_an_embedding_of_another_width_is_refused_before_weights_are_read():
+    source = Random(architecture="electra", settings=ARCHITECTURES["electra"])
+    with pytest.raises(ConfigError, match="has 16 dimensions and its residual stream 32"):
+        WeightSpectrum().check(from_marked({"letters": LETTERS}), source)
+    with pytest.raises(ConfigError, match="has 16 dimensions and its residual stream 32"):
+        VocabularyAlignment().check(source, source)
+
+
+def test_more_tokens_than_there_are_words_are_refused():
+    source = Random(architecture="gpt2", settings=GPT2)
+    with pytest.raises(ConfigError, match="has 256 words, fewer than 400"):
+        WeightSpectrum(top=400).check(from_marked({"letters": LETTERS}), source)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interp.models import Random
 from interp.models.weights import (
-    final_gain,
+    final_norm,
     mlp_weights,
     query_key_weights,
     value_output_weights,
@@ -332,14 +332,28 @@ def test_heads_need_the_attention_interface(architecture):
 def test_the_final_gain_is_the_final_norms(architecture, gain):
     settings = ARCHITECTURES["llama"] if architecture == "olmo" else {}
     model = loaded(architecture, **settings)
-    ours = final_gain(model)
+    ours = final_norm(model).gain
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, gain(model.module).detach().numpy(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "centres"),
+    [("gpt2", True), ("gpt_neox", True), ("llama", False), ("gemma", False), ("bert", False)],
+)
+def test_layer_norm_centres_and_rms_norm_does_not(architecture, centres):
+    model = loaded(architecture)
+    norm = final_norm(model)
+    assert norm.centres == centres
+    rows = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32) + 1
+    assert (np.abs(norm.folded(rows).mean(1)).max() < 1e-6) == centres
+    reads = [weights.query for weights in query_key_weights(model)]
+    assert (max(np.abs(query.mean(1)).max() for query in reads) < 1e-6) == centres
+
+
 def test_the_decoders_final_gain_is_its_own():
     model = loaded("t5")
-    ours = [final_gain(model, stack) for stack in ("encoder", "decoder")]
+    ours = [final_norm(model, stack).gain for stack in ("encoder", "decoder")]
     theirs = [part.final_layer_norm.weight for part in (model.module.encoder, model.module.decoder)]
     np.testing.assert_allclose(ours, torch.stack(theirs).detach().numpy(), rtol=1e-6)
     assert np.abs(ours[0] - ours[1]).max() > 0.1
@@ -399,7 +413,7 @@ def test_experts_in_some_blocks_or_beside_a_shared_one_are_refused():
     assert len(value_output_weights(switch)) == 3
 
 
-def test_half_precision_and_many_channels_are_read_exactly():
+def test_half_precision_and_many_channels_are_read_as_they_are():
     settings = {"n_embd": 384, "n_head": 6, "n_layer": 1, "dtype": "bfloat16"}
     source = Random(architecture="gpt2", settings={**ARCHITECTURES["gpt2"], **settings})
     for dtype in ("bfloat16", "float16"):
@@ -410,11 +424,12 @@ def test_half_precision_and_many_channels_are_read_exactly():
         )
         fused = block.attn.c_attn.weight.detach().float().view(384, 3, 6, 64).permute(1, 2, 0, 3)
         for ours, theirs in zip((qk.query, qk.key, ov.value), fused.numpy(), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+            # LayerNorm lets no mean through; the weights are float32 before it is taken off.
+            np.testing.assert_allclose(ours, theirs - theirs.mean(1, keepdims=True), atol=1e-8)
         theirs = block.attn.c_proj.weight.detach().float().view(6, 64, 384).numpy()
         np.testing.assert_array_equal(ov.output, theirs)
         theirs = block.mlp.c_fc.weight.detach().float().numpy()
-        np.testing.assert_array_equal(mlp.inputs["c_fc"], theirs)
+        np.testing.assert_allclose(mlp.inputs["c_fc"], theirs - theirs.mean(0), atol=1e-8)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "gemma2", "t5", "mpt", "qwen3", "mixtral"])
@@ -434,14 +449,14 @@ def test_the_model_stays_as_it_was(architecture):
 
     before = output()
     refused = 0
-    for weights in (query_key_weights, value_output_weights, mlp_weights, final_gain):
+    for weights in (query_key_weights, value_output_weights, mlp_weights, final_norm):
         try:
             found = weights(model)
         except ConfigError:
             refused += 1
         else:
             # What is returned is nobody else's.
-            for array in vars(found[0]).values() if weights is not final_gain else [found]:
+            for array in vars(found[0] if isinstance(found, tuple) else found).values():
                 if isinstance(array, np.ndarray):
                     array[:] = 0
     assert refused == {"mpt": 2, "qwen3": 1, "mixtral": 1}.get(architecture, 0)
@@ -458,6 +473,6 @@ def test_the_model_stays_as_it_was(architecture):
 
 
 def test_weights_that_are_not_there_cannot_be_read(tiny):
-    for weights in (query_key_weights, value_output_weights, mlp_weights, final_gain):
+    for weights in (query_key_weights, value_output_weights, mlp_weights, final_norm):
         with pytest.raises(ConfigError, match="random gpt2: its weights are not in memory"):
             weights(tiny.skeleton())

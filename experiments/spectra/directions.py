@@ -102,7 +102,7 @@ def directions_read(
         },
         scalars={"readable_directions": float(passes.mean())},
         tables={
-            "directions": table,
+            "directions": table.assign(head=table["head"].where(table["head"] >= 0)),
             "summary": pd.DataFrame(
                 {
                     "layer": layers,

@@ -66,9 +66,9 @@ class Ends:
             f"{self.expected:.1f}, p = {self.p:.2g})"
         )
 
-    def verdict(self, alpha: float) -> str:
+    def verdict(self, alpha: float, draws: int) -> str:
         """Say whether there are more of the words' kind than chance has there."""
-        if not self.kind:
+        if not self.kind or 1 / (draws + 1) >= alpha:
             return ""
         return f": {'more' if self.p < alpha else 'no more'} {self.kind} than by chance"
 

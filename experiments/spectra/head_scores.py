@@ -8,7 +8,9 @@ from interp import figures
 from interp.result import Result, Series
 
 
-def copying_told(found: Copying, words: str, *, told: str, top: int, alpha: float) -> Result:
+def copying_told(
+    found: Copying, words: str, *, told: str, top: int, draws: int, alpha: float
+) -> Result:
     """Draw and tell how much each head copies.
 
     Args:
@@ -16,12 +18,17 @@ def copying_told(found: Copying, words: str, *, told: str, top: int, alpha: floa
         words: what the list of words is called.
         told: what was read.
         top: among how many tokens a copied word comes back.
-        alpha: the corrected p below which a head counts.
+        draws: random heads.
+        alpha: the adjusted p below which a head counts.
     """
-    passes = found.p_corrected < alpha
+    passes = found.p_adjusted < alpha
     layer, head = np.unravel_index(found.score.argmax(), found.score.shape)
     best, most = np.unravel_index(found.words.argmax(), found.words.shape)
-    verdict = f"{int(passes.sum())} of {passes.size} heads copy more than random ones"
+    verdict = (
+        f"{int(passes.sum())} of {passes.size} heads copy more than random ones"
+        if 1 / (draws + 1) < alpha
+        else "too few draws to tell copying heads from random ones"
+    )
     layers = tuple(range(len(found.score)))
     return Result(
         series={
@@ -40,7 +47,7 @@ def copying_told(found: Copying, words: str, *, told: str, top: int, alpha: floa
                     "head": np.tile(np.arange(found.score.shape[1]), len(layers)),
                     "copying_score": found.score.ravel(),
                     "positive_eigenvalues": found.positive.ravel(),
-                    "p_corrected": found.p_corrected.ravel(),
+                    "p_adjusted": found.p_adjusted.ravel(),
                     "words_returned": found.words.ravel(),
                     "other_words_returned": found.words_by_chance.ravel(),
                 }
@@ -54,7 +61,7 @@ def copying_told(found: Copying, words: str, *, told: str, top: int, alpha: floa
                 subtitle=f"{told} · random factors {found.null_low:.2f} to {found.null_high:.2f} "
                 "in 95%",
                 label="copying score Σ Re λ / Σ |λ| of W_E W_OV W_U",
-                faint_label=f"p ≥ {alpha:g}, corrected over heads",
+                faint_label=f"p ≥ {alpha:g}, adjusted for all heads",
                 signed=True,
             ),
             "positive_eigenvalues": figures.head_heatmap(
@@ -72,10 +79,10 @@ def copying_told(found: Copying, words: str, *, told: str, top: int, alpha: floa
             ),
         },
         finding=(
-            f"{verdict} (copying score, p < {alpha:g}, corrected over heads); most does head "
+            f"{verdict} (copying score, p < {alpha:g} adjusted for all heads); most does head "
             f"{head} of layer {layer}: {found.score[layer, head]:.2f} (random factors "
-            f"{found.null_low:.2f} to {found.null_high:.2f}, corrected p = "
-            f"{found.p_corrected[layer, head]:.2g}). Head {most} of layer {best} returns "
+            f"{found.null_low:.2f} to {found.null_high:.2f}, adjusted p = "
+            f"{found.p_adjusted[layer, head]:.2g}). Head {most} of layer {best} returns "
             f"{found.words[best, most]:.0%} of the {words} among its top {top} (for another of "
             f"them: {found.words_by_chance[best, most]:.1%})."
         ),
@@ -97,7 +104,7 @@ def compositions_told(found: list[Composition], table: pd.DataFrame, *, told: st
         figures={
             f"{composition.kind.lower()}_composition": figures.head_heatmap(
                 composition.strongest,
-                title=f"{composition.kind}-composition: what each head reads of earlier ones",
+                title=f"{composition.kind}-composition: each head's strongest with an earlier one",
                 subtitle=f"{told} · random factors {composition.baseline:.3f} ± "
                 f"{composition.spread:.3f}, taken off",
                 label="score above random",

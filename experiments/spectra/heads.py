@@ -16,8 +16,8 @@ from interp.geometry.circuits import (
 )
 from interp.similarity.points import Array
 
-# Random heads that copying is held against at most, and so many at once.
-_MOST_RANDOM_HEADS, _AT_ONCE = 999, 50
+# Random heads that copying is held against at once.
+_AT_ONCE = 50
 
 # Random pairs of heads that the baseline of composition is averaged over.
 _RANDOM_HEADS = 24
@@ -30,7 +30,8 @@ class Copying:
     Attributes:
         score: Σ Re λ / Σ |λ| of its eigenvalues in vocabulary space.
         positive: the share of them that are positive.
-        p_corrected: of the score, against random factors, corrected over all heads.
+        p_adjusted: of the score, against random factors, adjusted for all heads (Benjamini and
+            Hochberg, 1995).
         null_low, null_high: what holds 95% of the scores of random factors.
         words: the share of the words that the head returns among its top tokens.
         words_by_chance: the share of words that it returns for another word of the list.
@@ -38,7 +39,7 @@ class Copying:
 
     score: Array
     positive: Array
-    p_corrected: Array
+    p_adjusted: Array
     null_low: float
     null_high: float
     words: Array
@@ -71,6 +72,8 @@ def copying(
         draws: random factors.
         rng: where they are drawn from.
     """
+    from scipy.stats import false_discovery_control
+
     through = unembedding[is_word].T.astype(np.float64) @ embedding[is_word]
     allowed = np.where(is_word, 0, -np.inf).astype(np.float32)
     rows = embedding[ids].astype(np.float64)
@@ -92,19 +95,17 @@ def copying(
             copying_score(
                 eigenvalues_through(rng.normal(size=(n, d, k)), through, rng.normal(size=(n, k, d)))
             )
-            for n in _parts(min(draws, _MOST_RANDOM_HEADS))
+            for n in _parts(draws)
         ]
     )
-    draws = len(null)
     found = np.array(score)
-    # Every head against the most copying one of as many random ones.
-    most = rng.choice(null, (draws, found.size)).max(1)
-    above = (most[None] >= found.reshape(-1, 1)).sum(1)
+    above = (null >= found.reshape(-1, 1)).sum(1)
+    p = false_discovery_control((above + 1) / (draws + 1))
     low, high = np.quantile(null, [0.025, 0.975])
     return Copying(
         found,
         np.array(positive),
-        ((above + 1) / (draws + 1)).reshape(found.shape),
+        p.reshape(found.shape),
         float(low),
         float(high),
         np.array(returned),
@@ -171,7 +172,6 @@ class Composition:
                 "composition": self.kind,
                 **columns,
                 "score above random": values[order],
-                "in random deviations": values[order] / self.spread,
             }
         )
 

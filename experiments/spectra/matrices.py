@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from interp.geometry.circuits import factored_svd
 from interp.geometry.spectra import effective_rank
 from interp.models import LanguageModel
 from interp.models.weights import (
+    FinalNorm,
     MlpWeights,
     QueryKeyWeights,
     ValueOutputWeights,
@@ -41,6 +42,14 @@ class Weights:
     mlp: tuple[MlpWeights, ...]
     missing: tuple[str, ...]
 
+    def centred(self, norm: FinalNorm) -> "Weights":
+        """Return what is written without what the norms take off anyhow."""
+        return replace(
+            self,
+            ov=tuple(replace(layer, output=norm.centred(layer.output)) for layer in self.ov),
+            mlp=tuple(replace(layer, output=norm.centred(layer.output)) for layer in self.mlp),
+        )
+
     @classmethod
     def of(cls, model: LanguageModel) -> "Weights":
         """Tell them apart.
@@ -63,6 +72,21 @@ class Weights:
             raise ConfigError(missing[0])
         # What is empty for one and the same reason is explained once.
         return cls(ov, qk, mlp, tuple(dict.fromkeys(missing)))
+
+
+def refuse_factorised(model: LanguageModel) -> None:
+    """Refuse a token embedding of another width than the residual stream.
+
+    Raises:
+        ConfigError: as in ALBERT and ELECTRA.
+    """
+    path = model.embedding(model.stack(model.read_by_head))
+    width = int(model.module.get_submodule(path).weight.shape[-1])
+    if width != model.width:
+        raise ConfigError(
+            f"model: the token embedding of {model.title} has {width} dimensions and its residual "
+            f"stream {model.width}, so that no weight can be read in the vocabulary"
+        )
 
 
 @dataclass(frozen=True, eq=False)

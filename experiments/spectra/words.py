@@ -38,13 +38,20 @@ class Words:
     word_of_token: NDArray[np.intp]
 
     @classmethod
-    def of(cls, prompts: PromptSet, model: LanguageModel, pooling: str) -> "Words":
+    def of(
+        cls,
+        prompts: PromptSet,
+        model: LanguageModel,
+        pooling: str,
+        way_out: str = "leave them out",
+    ) -> "Words":
         """Look up the words; no weight is needed.
 
         Args:
             prompts: one word each.
             model: whose tokenizer reads them.
             pooling: "none": a word is one token; "mean" of its tokens; its "first" or "last".
+            way_out: what can be done about words of several tokens.
 
         Raises:
             ConfigError: too few words, words of several tokens where none are pooled, a word that
@@ -63,14 +70,15 @@ class Words:
             if model.tokenizer.unk_token_id in ids:
                 raise ConfigError(f"prompts: {model.title} has no token for {tokens.text!r}")
             if len(ids) > 1:
-                pieces = model.tokenizer.convert_ids_to_tokens(ids.tolist())
-                several.append(f"{tokens.text!r} ({' + '.join(map(str, pieces))})")
+                pieces = [str(p) for p in model.tokenizer.convert_ids_to_tokens(ids.tolist())]
+                shown = " + ".join(pieces[:4] + ["…"] * (len(pieces) > 4))
+                several.append(f"{tokens.text!r} ({shown})")
             found.append({"first": ids[:1], "last": ids[-1:]}.get(pooling, ids))
         if several and pooling == "none":
-            more = f" and {len(several) - 5} more" if len(several) > 5 else ""
+            more = f" and {len(several) - 3} more" if len(several) > 3 else ""
             raise ConfigError(
-                f"prompts: of several tokens in {model.title}: {', '.join(several[:5])}{more}; "
-                "leave them out, or pool them with analysis.pooling=mean, first or last"
+                f"prompts: words of one token are needed, and of several in {model.title} are "
+                f"{', '.join(several[:3])}{more}; {way_out}"
             )
         times = Counter(tuple(ids.tolist()) for ids in found)
         alike = [
@@ -109,7 +117,7 @@ class RandomTokens:
     """Random tokens in the places of the words' tokens.
 
     Attributes:
-        ids: [draw, token]; no token twice in a draw.
+        ids: [draw, token]; in a draw a token comes twice where it does in the words.
         described: what they are matched in, for figures.
     """
 
@@ -131,8 +139,8 @@ class RandomTokens:
             words: the words.
             vocabulary: where tokens are drawn from.
             match: "none"; "length": each token as many signs long as the one in whose place it
-                stands; "rank": from the same twentieth of the vocabulary by its ids, which
-                tokenizers give out roughly by frequency.
+                stands, both ASCII or neither; "rank": from the same twentieth of the vocabulary by
+                its ids, which tokenizers give out roughly by frequency.
             draws: how many times.
             rng: where they are drawn from.
 
@@ -141,8 +149,10 @@ class RandomTokens:
         """
         pool = np.flatnonzero(vocabulary.is_word)
         if match == "length":
-            kinds = np.array([len(text.removeprefix("␣")) for text in vocabulary.texts])
-            described = "random tokens of the same lengths"
+            bare = [text.removeprefix("␣").removeprefix("##") for text in vocabulary.texts]
+            # Of one sign, most tokens are of scripts that hardly occur.
+            kinds = np.array([2 * len(text) + text.isascii() for text in bare])
+            described = "random tokens of the same lengths and script"
         elif match == "rank":
             kinds = np.zeros(len(vocabulary.texts), np.intp)
             kinds[pool] = np.arange(len(pool)) * _RANK_CLASSES // len(pool)
@@ -150,9 +160,11 @@ class RandomTokens:
         else:
             kinds = np.zeros(len(vocabulary.texts), np.intp)
             described = "random tokens"
-        ids = np.empty((draws, len(words.ids)), np.intp)
-        for kind in np.unique(kinds[words.ids]):
-            places = np.flatnonzero(kinds[words.ids] == kind)
+        # What words have in common their places have in common too.
+        distinct, place_of_token = np.unique(words.ids, return_inverse=True)
+        ids = np.empty((draws, len(distinct)), np.intp)
+        for kind in np.unique(kinds[distinct]):
+            places = np.flatnonzero(kinds[distinct] == kind)
             candidates = pool[kinds[pool] == kind]
             if len(candidates) < len(places):
                 raise ConfigError(
@@ -161,7 +173,7 @@ class RandomTokens:
                 )
             for draw in range(draws):
                 ids[draw, places] = rng.choice(candidates, len(places), replace=False)
-        return cls(ids, described)
+        return cls(ids[:, place_of_token], described)
 
     def chunks(self, width: int) -> Iterator[slice]:
         """Part the draws so that their rows of that width fit into memory."""

@@ -32,12 +32,15 @@ def layer_matrix(
     framed_label: str,
     faint_label: str,
     larger_is_closer: bool,
+    lowest: float | None = None,
 ) -> Figure:
     """Draw a value for every pair of layers [row, column], and frame some pairs [k, 2].
 
+    Colours begin at `lowest`, or at the smallest value.
+
     Pairs that are not `significant` are hatched; values are written where there is room.
     """
-    colours = {"cmap": "cividis" if larger_is_closer else "cividis_r"}
+    colours = {"cmap": "cividis" if larger_is_closer else "cividis_r", "vmin": lowest}
     figure, axes = _table(
         [str(row) for row in rows],
         [str(column) for column in columns],

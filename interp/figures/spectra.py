@@ -87,7 +87,7 @@ def spectra_together(jobs: Mapping[str, Mapping[int, float]], *, title: str, yla
     axes.set_xlabel("component")
     axes.set_ylabel(ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    put_titles(axes, title, "")
+    put_titles(axes, title, "sets of different size have spectra of different length")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 

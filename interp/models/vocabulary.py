@@ -30,7 +30,10 @@ class Vocabulary:
 
         WordPiece marks what goes on within a word ("##ing"), others what begins one.
         """
-        marks_the_rest = any(text.startswith("##") for text in self.texts)
+        # Where beginnings are marked "##" is a word like any other.
+        marks_the_rest = not any(text.startswith("␣") for text in self.texts) and any(
+            text.startswith("##") for text in self.texts
+        )
         found: dict[str, int] = {}
         for i in np.flatnonzero(self.is_word):
             text = self.texts[i]

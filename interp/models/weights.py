@@ -178,11 +178,30 @@ def mlp_weights(model: LanguageModel, choice: str = "auto") -> tuple[MlpWeights,
     return tuple(found)
 
 
-def final_gain(model: LanguageModel, choice: str = "auto") -> Array:
-    """Return the gain [d] of the norm between the last block and the unembedding.
+@dataclass(frozen=True, eq=False)
+class FinalNorm:
+    """The norm between the last block and the unembedding.
 
-    It is what each dimension of the normalised stream is multiplied by; ones where there is no
-    such norm, as in a post-norm model.
+    Attributes:
+        gain: what each dimension of the normalised stream is multiplied by, [d]; ones where there
+            is no such norm, as in a post-norm model.
+        centres: whether it takes off the stream's mean, as LayerNorm does and RMSNorm does not.
+    """
+
+    gain: Array
+    centres: bool
+
+    def folded(self, unembedding: Array) -> Array:
+        """Return the unembedding [id, d] as it reads the normalised stream."""
+        return self.centred(unembedding * self.gain)
+
+    def centred(self, vectors: Array) -> Array:
+        """Return vectors [..., d] of the stream without what no norm lets through: their mean."""
+        return vectors - vectors.mean(-1, keepdims=True) if self.centres else vectors
+
+
+def final_norm(model: LanguageModel, choice: str = "auto") -> FinalNorm:
+    """Return the norm between the last block and the unembedding.
 
     Args:
         model: the model, with its weights.
@@ -204,7 +223,8 @@ def final_gain(model: LanguageModel, choice: str = "auto") -> Array:
         return output
 
     ((norm, width),) = _traced(model, choice, (1, 1), as_it_is, norm_after, (stack.root,))
-    return _array(_gain_and_shift(norm, width)[0])
+    gain, _, centres = _gain_and_shift(norm, width)
+    return FinalNorm(_array(gain), centres)
 
 
 @dataclass(frozen=True, eq=False)
@@ -468,10 +488,15 @@ class _Reader:
     norm: nn.Module
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Return the weight [d, n] with the norm's gain, and the bias [n] with its shift."""
+        """Return the weight [d, n] with the norm's gain, and the bias [n] with its shift.
+
+        Behind a norm that takes off the mean what a column has in common reads nothing, and is
+        taken off too.
+        """
         weight, bias = _weight(self.projection).float(), _bias(self.projection).float()
-        gain, shift = (part.to(weight) for part in _gain_and_shift(self.norm, len(weight)))
-        return gain[:, None] * weight, shift @ weight + bias
+        gain, shift, centres = _gain_and_shift(self.norm, len(weight))
+        read = gain.to(weight)[:, None] * weight
+        return read - centres * read.mean(0), shift.to(weight) @ weight + bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -722,8 +747,8 @@ def _bias(projection: nn.Module) -> Tensor:
     return weight.new_zeros(weight.shape[1]) if bias is None else bias.detach()
 
 
-def _gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor]:
-    """Return what a norm multiplies the normalised vector by, and what it adds, both [d].
+def _gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor, bool]:
+    """Return what a norm multiplies the normalised vector by and adds, [d], and if it centres.
 
     The norm says so itself, however its weight is stored (Gemma's gain is 1 + its weight): signs
     that alternate have no mean, and are so large here that the norm's epsilon is nothing to them.
@@ -732,7 +757,7 @@ def _gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor]:
         ConfigError: the module is no norm, as its output goes with the size of its input.
     """
     if isinstance(norm, nn.Identity):
-        return torch.ones(width), torch.zeros(width)
+        return torch.ones(width), torch.zeros(width), False
     device = next((weight.device for weight in norm.parameters()), torch.device("cpu"))
     signs = 1.0 - 2.0 * (torch.arange(width, device=device) % 2)
     norm = copy.deepcopy(norm).float()
@@ -740,9 +765,12 @@ def _gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor]:
         up, down, larger = (
             norm(size * signs[None, None])[0, 0] for size in (2.0**10, -(2.0**10), 2.0**11)
         )
+        level = norm(torch.full_like(signs, 2.0**10)[None, None])[0, 0]
     if not torch.allclose(up, larger):
         raise ConfigError(f"{type(norm).__name__} scales with what it is given: it is no norm")
-    return (up - down) / 2 * signs, (up + down) / 2
+    gain, shift = (up - down) / 2 * signs, (up + down) / 2
+    # A level vector is all mean.
+    return gain, shift, torch.allclose(level, shift, atol=1e-4 * float(gain.abs().max()))
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
