@@ -18,24 +18,26 @@ Granite's multiplier, the norm that Gemma 2 and OLMo 2 put there, BERT's norm of
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
-from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
-from transformers.masking_utils import eager_mask
-from transformers.pytorch_utils import Conv1D
 
 from interp.models.language_model import LanguageModel
+from interp.models.tracing import (
+    Call,
+    Run,
+    decoded,
+    matrix_of,
+    projections_in,
+    same,
+    traced,
+    with_codes,
+)
 from interp.registry import ConfigError
 
 Array = NDArray[np.float32]
@@ -125,7 +127,7 @@ def query_key_weights(model: LanguageModel, choice: str = "auto") -> tuple[Query
             them, DeepSeek passes them through a latent.
     """
     found = []
-    for query, key, scale in _with_codes(model, choice, _queries_and_keys):
+    for query, key, scale in with_codes(model, choice, _queries_and_keys):
         (queries, query_bias), (keys, key_bias) = query.weights(), key.weights()
         found.append(QueryKeyWeights(queries, keys, query_bias, key_bias, scale, key.groups))
     return tuple(found)
@@ -146,7 +148,7 @@ def value_output_weights(
             what attention gives is changed before it is projected.
     """
     found = []
-    for value, output in _with_codes(model, choice, _values_and_outputs):
+    for value, output in with_codes(model, choice, _values_and_outputs):
         (values, value_bias), (outputs, output_bias) = value.weights(), output.weights()
         found.append(ValueOutputWeights(values, outputs, value_bias, output_bias, value.groups))
     return tuple(found)
@@ -164,9 +166,9 @@ def mlp_weights(model: LanguageModel, choice: str = "auto") -> tuple[MlpWeights,
             something elementwise.
     """
     found = []
-    for layout in _traced(model, choice, (_N_BITS + 2, 2), _moved, _mlp):
+    for layout in traced(model, choice, (_N_BITS + 2, 2), _moved, _mlp):
         folded = [(name, part.columns()) for name, part in layout.parts.items()]
-        weight, bias = _weight(layout.output), _bias(layout.output)
+        weight, bias = matrix_of(layout.output), _bias(layout.output)
         found.append(
             MlpWeights(
                 inputs={name: _array(columns) for name, (columns, _) in folded},
@@ -213,271 +215,18 @@ def final_norm(model: LanguageModel, choice: str = "auto") -> FinalNorm:
     stack = model.stack(choice)
     last = stack.blocks[-1].removeprefix(f"{stack.root}.")
 
-    def norm_after(run: "_Run") -> tuple[nn.Module, int]:
+    def norm_after(run: "Run") -> tuple[nn.Module, int]:
         place = next(i for i, call in enumerate(run.calls) if call.path == last)
         leaving = run.calls[place].returned
-        norms = (c for c in run.calls[place:] if c.is_norm and _same(c.given, leaving))
+        norms = (c for c in run.calls[place:] if c.is_norm and same(c.given, leaving))
         return next((call.module for call in norms), nn.Identity()), leaving.shape[-1]
 
-    def as_it_is(_run: "_Run", output: Tensor) -> Tensor:
+    def as_it_is(_run: "Run", output: Tensor) -> Tensor:
         return output
 
-    ((norm, width),) = _traced(model, choice, (1, 1), as_it_is, norm_after, (stack.root,))
+    ((norm, width),) = traced(model, choice, (1, 1), as_it_is, norm_after, (stack.root,))
     gain, _, centres = _gain_and_shift(norm, width)
     return FinalNorm(_array(gain), centres)
-
-
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """One run of a module: the first tensor that it is given, and the first that it returns."""
-
-    path: str
-    module: nn.Module
-    given: Tensor
-    returned: Tensor
-
-    @property
-    def is_norm(self) -> bool:
-        """Whether it may be one: it has vectors for weights at most, and changes what it reads."""
-        vectors = all(weight.ndim < 2 for weight in self.module.parameters())
-        alike = self.given.shape == self.returned.shape
-        return vectors and alike and not torch.equal(self.given, self.returned)
-
-
-@dataclass(frozen=True, eq=False)
-class _Attention:
-    """What attention is handed, each [row, head, d_head], and how much had been called by then."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    scale: float
-    n_calls: int
-
-
-@dataclass(eq=False)
-class _Run:
-    """One run of a block.
-
-    Attributes:
-        title: the block, as errors name it.
-        module: the block.
-        shape: how many rows and tokens run side by side.
-        given: the residual stream that enters.
-        calls: the modules' runs, in the order in which they ended; the block's own is the last.
-        attention: the first call of attention, alone; empty before, and where there is none.
-    """
-
-    title: str
-    module: nn.Module
-    shape: tuple[int, int]
-    given: Tensor
-    calls: list[_Call] = field(default_factory=list)
-    attention: list[_Attention] = field(default_factory=list)
-
-    @property
-    def projections(self) -> list[_Call]:
-        """The runs of linear maps."""
-        return [call for call in self.calls if _is_projection(call.module)]
-
-    @property
-    def before_attention(self) -> list[_Call]:
-        """The runs of linear maps up to the first call of attention."""
-        n_calls = self.attention[0].n_calls
-        return [call for call in self.calls[:n_calls] if _is_projection(call.module)]
-
-    def norms_before(self, reader: _Call) -> list[_Call]:
-        """Return the norms that give what the reader is given."""
-        before = self.calls[: self.calls.index(reader)]
-        return [call for call in before if call.is_norm and _same(call.returned, reader.given)]
-
-    def rows(self, tensor: Tensor) -> Tensor:
-        """Return a tensor of the residual stream's kind as [row, token, width]."""
-        return tensor.reshape(*self.shape, -1)
-
-    def spread(self, codes: Tensor, output: Tensor) -> Tensor:
-        """Return codes [row, width] or [row, token, width] in the place of an output.
-
-        An output of some tokens alone, as an expert's, stays as it is.
-        """
-        if output.numel() != math.prod(self.shape) * output.shape[-1]:
-            return output
-        each = codes if codes.ndim == 3 else codes[:, None]
-        return each.expand(*self.shape, -1).reshape(output.shape).to(output).contiguous()
-
-
-_Layout = TypeVar("_Layout")
-_Replacement = Callable[[_Run, Tensor], Tensor]
-
-
-@torch.inference_mode()
-def _traced(
-    model: LanguageModel,
-    choice: str,
-    shape: tuple[int, int],
-    replaced: _Replacement,
-    read: Callable[[_Run], _Layout],
-    parts: Sequence[str] = (),
-    running: list[_Run] | None = None,
-) -> list[_Layout]:
-    """Run the stack once, on [row, token], and return what is read off the run of each part.
-
-    Args:
-        model: the model.
-        choice: the stack.
-        shape: how many rows and tokens to run; each row has another token.
-        replaced: what to give in place of a projection's output.
-        read: called at the end of a part's run.
-        parts: paths of the modules to watch; the blocks, where none are given.
-        running: holds the run that is under way.
-    """
-    if any(weight.is_meta for weight in model.module.parameters()):
-        raise ConfigError(f"{model.title}: its weights are not in memory, and cannot be read")
-    running = [] if running is None else running
-    found: list[_Layout] = []
-    handles = []
-
-    def begin(title: str, module: nn.Module, args: Any, kwargs: Any) -> None:
-        running[:] = [_Run(title, module, shape, _tensors((args, kwargs))[0].clone())]
-
-    def note(path: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        if not running or not _tensors((args, kwargs)) or not _tensors(output):
-            return output
-        run, returned = running[0], _tensors(output)[0]
-        # Llama 4's router is a linear map by its class alone.
-        linear = _is_projection(module) and isinstance(output, Tensor)
-        instead = replaced(run, returned) if linear else output
-        given = _tensors((args, kwargs))[0]
-        run.calls.append(_Call(path, module, given.clone(), returned.clone()))
-        return instead
-
-    def end(*_: Any) -> None:
-        found.append(read(running.pop()))
-
-    try:
-        for i, part in enumerate(parts or model.stack(choice).blocks):
-            module = model.module.get_submodule(part)
-            begins = partial(begin, f"{model.title}, block {i}")
-            handles.append(module.register_forward_pre_hook(begins, with_kwargs=True))
-            for path, child in module.named_modules():
-                notes = partial(note, path)
-                handles.append(child.register_forward_hook(notes, with_kwargs=True))
-            handles.append(module.register_forward_hook(end))
-        # What the model computes from the token itself would differ from row to row.
-        ids = np.arange(shape[0])[:, None] % int(model.module.config.vocab_size)
-        mask = np.ones(shape, bool)
-        model.entry(choice)(**model.inputs(choice, np.broadcast_to(ids, shape).copy(), mask))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found
-
-
-# Digits that every floating type tells apart, also after some roundings.
-_BASE = 64
-
-
-def _codes(start: int, n: int, rows: int) -> Tensor:
-    """Return the codes [row, n] of the numbers from `start`: ones, then their digits."""
-    numbers = torch.arange(start, start + n)
-    return torch.stack([torch.ones(n), *(numbers // _BASE**i % _BASE for i in range(rows - 1))])
-
-
-def _decoded(codes: Tensor) -> tuple[NDArray[np.int64], Array]:
-    """Return the numbers that codes [row, …] stand for and the factors that they come with.
-
-    What is no whole number times the factor has the number -1.
-    """
-    factors, *coded = codes.float().cpu().numpy()
-    with np.errstate(all="ignore"):
-        digits = np.nan_to_num(np.clip(np.stack(coded) / factors, -1, _BASE), nan=-1)
-    whole = np.round(digits).astype(np.int64)
-    clear = (np.abs(digits - whole) < 0.25) & (whole >= 0) & (whole < _BASE)
-    places = np.int64(_BASE) ** np.arange(len(whole))
-    return np.where(clear.all(0), np.tensordot(places, whole, 1), -1), factors
-
-
-def _with_codes(
-    model: LanguageModel, choice: str, read: Callable[[_Run], _Layout]
-) -> list[_Layout]:
-    """Run the stack with codes for its projections' outputs up to attention, and for attention's.
-
-    Raises:
-        ConfigError: no attention is called through the interface, or a block has none.
-    """
-    blocks = [model.module.get_submodule(path) for path in model.stack(choice).blocks]
-    widths = [sum(max(_weight(m).shape) for m in _projections_in(block)) for block in blocks]
-    n_rows = 1 + math.ceil(math.log(max(_BASE, *widths), _BASE))
-    running: list[_Run] = []
-
-    def coded(run: _Run, output: Tensor) -> Tensor:
-        if run.attention:
-            # Mild, lest half precision overflow, and of all sizes, lest a norm undo it.
-            return run.spread(torch.linspace(-1, 1, output.shape[-1])[None], output)
-        start = sum(call.returned.shape[-1] for call in run.projections)
-        return run.spread(_codes(start, output.shape[-1], n_rows), output)
-
-    def attend(
-        _module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *_: object,
-        scaling: float | None = None,
-        **_settings: object,
-    ) -> tuple[Tensor, Any]:
-        rows, heads, tokens, width = *query.shape[:3], value.shape[-1]
-        given = value.new_zeros(rows, tokens, heads, width)
-        if not running or running[0].attention:
-            return given, None
-        (run,) = running
-        scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-        query, key, value = (tensor[:, :, 0].clone() for tensor in (query, key, value))
-        run.attention.append(_Attention(query, key, value, scale, len(run.calls)))
-        return run.spread(_codes(0, heads * width, n_rows), given.flatten(2)).view_as(given), None
-
-    def checked(run: _Run) -> _Layout:
-        if not run.attention:
-            raise ConfigError(
-                f"{run.title}: its attention is not called through transformers' attention "
-                "interface, and its heads' weights cannot be told apart; its MLP can be read still"
-            )
-        return read(run)
-
-    with _attending(model, attend):
-        return _traced(model, choice, (n_rows, 1), coded, checked, running=running)
-
-
-_TRACED = "interp_traced"
-_ATTEND: ContextVar[Callable[..., Any]] = ContextVar("_ATTEND")
-
-
-def _attend(*args: Any, **kwargs: Any) -> Any:
-    return _ATTEND.get()(*args, **kwargs)
-
-
-AttentionInterface.register(_TRACED, _attend)
-# Some models that do without the interface need a mask still, which goes by the same name.
-AttentionMaskInterface.register(_TRACED, eager_mask)
-
-
-@contextmanager
-def _attending(model: LanguageModel, function: Callable[..., Any]) -> Iterator[None]:
-    """Have another function do the model's attention for the length of the context."""
-    # An encoder and a decoder have a configuration each.
-    owned = [getattr(module, "config", ()) for module in model.module.modules()]
-    configs = {id(own): own for own in owned if isinstance(own, PreTrainedConfig)}
-    before = [(config, config._attn_implementation) for config in configs.values()]
-    attended = _ATTEND.set(function)
-    try:
-        for config in configs.values():
-            # Under the empty key it is this configuration's own, and not those' within it.
-            config._attn_implementation = {"": _TRACED}
-        yield
-    finally:
-        for config, own in before:
-            config._attn_implementation = {"": own}
-        _ATTEND.reset(attended)
 
 
 @dataclass(frozen=True, eq=False)
@@ -493,7 +242,7 @@ class _Reader:
         Behind a norm that takes off the mean what a column has in common reads nothing, and is
         taken off too.
         """
-        weight, bias = _weight(self.projection).float(), _bias(self.projection).float()
+        weight, bias = matrix_of(self.projection).float(), _bias(self.projection).float()
         gain, shift, centres = _gain_and_shift(self.norm, len(weight))
         read = gain.to(weight)[:, None] * weight
         return read - centres * read.mean(0), shift.to(weight) @ weight + bias
@@ -542,24 +291,24 @@ class _Output:
 
     def weights(self) -> tuple[Array, Array]:
         """Return the matrices [head, d_head, d] and the bias [d]."""
-        weight = _array(_weight(self.projection))
+        weight = _array(matrix_of(self.projection))
         return weight[self.rows] * self.factors[..., None], _array(_bias(self.projection))
 
 
-def _queries_and_keys(run: _Run) -> tuple[_Heads, _Heads, float]:
+def _queries_and_keys(run: Run) -> tuple[_Heads, _Heads, float]:
     (attention,) = run.attention
     query = _heads(run, attention.query, len(attention.query[0]), "queries")
     key = _heads(run, attention.key, len(attention.query[0]), "keys")
     return query, key, attention.scale
 
 
-def _values_and_outputs(run: _Run) -> tuple[_Heads, _Output]:
+def _values_and_outputs(run: Run) -> tuple[_Heads, _Output]:
     (attention,) = run.attention
     n_heads, width = len(attention.query[0]), attention.value.shape[-1]
     for call in run.projections[len(run.before_attention) :]:
         if call.given.shape[-1] != n_heads * width or len(call.given) != run.shape[0]:
             continue
-        numbers, factors = _decoded(run.rows(call.given)[:, 0])
+        numbers, factors = decoded(run.rows(call.given)[:, 0])
         if np.array_equal(np.sort(numbers), np.arange(n_heads * width)):
             # The column that attention's number i arrives at.
             rows = np.argsort(numbers).reshape(n_heads, width)
@@ -571,7 +320,7 @@ def _values_and_outputs(run: _Run) -> tuple[_Heads, _Output]:
     )
 
 
-def _heads(run: _Run, codes: Tensor, n_heads: int, what: str) -> _Heads:
+def _heads(run: Run, codes: Tensor, n_heads: int, what: str) -> _Heads:
     """Return which channels the codes [row, head, d_head] come from, one row a query head.
 
     Raises:
@@ -580,7 +329,7 @@ def _heads(run: _Run, codes: Tensor, n_heads: int, what: str) -> _Heads:
     refused = (
         f"{run.title}: the {what} of its attention are not a linear map of the residual stream"
     )
-    numbers, factors = _decoded(codes)
+    numbers, factors = decoded(codes)
     n_channels = sum(call.returned.shape[-1] for call in run.before_attention)
     each_once = all(len(set(head)) == len(head) for head in numbers.tolist())
     if not each_once or numbers.min() < 0 or numbers.max() >= n_channels:
@@ -593,8 +342,8 @@ def _heads(run: _Run, codes: Tensor, n_heads: int, what: str) -> _Heads:
         start, stop = stop, stop + call.returned.shape[-1]
         if not ((numbers >= start) & (numbers < stop)).any():
             continue
-        norms = [c for c in run.norms_before(call) if _same(c.given, run.given)]
-        if not norms and not _same(call.given, run.given):
+        norms = [c for c in run.norms_before(call) if same(c.given, run.given)]
+        if not norms and not same(call.given, run.given):
             raise ConfigError(
                 f"{refused}: {call.path} projects something else than the stream that enters the "
                 "block, or a norm of it"
@@ -637,7 +386,7 @@ def _bits(projection: int, n: int) -> NDArray[np.bool_]:
     return np.random.default_rng(projection).random((_N_BITS, n)) < 0.5
 
 
-def _moved(run: _Run, output: Tensor) -> Tensor:
+def _moved(run: Run, output: Tensor) -> Tensor:
     """Return ones, then ones with the first token moved, then ones with some channels moved."""
     n_rows, n_tokens = run.shape
     n = output.shape[-1]
@@ -647,7 +396,7 @@ def _moved(run: _Run, output: Tensor) -> Tensor:
     return run.spread(codes, output)
 
 
-def _mlp(run: _Run) -> _Mlp:
+def _mlp(run: Run) -> _Mlp:
     width = run.given.shape[-1]
     found = []
     for call in run.projections:
@@ -656,9 +405,9 @@ def _mlp(run: _Run) -> _Mlp:
             parts = _moving(run, call)
             if parts:
                 found.append((call, parts))
-    shapes = {_weight(call.module).shape for call, _ in found}
+    shapes = {matrix_of(call.module).shape for call, _ in found}
     ran = {call.module for call in run.projections}
-    idle = [m for m in _projections_in(run.module) if m not in ran and _weight(m).shape in shapes]
+    idle = [m for m in projections_in(run.module) if m not in ran and matrix_of(m).shape in shapes]
     sent = [c for c in run.projections if len(c.given.flatten(0, -2)) < math.prod(run.shape)]
     if idle or (sent and not found) or _has_experts(run.module):
         raise ConfigError(
@@ -674,7 +423,7 @@ def _mlp(run: _Run) -> _Mlp:
     return _Mlp(parts, call.module)
 
 
-def _moving(run: _Run, output: _Call) -> dict[str, _Part]:
+def _moving(run: Run, output: Call) -> dict[str, _Part]:
     """Return the parts of projections whose channels move the output's inputs one by one.
 
     Empty where other tokens move them too, as in attention, or where channels mix.
@@ -684,7 +433,7 @@ def _moving(run: _Run, output: _Call) -> dict[str, _Part]:
     changes = np.stack(rest) - base
     moved = np.abs(changes) > least
     n, width = len(base), run.given.shape[-1]
-    bits: dict[tuple[_Call, int], NDArray[np.bool_]] = {}
+    bits: dict[tuple[Call, int], NDArray[np.bool_]] = {}
     for i, call in enumerate(run.projections):
         n_channels = call.returned.shape[-1]
         if call is not output and call.given.shape[-1] == width and n_channels % n == 0:
@@ -695,13 +444,13 @@ def _moving(run: _Run, output: _Call) -> dict[str, _Part]:
     if not bits or from_elsewhere or not np.array_equal(np.any(list(bits.values()), 0), moved):
         return {}
 
-    def enters_as_it_is(part: tuple[_Call, int]) -> bool:
+    def enters_as_it_is(part: tuple[Call, int]) -> bool:
         # What is moved alone, from 1 to 2, doubles what comes of it.
         alone = bits[part] & (np.sum(list(bits.values()), 0) == 1)
         return not (alone & (np.abs(changes - base) > least)).any()
 
     # The norm's output is the stream itself where blocks end in one.
-    post_norm = any(c.is_norm and _same(c.returned, run.calls[-1].returned) for c in run.calls)
+    post_norm = any(c.is_norm and same(c.returned, run.calls[-1].returned) for c in run.calls)
     last_names = [call.path.rpartition(".")[2] for call in {call: () for call, _ in bits}]
     found = {}
     for call, start in bits:
@@ -728,22 +477,8 @@ def _has_experts(block: nn.Module) -> bool:
     )
 
 
-def _is_projection(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear | Conv1D)
-
-
-def _projections_in(block: nn.Module) -> list[nn.Module]:
-    return [module for module in block.modules() if _is_projection(module)]
-
-
-def _weight(projection: nn.Module) -> Tensor:
-    """Return a projection's matrix [d, n], to be multiplied by from the right."""
-    weight = cast("Tensor", projection.weight).detach()
-    return weight if isinstance(projection, Conv1D) else weight.T
-
-
 def _bias(projection: nn.Module) -> Tensor:
-    weight, bias = _weight(projection), cast("Tensor | None", projection.bias)
+    weight, bias = matrix_of(projection), cast("Tensor | None", projection.bias)
     return weight.new_zeros(weight.shape[1]) if bias is None else bias.detach()
 
 
@@ -771,15 +506,6 @@ def _gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor, bool]:
     gain, shift = (up - down) / 2 * signs, (up + down) / 2
     # A level vector is all mean.
     return gain, shift, torch.allclose(level, shift, atol=1e-4 * float(gain.abs().max()))
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two tensors hold the same numbers, whatever their shape and type."""
-    return one.numel() == other.numel() and torch.equal(one.flatten().to(other), other.flatten())
-
-
-def _tensors(values: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _array(tensor: Tensor) -> Array:
