@@ -176,7 +176,7 @@ class ActivationAlignment:
 
     @staticmethod
     def _read(model: LanguageModel, activations: Activations) -> Side:
-        vectors = model.normed(activations.values, model.read_by_head)
+        vectors = final_norm(model, model.read_by_head).applied(activations.values)
         return Side(model.title, vectors, model.unembedding_matrix, model.vocabulary)
 
 

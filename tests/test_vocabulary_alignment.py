@@ -20,6 +20,7 @@ from interp.geometry.vocabulary_alignment import (
 from interp.hooks import HiddenStates, ResidPost
 from interp.models import MODELS, Random
 from interp.models.vocabulary import Vocabulary
+from interp.models.weights import final_norm
 from interp.prompts import from_marked
 from interp.registry import ConfigError
 from tests.test_conf import composed
@@ -200,7 +201,7 @@ def test_activations_of_a_model_against_itself_recover_the_permutation():
     np.testing.assert_allclose(summary["correlation"], 1, atol=1e-4)
     # The logit lens itself: its logits, correlated over the words.
     model = source.load(head=True)
-    assert model.normed(np.ones((2, 32), np.float32), "auto") == pytest.approx(0, abs=1e-2)
+    assert final_norm(model).applied(np.ones((2, 32), np.float32)) == pytest.approx(0, abs=1e-2)
 
 
 def test_activations_after_the_final_norm_are_refused():

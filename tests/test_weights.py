@@ -351,6 +351,18 @@ def test_layer_norm_centres_and_rms_norm_does_not(architecture, centres):
     assert (max(np.abs(query.mean(1)).max() for query in reads) < 1e-6) == centres
 
 
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma", "bert", "deberta-v2"])
+def test_vectors_pass_the_final_norm_where_there_is_one(architecture):
+    # As it is drawn, the embedding of the first token, which is padding, is 0.
+    model = Random(architecture=architecture, settings=ARCHITECTURES[architecture]).load()
+    own = {"gpt2": "ln_f", "llama": "norm", "gemma": "norm"}.get(architecture)
+    vectors = np.random.default_rng(0).normal(size=(2, 3, 32)).astype(np.float32) + 1
+    with torch.no_grad():
+        given = torch.from_numpy(vectors)
+        theirs = model.module.get_submodule(own)(given).numpy() if own else vectors
+    np.testing.assert_array_equal(final_norm(model).applied(vectors), theirs)
+
+
 def test_the_decoders_final_gain_is_its_own():
     model = loaded("t5")
     ours = [final_norm(model, stack).gain for stack in ("encoder", "decoder")]

@@ -244,19 +244,6 @@ class LanguageModel:
         last = None if self.head is None else self.head.get_output_embeddings()
         return self.token_embedding if last is None else _matrix(last.weight)
 
-    @torch.inference_mode()
-    def normed(self, vectors: NDArray[np.float32], choice: str) -> NDArray[np.float32]:
-        """Return vectors [..., d] of the residual stream as the unembedding reads them.
-
-        They pass the final norm, where the model has one; a post-norm model's are read as they are.
-        """
-        try:
-            norm = self.module.get_submodule(self.final_norm(self.stack(choice)))
-        except ConfigError:
-            return vectors
-        given = torch.tensor(vectors, dtype=self.module.dtype, device=self.module.device)
-        return _matrix(norm(given))
-
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """What the rows of both matrices stand for."""

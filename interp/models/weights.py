@@ -188,10 +188,18 @@ class FinalNorm:
         gain: what each dimension of the normalised stream is multiplied by, [d]; ones where there
             is no such norm, as in a post-norm model.
         centres: whether it takes off the stream's mean, as LayerNorm does and RMSNorm does not.
+        module: the norm itself, one that changes nothing where there is none.
     """
 
     gain: Array
     centres: bool
+    module: nn.Module
+
+    @torch.inference_mode()
+    def applied(self, vectors: Array) -> Array:
+        """Return vectors [..., d] of the residual stream as the unembedding reads them."""
+        weight = next(self.module.parameters(), torch.empty(0))
+        return _array(self.module(torch.tensor(vectors).to(weight)))
 
     def folded(self, unembedding: Array) -> Array:
         """Return the unembedding [id, d] as it reads the normalised stream."""
@@ -224,9 +232,10 @@ def final_norm(model: LanguageModel, choice: str = "auto") -> FinalNorm:
     def as_it_is(_run: "Run", output: Tensor) -> Tensor:
         return output
 
-    ((norm, width),) = traced(model, choice, (1, 1), as_it_is, norm_after, (stack.root,))
+    # Of several tokens, since the embedding of padding may be 0, which no norm changes.
+    ((norm, width),) = traced(model, choice, (3, 1), as_it_is, norm_after, (stack.root,))
     gain, _, centres = _gain_and_shift(norm, width)
-    return FinalNorm(_array(gain), centres)
+    return FinalNorm(_array(gain), centres, norm)
 
 
 @dataclass(frozen=True, eq=False)
