@@ -34,7 +34,7 @@ from interp.calibration import check_settings
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.plan import Plan
-from interp.positions import POSITIONS, Position, Target
+from interp.positions import Position, Target, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
 from interp.registry import ConfigError
@@ -103,7 +103,7 @@ class ContextClustering:
             names=plan.layer_names,
             model=source.title,
             hook=hook.label,
-            position=f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
+            position=f"position: {described(position)}",
             groups=prompts.group_names,
             units=f"{words.is_subject.sum()} {words.subjects} and {(~words.is_subject).sum()} "
             f"{words.objects} in {words.templates} templates",

@@ -171,7 +171,7 @@ class EmbeddingSpectrum:
                     {
                         name: axes,
                         drawn.described: np.linalg.svd(
-                            _centred(words.points(matrix, drawn.ids[0]))
+                            _centred(words.points(matrix, drawn.ids[0])), full_matrices=False
                         )[2],
                     },
                     _DRAWN_VECTORS,

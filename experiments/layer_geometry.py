@@ -26,7 +26,7 @@ from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.ordering import ordering
 from interp.plan import Plan
-from interp.positions import POSITIONS, Position
+from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
 from interp.reductions import REDUCTIONS, Reduction
@@ -133,7 +133,7 @@ class LayerGeometry:
             names=plan.layer_names,
             model=source.title,
             hook=hook.label,
-            position=f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
+            position=f"position: {described(position)}",
             groups=prompts.group_names,
             units=f"{len(samples)} {units}",
             notice=plan.notice,

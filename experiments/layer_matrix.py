@@ -23,7 +23,7 @@ from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
 from interp.plan import Plan
-from interp.positions import POSITIONS, Position
+from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction, refuse_supervised
 from interp.reference import Reference
@@ -217,7 +217,7 @@ class LayerMatrix:
             subtitle=" · ".join(
                 [
                     source.title,
-                    f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
+                    f"position: {described(position)}",
                     f"{len(prompts)} prompts",
                     *([f"read through the {reader.name}"] if reader else []),
                     *([reduced_by] if reduced_by != "identity" else []),

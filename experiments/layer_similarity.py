@@ -25,7 +25,7 @@ from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric, TableMetric
 from interp.models import ModelSource
 from interp.plan import Plan
-from interp.positions import POSITIONS, Position
+from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction, refuse_supervised
 from interp.reference import Reference
@@ -190,7 +190,7 @@ class LayerSimilarity:
         setting = " · ".join(
             [
                 source.title,
-                f"position: {POSITIONS.name_of(position).replace('_', ' ')}",
+                f"position: {described(position)}",
                 f"{n[0]} and {n[1]} {units}",
                 *([f"read through the {reader.name}"] if reader else []),
                 *([reduced_by] if reduced_by != "identity" else []),

@@ -20,7 +20,7 @@ from interp.calibration import calibrate, check_settings, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
-from interp.positions import POSITIONS, Position
+from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.result import Result
@@ -119,7 +119,7 @@ class TokenSimilarity:
         )
         finding += found.too_few(self.alpha)
         finding += found.on_the_other_side_in_words(layers, metric, self.alpha)
-        where = POSITIONS.name_of(position).replace("_", " ")
+        where = described(position)
         curve = figures.similarity_over_layers(
             layers,
             found.observed,

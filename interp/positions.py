@@ -54,6 +54,11 @@ class Position(Hashable, Protocol):
 POSITIONS: Registry[Position] = Registry("position")
 
 
+def described(position: Position) -> str:
+    """Return what figures call a position: "before target"."""
+    return POSITIONS.name_of(position).replace("_", " ")
+
+
 def _target_tokens(tokens: Tokens, target: Span) -> list[int]:
     if target == (0, 0):
         raise ConfigError(f"no target is marked in {tokens.text!r}: put it in braces, like {{him}}")

@@ -97,8 +97,8 @@ def ends(
         top: how many tokens are looked at at each end.
     """
     kinds = np.array([kind_of(text) for text in vocabulary.texts], dtype=object)
-    of_words = {str(kinds[number]) for number in words.ids}
-    kind = of_words.pop() if len(of_words) == 1 else ""
+    kinds_of_words = {str(kinds[number]) for number in words.ids}
+    kind = kinds_of_words.pop() if len(kinds_of_words) == 1 else ""
     top = min(top, int(vocabulary.is_word.sum()) - len(words.ids))
 
     def extremes(projected: Array, left_out: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
@@ -108,10 +108,9 @@ def ends(
         high = np.argpartition(np.where(allowed, -projected, np.inf), top - 1)[:top]
         return low[np.argsort(projected[low])], high[np.argsort(-projected[high])]
 
-    origin = words.points(matrix, words.ids).mean(0)
+    of_words = words.points(matrix, words.ids) @ axis
     projected = matrix.astype(np.float64) @ axis
     low, high = extremes(projected, words.ids)
-    projected = projected - origin @ axis
     count, expected, p = 0, 0.0, 1.0
     if kind:
         is_kind = kinds == kind
@@ -125,8 +124,8 @@ def ends(
         expected = float(np.mean(counts))
         p = float((np.sum(np.array(counts) >= count) + 1) / (len(counts) + 1))
     return Ends(
-        projections=projected,
-        of_words=words.points(matrix, words.ids) @ axis - origin @ axis,
+        projections=projected - of_words.mean(),
+        of_words=of_words - of_words.mean(),
         low=low,
         high=high,
         low_labels=tuple(vocabulary.texts[number] for number in low),
