@@ -4,11 +4,10 @@ One forward pass of single tokens, in which projections give codes in place of t
 which channel goes where; every module's run is kept as it was given and as it returned.
 """
 
+import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -16,11 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
-from transformers.masking_utils import eager_mask
 from transformers.pytorch_utils import Conv1D
 
+from interp.models.attention import AttentionCall, intercepted
 from interp.models.language_model import LanguageModel
 from interp.registry import ConfigError
 
@@ -112,6 +111,42 @@ Layout = TypeVar("Layout")
 Replacement = Callable[[Run, Tensor], Tensor]
 
 
+def hollow(model: LanguageModel) -> LanguageModel:
+    """Return a model on the `meta` device as one that runs, every weight of a kind the same number.
+
+    What is asked of a run with codes does not depend on weights; these take up no memory, and
+    projections, whose outputs are codes, compute nothing.
+    """
+    module = copy.deepcopy(model.module).float()
+    for part in module.modules():
+        for name, weight in part.named_parameters(recurse=False):
+            # Vectors scale and shift, and leave what they are given in its place; the rows of an
+            # embedding differ within, as norms need.
+            row = torch.linspace(-1, 1, weight.shape[-1]) if weight.ndim > 1 else torch.ones(1)
+            setattr(part, name, nn.Parameter(row.expand(weight.shape), requires_grad=False))
+        for name, buffer in part.named_buffers(recurse=False):
+            setattr(part, name, torch.ones_like(buffer, device="cpu"))
+        if _is_projection(part):
+            part.forward = partial(_nothing, int(matrix_of(part).shape[1]))
+        elif is_experts(part):
+            part.forward = _zeros
+    return replace(model, module=module)
+
+
+def _nothing(width: int, given: Tensor) -> Tensor:
+    return given.new_zeros(*given.shape[:-1], width)
+
+
+def _zeros(given: Tensor, *_: object, **__: object) -> Tensor:
+    return torch.zeros_like(given)
+
+
+def is_experts(module: nn.Module) -> bool:
+    """Whether a module holds the weights of several experts in one."""
+    weights = module.parameters(recurse=False)
+    return not isinstance(module, _ConvNd) and any(weight.ndim > 2 for weight in weights)
+
+
 @torch.inference_mode()
 def traced(
     model: LanguageModel,
@@ -121,6 +156,8 @@ def traced(
     read: Callable[[Run], Layout],
     parts: Sequence[str] = (),
     running: list[Run] | None = None,
+    *,
+    past_norms: bool = False,
 ) -> list[Layout]:
     """Run the stack once, on [row, token], and return what is read off the run of each part.
 
@@ -132,6 +169,7 @@ def traced(
         read: called at the end of a part's run.
         parts: paths of the modules to watch; the blocks, where none are given.
         running: holds the run that is under way.
+        past_norms: whether norms between projections and attention leave what they are given.
     """
     if any(weight.is_meta for weight in model.module.parameters()):
         raise ConfigError(f"{model.title}: its weights are not in memory, and cannot be read")
@@ -146,11 +184,14 @@ def traced(
         if not running or not _tensors((args, kwargs)) or not _tensors(output):
             return output
         run, returned = running[0], _tensors(output)[0]
+        given = _tensors((args, kwargs))[0]
+        call = Call(path, module, given.clone(), returned.clone())
         # Llama 4's router is a linear map by its class alone.
         linear = _is_projection(module) and isinstance(output, Tensor)
         instead = replaced(run, returned) if linear else output
-        given = _tensors((args, kwargs))[0]
-        run.calls.append(Call(path, module, given.clone(), returned.clone()))
+        if past_norms and run.projections and not run.attention and call.is_norm:
+            instead = given
+        run.calls.append(call)
         return instead
 
     def end(*_: Any) -> None:
@@ -199,8 +240,16 @@ def decoded(codes: Tensor) -> tuple[NDArray[np.int64], Array]:
     return np.where(clear.all(0), np.tensordot(places, whole, 1), -1), factors
 
 
-def with_codes(model: LanguageModel, choice: str, read: Callable[[Run], Layout]) -> list[Layout]:
+def with_codes(
+    model: LanguageModel, choice: str, read: Callable[[Run], Layout], *, past_norms: bool = False
+) -> list[Layout]:
     """Run the stack with codes for its projections' outputs up to attention, and for attention's.
+
+    Args:
+        model: the model.
+        choice: the stack.
+        read: called at the end of a block's run.
+        past_norms: whether norms between projections and attention leave what they are given.
 
     Raises:
         ConfigError: no attention is called through the interface, or a block has none.
@@ -217,71 +266,27 @@ def with_codes(model: LanguageModel, choice: str, read: Callable[[Run], Layout])
         start = sum(call.returned.shape[-1] for call in run.projections)
         return run.spread(_codes(start, output.shape[-1], n_rows), output)
 
-    def attend(
-        _module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *_: object,
-        scaling: float | None = None,
-        **_settings: object,
-    ) -> tuple[Tensor, Any]:
-        rows, heads, tokens, width = *query.shape[:3], value.shape[-1]
-        given = value.new_zeros(rows, tokens, heads, width)
+    def attend(_kernel: object, _eager: object, call: AttentionCall) -> tuple[Tensor, None]:
+        rows, heads, tokens, width = *call.query.shape[:3], call.value.shape[-1]
+        given = call.value.new_zeros(rows, tokens, heads, width)
         if not running or running[0].attention:
             return given, None
         (run,) = running
-        scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-        query, key, value = (tensor[:, :, 0].clone() for tensor in (query, key, value))
-        run.attention.append(Attention(query, key, value, scale, len(run.calls)))
+        query, key, value = (t[:, :, 0].clone() for t in (call.query, call.key, call.value))
+        run.attention.append(Attention(query, key, value, call.scale, len(run.calls)))
         return run.spread(_codes(0, heads * width, n_rows), given.flatten(2)).view_as(given), None
 
     def checked(run: Run) -> Layout:
         if not run.attention:
             raise ConfigError(
                 f"{run.title}: its attention is not called through transformers' attention "
-                "interface, and its heads' weights cannot be told apart; its MLP can be read still"
+                "interface, and its heads cannot be told apart; its MLP can be read still"
             )
         return read(run)
 
-    with _attending(model, attend):
-        return traced(model, choice, (n_rows, 1), coded, checked, running=running)
-
-
-_TRACED = "interp_traced"
-
-
-_ATTEND: ContextVar[Callable[..., Any]] = ContextVar("_ATTEND")
-
-
-def _attend(*args: Any, **kwargs: Any) -> Any:
-    return _ATTEND.get()(*args, **kwargs)
-
-
-AttentionInterface.register(_TRACED, _attend)
-
-
-# Some models that do without the interface need a mask still, which goes by the same name.
-AttentionMaskInterface.register(_TRACED, eager_mask)
-
-
-@contextmanager
-def _attending(model: LanguageModel, function: Callable[..., Any]) -> Iterator[None]:
-    """Have another function do the model's attention for the length of the context."""
-    # An encoder and a decoder have a configuration each.
-    owned = [getattr(module, "config", ()) for module in model.module.modules()]
-    configs = {id(own): own for own in owned if isinstance(own, PreTrainedConfig)}
-    before = [(config, config._attn_implementation) for config in configs.values()]
-    attended = _ATTEND.set(function)
-    try:
-        for config in configs.values():
-            # Under the empty key it is this configuration's own, and not those' within it.
-            config._attn_implementation = {"": _TRACED}
-        yield
-    finally:
-        for config, own in before:
-            config._attn_implementation = {"": own}
-        _ATTEND.reset(attended)
+    with intercepted(attend):
+        shape = (n_rows, 1)
+        return traced(model, choice, shape, coded, checked, running=running, past_norms=past_norms)
 
 
 def _is_projection(module: nn.Module) -> bool:

@@ -1,0 +1,164 @@
+"""Attention as transformers calls it: one function for every model, handed queries, keys, values.
+
+A model asks for that function by the name of its kernel, and offers its own eager one, which knows
+what no kernel does: soft caps, sinks, position biases. While calls are intercepted the model keeps
+its kernel and its mask; what it does not return, scores and pattern, is worked out on the side, for
+the selected queries alone, by the eager function.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from interp.registry import ConfigError
+
+# The kernels whose masks say of every query which keys it looks at.
+KERNELS_WITH_MASKS = ("eager", "sdpa")
+
+Kernel = Callable[..., tuple[Tensor, Tensor | None]]
+
+
+class AttentionCall:
+    """What a model hands to attention, the arguments of transformers' attention functions.
+
+    Attributes:
+        module: the attention module.
+        query: [prompt, head, query, d_head].
+        key: [prompt, key head, key, d_head]; fewer heads where several queries share a key.
+        value: [prompt, key head, key, d_value].
+        mask: what the kernel reads it as; None where there is nothing to mask but the future.
+        settings: the keyword arguments.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None = None,
+        **settings: Any,
+    ) -> None:
+        self.module, self.query, self.key, self.value = module, query, key, value
+        self.mask, self.settings = attention_mask, settings
+
+    @property
+    def scale(self) -> float:
+        """The factor of the product of query and key."""
+        scaling = self.settings.get("scaling")
+        return self.query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+
+    def by(self, function: Kernel) -> tuple[Tensor, Tensor | None]:
+        """Return what an attention function makes of it."""
+        return function(self.module, self.query, self.key, self.value, self.mask, **self.settings)
+
+    def pattern(self, eager: Kernel, queries: Tensor) -> Tensor:
+        """Return the attention probabilities [prompt, head, row, key] of the queries [prompt, row].
+
+        They are computed by the eager function, in the model's own type.
+        """
+        _, pattern = self._of(queries).by(eager)
+        if pattern is None:
+            raise ConfigError(f"hook: {type(self.module).__name__} returns no attention pattern")
+        return pattern
+
+    def scores(self, pattern: Tensor, queries: Tensor) -> Tensor:
+        """Return the scores [prompt, head, row, key] whose softmax is the pattern.
+
+        -∞ where a query does not look at a key.
+
+        Args:
+            pattern: the probabilities, [prompt, head, row, key].
+            queries: which queries the rows are, [prompt, row].
+
+        Raises:
+            ConfigError: the pattern is no softmax of them; a sink's share left aside.
+        """
+        chosen = self._of(queries)
+        keys = self.key.repeat_interleave(self.query.shape[1] // self.key.shape[1], 1)
+        scores = (chosen.query @ keys.transpose(2, 3)) * self.scale
+        if (bias := chosen.settings.get("position_bias")) is not None:
+            scores = scores + bias
+        if (cap := self.settings.get("softcap")) is not None:
+            scores = torch.tanh(scores / cap) * cap
+        if chosen.mask is not None:
+            scores = scores + chosen.mask
+            scores = scores.masked_fill(
+                chosen.mask <= torch.finfo(scores.dtype).min / 2, -torch.inf
+            )
+        seen = pattern.float().sum(-1, keepdim=True)
+        if not torch.allclose(scores.float().softmax(-1) * seen, pattern.float(), atol=1e-2):
+            raise ConfigError(
+                f"hook: the attention scores of {type(self.module).__name__} cannot be told: its "
+                "pattern is not their softmax; use hook=pattern"
+            )
+        return scores
+
+    def _of(self, queries: Tensor) -> "AttentionCall":
+        """Return the call for some queries alone, its mask one that is added to scores."""
+        settings = dict(self.settings)
+        if (bias := settings.get("position_bias")) is not None:
+            settings["position_bias"] = _rows(bias, queries)
+        query, mask = _rows(self.query, queries), self._added_mask()
+        mask = None if mask is None else _rows(mask, queries)
+        return AttentionCall(self.module, query, self.key, self.value, mask, **settings)
+
+    def _added_mask(self) -> Tensor | None:
+        mask, lowest = self.mask, torch.finfo(self.query.dtype).min
+        n_queries, n_keys = self.query.shape[2], self.key.shape[2]
+        if mask is None:
+            is_causal = self.settings.get("is_causal")
+            if is_causal is None:
+                is_causal = getattr(self.module, "is_causal", True)
+            if not is_causal or n_queries == 1:
+                return None
+            mask = torch.ones(1, 1, n_queries, n_keys, dtype=torch.bool, device=self.query.device)
+            mask = mask.tril()
+        if mask.dtype == torch.bool:
+            return self.query.new_zeros(mask.shape).masked_fill(~mask, lowest)
+        return mask
+
+
+def _rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return rows [prompt, row] of the last axis but one of a tensor [prompt or 1, head, …, k]."""
+    own = tensor.expand(len(rows), *tensor.shape[1:])
+    index = rows[:, None, :, None].expand(-1, own.shape[1], -1, own.shape[3])
+    return own.gather(2, index)
+
+
+Intercept = Callable[[Kernel, Kernel, AttentionCall], tuple[Tensor, Tensor | None]]
+
+
+@contextmanager
+def intercepted(intercept: Intercept) -> Iterator[None]:
+    """Hand all calls of attention to a function for the length of the context.
+
+    It is given the kernel that the model would have called, the model's own eager function, and the
+    call; and returns what the kernel returns: the output [prompt, query, head, d_head], and the
+    pattern or None.
+    """
+    own = AttentionInterface.get_interface
+
+    def get_interface(self: AttentionInterface, name: str, default: Kernel) -> Kernel:
+        return partial(_call, intercept, own(self, name, default), default)
+
+    AttentionInterface.get_interface = get_interface
+    try:
+        yield
+    finally:
+        AttentionInterface.get_interface = own
+
+
+def _call(
+    intercept: Intercept,
+    kernel: Kernel,
+    eager: Kernel,
+    *args: Any,
+    **settings: Any,
+) -> tuple[Tensor, Tensor | None]:
+    return intercept(kernel, eager, AttentionCall(*args, **settings))
