@@ -14,7 +14,7 @@ from torch import nn
 from interp.capture import capture
 from interp.hooks import HOOKS, Embed, ResidMid, ResidPost, ResidPre, Stream
 from interp.models import Random
-from interp.models.residual_stream import Middle, UnclearStructure, middles
+from interp.models.residual_stream import BlockSites, Middle, UnclearStructure, block_sites
 from interp.plan import plan
 from interp.positions import All, AttentionMean, Last, Mean
 from interp.registry import ConfigError
@@ -278,7 +278,7 @@ def test_the_middle_is_found_without_weights_and_leaves_no_trace():
         assert {tensor.device.type for tensor in model.module.parameters()} == {"meta"}
         found = model.middles("auto")
         assert len(found) == len(model.stack("auto").blocks)
-        assert model.middles("auto") is found
+        assert model.sites("auto") is model.sites("auto")
         for module in model.module.modules():
             assert "forward" not in vars(module)
             assert not module._forward_hooks
@@ -383,10 +383,15 @@ class Blocks(nn.Module):
         return x
 
 
+def middles(model, blocks, x):
+    found = block_sites(model, model, blocks, [], {"x": x})
+    return {i: sites.middle for i, sites in enumerate(found) if sites.middle}
+
+
 def found_in(run, device="meta"):
     with torch.device(device):
         model, x = Blocks(run, run).eval(), torch.ones(1, 5, 8)
-    return middles(model, model, ["blocks.0", "blocks.1"], [], {"x": x})
+    return middles(model, ["blocks.0", "blocks.1"], x)
 
 
 def pre_norm(block, x):
@@ -484,15 +489,15 @@ def test_blocks_that_differ_are_told_apart_and_the_others_do_not_run():
         model, x = Blocks(*[run] * 5).eval(), torch.ones(1, 5, 8)
     for i, block in enumerate(model.blocks):
         block.number, block.sequential = i, i in (2, 4)
-    found = middles(model, model, [f"blocks.{i}" for i in range(5)], [], {"x": x})
+    found = middles(model, [f"blocks.{i}" for i in range(5)], x)
     assert found == {i: Middle(f"blocks.{i}.norm_2", "input", "attn") for i in (2, 4)}
     assert ran == [0, 2]
 
 
 def test_blocks_that_only_some_have_a_middle_say_which(tiny):
     model = tiny.skeleton()
-    only = {1: Middle("h.1.ln_2", "input", "attn")}
-    vars(model)["_middles"] = {model.stack("auto"): only}
+    middle = BlockSites(Middle("h.1.ln_2", "input", "attn"))
+    vars(model)["_sites"] = {model.stack("auto"): (BlockSites(), middle, BlockSites())}
     names = [tap.name for tap in Stream().taps(model).values()]
     assert names == ["embed", "block 0", "attn 1", "mlp 1", "block 2"]
     assert list(ResidMid().taps(model)) == [1]
@@ -516,7 +521,7 @@ def test_the_first_blocks_input_is_told_from_the_embedding_that_all_blocks_are_g
     with torch.device("meta"):
         model, x = Zamba(), torch.ones(1, 5, 8)
         model.blocks.extend([Given(None), Given(None)])
-    found = middles(model, model, ["blocks.0", "blocks.1"], [], {"x": x})
+    found = middles(model, ["blocks.0", "blocks.1"], x)
     assert found[0] == Middle("blocks.0.norm_2", "input", "attn")
 
 
@@ -574,4 +579,4 @@ def test_a_block_that_does_not_run_is_refused():
         model.spare = Block(pre_norm)
     model.spare.kind = "another"
     with pytest.raises(UnclearStructure, match="spare does not run"):
-        middles(model, model, ["blocks.0", "spare"], [], {"x": x})
+        middles(model, ["blocks.0", "spare"], x)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from interp.models.residual_stream import Middle, UnclearStructure, middles
+from interp.models.residual_stream import BlockSites, Middle, UnclearStructure, block_sites
 from interp.models.vocabulary import Vocabulary
 from interp.positions import Tokens
 from interp.registry import ConfigError, check_choice
@@ -168,13 +168,21 @@ class LanguageModel:
         """Return where the residual stream stands between attention and MLP, by the block's number.
 
         A block that adds to the stream in one step, as where attention and MLP run side by side,
-        has no such place and is left out. The model is traced once; its weights are not read.
+        has no such place and is left out.
+
+        Raises:
+            ConfigError: as `sites`.
+        """
+        return {i: s.middle for i, s in enumerate(self.sites(choice)) if s.middle}
+
+    def sites(self, choice: str) -> tuple[BlockSites, ...]:
+        """Return what stands where in each block; the model is traced once, its weights not read.
 
         Raises:
             ConfigError: the blocks cannot be found, or told into steps.
         """
         stack = self.stack(choice)
-        if stack not in self._middles:
+        if stack not in self._sites:
             others = [path for s in self.stacks.values() if s != stack for path in s.blocks]
             model = self
             if self.module.device.type == "meta" and self.module.dtype != torch.float32:
@@ -182,17 +190,17 @@ class LanguageModel:
                 model = replace(self, module=copy.deepcopy(self.module).float())
             inputs = model.inputs(choice, np.zeros((1, 5), np.int64), np.ones((1, 5), bool))
             try:
-                found = middles(model.module, model.entry(choice), stack.blocks, others, inputs)
+                found = block_sites(model.module, model.entry(choice), stack.blocks, others, inputs)
             except UnclearStructure as reason:
                 raise ConfigError(
-                    f"hook: the resid_mid of {self.title} cannot be told from its structure: "
+                    f"hook: attention and MLP of {self.title} cannot be told from its structure: "
                     f"{reason}; use hook=resid_post"
                 ) from reason
-            self._middles[stack] = found
-        return self._middles[stack]
+            self._sites[stack] = found
+        return self._sites[stack]
 
     @cached_property
-    def _middles(self) -> dict[Stack, dict[int, Middle]]:
+    def _sites(self) -> dict[Stack, tuple[BlockSites, ...]]:
         return {}
 
     @property

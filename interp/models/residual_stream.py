@@ -1,15 +1,15 @@
-"""Where a block's residual stream stands between attention and MLP, read off the block's dataflow.
+"""What stands where in a block, read off its dataflow: the stream, what is added to it, the norms.
 
 One short pass, on the `meta` device where the model lies there, records which tensor of a block is
 computed from which. A tensor that all paths from the block's input to its output pass through is
 the whole stream at that moment. Between two such moments stands either a step, a sum of the first
-with something computed from it, or a norm. What enters the last of several steps is the middle; a
-block of a single step, as where attention and MLP run side by side, has none.
+with something computed from it, or a norm. What enters the last of several steps is the middle,
+between attention and MLP; a block of a single step, as where these run side by side, has none.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
@@ -45,19 +45,56 @@ class Middle:
     added: Literal["attn", "mixer"]
 
 
+@dataclass(frozen=True)
+class Outlet:
+    """The output of a module of a block: its path."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class BlockSites:
+    """What stands where in a block; None for what it does not have.
+
+    Attributes:
+        middle: the residual stream between attention and MLP.
+        attn_out: what attention adds to the stream.
+        mlp_out: what the MLP adds to the stream.
+        ln1: attention's norm: the one in front of it, or else the one of the sum (BERT), or of its
+            own output (OLMo 2).
+        ln2: the MLP's norm, likewise.
+    """
+
+    middle: Middle | None = None
+    attn_out: Outlet | None = None
+    mlp_out: Outlet | None = None
+    ln1: Outlet | None = None
+    ln2: Outlet | None = None
+
+    def within(self, block: str) -> "BlockSites":
+        """Return the same with paths within the model."""
+        places = {field.name: getattr(self, field.name) for field in fields(self)}
+        return BlockSites(
+            **{
+                name: place and replace(place, path=f"{block}.{place.path}")
+                for name, place in places.items()
+            }
+        )
+
+
 class UnclearStructure(Exception):  # noqa: N818 — says what stands in the way; callers word the error
     """A block that cannot be told into steps."""
 
 
 @torch.no_grad()
-def middles(
+def block_sites(
     module: nn.Module,
     entry: nn.Module,
     blocks: Sequence[str],
     others: Sequence[str],
     inputs: Mapping[str, Any],
-) -> dict[int, Middle]:
-    """Return the middle of each block that has one, by the block's number.
+) -> tuple[BlockSites, ...]:
+    """Return what stands where in each block.
 
     Blocks of the same structure are told by the first of them, and the pass ends after the last
     that differs. No weight is read where the model lies on the `meta` device.
@@ -78,7 +115,7 @@ def middles(
     }
     waiting = {kinds[path]: path for path in reversed(blocks)}
     outputs: dict[object, Any] = {}
-    found: dict[object, Middle] = {}
+    found: dict[object, BlockSites] = {}
 
     def trace(path: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         kind = kinds[path]
@@ -86,8 +123,8 @@ def middles(
             flow = _Flow()
             with flow.watching(module.get_submodule(path)):
                 outputs[kind] = flow.run(forward, *args, **kwargs)
-            if waiting.pop(kind, "") and (middle := flow.middle()):
-                found[kind] = middle
+            if waiting.pop(kind, ""):
+                found[kind] = flow.sites()
             if not waiting:
                 raise _AllTraced
         return outputs[kind]
@@ -107,11 +144,7 @@ def middles(
             raise UnclearStructure(str(error).partition("\n")[0]) from error
     if waiting:
         raise UnclearStructure(f"{next(iter(waiting.values()))} does not run")
-    return {
-        i: replace(found[kinds[path]], path=f"{path}.{found[kinds[path]].path}")
-        for i, path in enumerate(blocks)
-        if kinds[path] in found
-    }
+    return tuple(found[kinds[path]].within(path) for path in blocks)
 
 
 def _structure(block: nn.Module) -> object:
@@ -180,6 +213,7 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Tensors are known by their id, so that none may go; and some share their memory.
         self._sharing: dict[int, dict[int, Tensor]] = {}
         self._passed: list[tuple[str, Literal["input", "output"], int, torch.Size]] = []
+        self._norms: set[str] = set()
         self._shape = torch.Size()
         self._end = -1
 
@@ -208,6 +242,8 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if path:
                     watched = partial(self._pass, path, module.forward)
                     patches.enter_context(_replaced(module, watched))
+                if "norm" in type(module).__name__.lower() and not list(module.children()):
+                    self._norms.add(path)
             yield
 
     def _pass(self, path: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -284,41 +320,86 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             elif other is not tensor:
                 self._write(other, "overwritten", (*self._known([other]), written))
 
-    def middle(self) -> Middle | None:
-        """Return what enters the last step of several, its path within the block.
+    def sites(self) -> BlockSites:
+        """Return what stands where, paths within the block.
 
         Raises:
             UnclearStructure: the block is no sequence of residual steps.
         """
         steps = self._steps()
-        if len(steps) == 1:
-            return None
-        *attends, last_attends = (self._attends(*step) for step in steps)
-        if last_attends or (len(steps) > 2 and not all(attends)):
+        *attends, last_attends = (self._attends(self._between(*step)) for step in steps)
+        if len(steps) > 1 and (last_attends or (len(steps) > 2 and not all(attends))):
             raise UnclearStructure(
                 f"the {len(steps)} steps of its blocks are not attention first and an MLP last"
             )
-        middle = steps[-1][0]
+        added = [self._added(*step) for step in steps]
+        attention = [v for v in added[0] if self._attends(self._before(v, steps[0][0]))]
+        mlp = added[-1] if len(steps) > 1 else [v for v in added[0] if v not in attention]
+        # A mixer that is a block's only step is no MLP.
+        mlp = mlp if len(steps) > 1 or attention else []
+        return BlockSites(
+            middle=self._middle(steps[-1][0], all(attends)) if len(steps) > 1 else None,
+            attn_out=self._outlet(attention),
+            mlp_out=self._outlet(mlp),
+            ln1=self._norm(*steps[0], attention),
+            ln2=self._norm(*steps[-1], mlp),
+        )
+
+    def _middle(self, middle: int, attends: bool) -> Middle:
+        """Return what enters the last step of several."""
+        for path, side, value in self._in_or_out():
+            if value == middle:
+                return Middle(path, side, "attn" if attends else "mixer")
+        raise UnclearStructure("no module takes or gives what stands between attention and MLP")
+
+    def _in_or_out(self) -> Iterator[tuple[str, Literal["input", "output"], int]]:
+        """Yield what is given to modules that run once, and what they return, in the order of it.
+
+        What some modules take in rows, [token, d], comes after what is taken as it is.
+        """
         calls = [path for path, side, *_ in self._passed if side == "input"]
         rows = torch.Size([self._shape[:-1].numel(), self._shape[-1]])
-        # A tensor that some modules take in rows, [token, d], is better taken as it is.
         for wanted in (self._shape, rows):
             for path, side, value, shape in self._passed:
-                if value == middle and shape == wanted and calls.count(path) == 1:
-                    return Middle(path, side, "attn" if all(attends) else "mixer")
-        raise UnclearStructure("no module takes or gives what stands between attention and MLP")
+                if shape == wanted and calls.count(path) == 1:
+                    yield path, side, value
+
+    def _outlet(self, added: Sequence[int]) -> Outlet | None:
+        """Return the module that gives what is added, but for a factor."""
+        if len(added) != 1:
+            return None
+        (value,) = added
+        while True:
+            for path, side, passed in self._in_or_out():
+                if side == "output" and passed == value:
+                    return Outlet(path)
+            vertex = self._vertices[value]
+            if len(vertex.parents) != 1 or vertex.operation not in ("mul", "div"):
+                return None
+            (value,) = vertex.parents
+
+    def _norm(self, start: int, end: int, added: Sequence[int]) -> Outlet | None:
+        """Return the norm of a step that adds a value: in front, of the sum, or of the value."""
+        if len(added) != 1:
+            return None
+        behind = self._before(added[0], start)
+        given = {path: value for path, side, value, _ in self._passed if side == "input"}
+        gave = {path: value for path, side, value, _ in self._passed if side == "output"}
+        norms = [path for path in given if path in self._norms]
+        in_front = [path for path in norms if given[path] == start and gave[path] in behind]
+        of_sum = [path for path in norms if given[path] == end]
+        of_added = [path for path in norms if gave[path] == added[0]]
+        return next((Outlet(path) for path in (*in_front, *of_sum, *of_added)), None)
 
     def _steps(self) -> list[tuple[int, int]]:
         """Return where each residual step begins and ends."""
-        on_the_way = {self._end}
-        reach: dict[int, int] = {}
-        for value in range(self._end, -1, -1):
-            if value in on_the_way:
-                on_the_way.update(self._vertices[value].parents)
-                for parent in self._vertices[value].parents:
-                    reach.setdefault(parent, value)
+        on_the_way = self._before(self._end, -1)
         if 0 not in on_the_way:
             raise UnclearStructure("its blocks return something else than a residual stream")
+        reach: dict[int, int] = {}
+        for value in sorted(on_the_way, reverse=True):
+            for parent in self._vertices[value].parents:
+                reach.setdefault(parent, value)
         # All paths pass through a value that nothing before it reaches beyond.
         whole, farthest = [], 0
         for value in sorted(on_the_way):
@@ -327,32 +408,55 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             farthest = max(farthest, reach.get(value, value))
         steps = []
         for start, end in pairwise(whole):
-            between = [value for value in sorted(on_the_way) if start < value <= end]
-            if self._adds(start, between):
+            if self._added(start, end):
                 steps.append((start, end))
-            elif any(self._vertices[v].operation in {*_PRODUCTS, _UNREADABLE} for v in between):
+            elif any(
+                self._vertices[value].operation in {*_PRODUCTS, _UNREADABLE}
+                for value in self._between(start, end)
+            ):
                 raise UnclearStructure("its blocks change the stream otherwise than by adding")
         if not steps:
             raise UnclearStructure("its blocks add nothing to the stream")
         return steps
 
-    def _adds(self, start: int, between: list[int]) -> bool:
-        """Tell whether the last of the values is the start itself, scaled or not, plus another."""
-        carries = {start}
-        for value in between:
+    def _before(self, end: int, start: int) -> set[int]:
+        """Return the values after a start that another was computed from, itself included."""
+        found = {end}
+        for value in range(end, start, -1):
+            if value in found:
+                found.update(p for p in self._vertices[value].parents if p > start)
+        return found
+
+    def _between(self, start: int, end: int) -> list[int]:
+        return sorted(self._before(end, start))
+
+    def _added(self, start: int, end: int) -> list[int]:
+        """Return what a step adds to its start, scaled or not; empty where it does something else.
+
+        A sum of what attention gives and something else is two.
+        """
+        carries, added = {start}, []
+        for value in self._between(start, end):
             vertex = self._vertices[value]
             carried = carries.intersection(vertex.parents)
             alone = len(vertex.parents) == 1 and vertex.operation in ("mul", "div")
             if carried and (vertex.operation == "add" or alone):
                 carries.add(value)
-        last = self._vertices[between[-1]]
-        added = set(last.parents) - carries
-        return last.operation == "add" and between[-1] in carries and bool(added)
+                added += [parent for parent in vertex.parents if parent not in carries]
+        if end not in carries or self._vertices[end].operation != "add":
+            return []
+        split: list[int] = []
+        for value in added:
+            parents = self._vertices[value].parents
+            attends = {self._attends(self._before(parent, start)) for parent in parents}
+            is_two = self._vertices[value].operation == "add" and len(attends) == 2
+            split += parents if is_two else [value]
+        return split
 
-    def _attends(self, start: int, end: int) -> bool:
-        """Tell whether there is attention between two values: a softmax of tokens over tokens."""
+    def _attends(self, values: Iterable[int]) -> bool:
+        """Tell whether there is attention among values: a softmax of tokens over tokens."""
         tokens = self._shape[-2:-1]
-        for vertex in self._vertices[start + 1 : end]:
+        for vertex in (self._vertices[value] for value in values):
             # A router's softmax goes over experts, in three dimensions at most.
             over_tokens = len(vertex.shape) > 3 or vertex.shape[-2:] == tokens + tokens
             if "softmax" in vertex.operation and over_tokens:
