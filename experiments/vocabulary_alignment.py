@@ -20,7 +20,8 @@ from interp.calibration import check_settings
 from interp.geometry.vocabulary_alignment import best_matches, row_by_row
 from interp.hooks import HookPoint, ResidPost, ResidPre
 from interp.models import LanguageModel, ModelSource
-from interp.models.weights import final_norm, mlp_weights
+from interp.models.final_norm import final_norm
+from interp.models.weights import mlp_weights
 from interp.prompts import PromptSet
 from interp.reference import Reference
 from interp.registry import ConfigError, check_choice

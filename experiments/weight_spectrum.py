@@ -21,8 +21,8 @@ from interp.calibration import check_settings
 from interp.geometry.circuits import factored_svd
 from interp.geometry.spectra import effective_rank
 from interp.models import LanguageModel, ModelSource
+from interp.models.final_norm import final_norm
 from interp.models.vocabulary import Vocabulary
-from interp.models.weights import final_norm
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.result import Result, Series

@@ -58,6 +58,8 @@ class Activations:
         depends on a prompt's length, and with it on its group: it would look like a finding.
         """
         vectors = self.values[i, rows].astype(np.float64).reshape(len(rows), -1)
+        if not np.isfinite(vectors).all():
+            return False
         spread = ((vectors - vectors.mean(0)) ** 2).sum(1).mean()
         return bool(spread <= self.resolution**2 * (vectors**2).sum(1).mean())
 
@@ -71,11 +73,13 @@ class Activations:
             rows: the samples' indices along the second axis [n].
 
         Raises:
-            ValueError: logits that are infinite or not a number.
+            ValueError: attention scores of −∞, or logits that are infinite or not a number.
         """
         vectors = self.values[i]
         if self.unembedding is None:
             units: NDArray[np.float64] = vectors[rows].astype(np.float64)
+            if not np.isfinite(units).all():
+                raise ValueError("scores of −∞, where a token may not look, are no points")
             return units.reshape(len(rows), -1)
         decoded = self.unembedding(vectors[rows[:_DECODED_AT_ONCE]])
         points = np.empty((len(rows), decoded.shape[1]))

@@ -1,11 +1,13 @@
 """What a capture will read, settled from structure and tokens before any weight is loaded."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import pandas as pd
 
-from interp.hooks import HookPoint, LogitLens, Logits, Tap
+from interp.hooks import HOOKS, AttentionTap, HookPoint, LogitLens, Logits, MissingSite, Tap
 from interp.models import LanguageModel, ModelSource, Readout
 from interp.positions import Pooling, Position, Sample, Tokens
 from interp.prompts import PromptSet
@@ -38,7 +40,7 @@ class Plan:
     indices: tuple[Sample, ...]
     pooling: Pooling
     samples: pd.DataFrame
-    taps: tuple[Tap, ...]
+    taps: tuple[Tap | AttentionTap, ...]
     layers: tuple[int, ...]
     n_layers: int
     stack: str
@@ -81,7 +83,7 @@ def _planned(
             )
         source = replace(source, attention="eager")
     model = source.skeleton()
-    taps = hook.taps(model)
+    taps = _taps(hook, model)
     layers = hook.chosen(list(taps))
     if position.pooling == "attention" and any(taps[layer].block < 0 for layer in layers):
         raise ConfigError(f"hook: position=attention_mean: {hook.label} belongs to no block")
@@ -122,6 +124,21 @@ def _planned(
         space=hook.space(model),
         notice=hook.notice(model),
     )
+
+
+def _taps(hook: HookPoint, model: LanguageModel) -> Mapping[int, Tap | AttentionTap]:
+    try:
+        return hook.taps(model)
+    except MissingSite as missing:
+        raise ConfigError(f"{missing}; there are {', '.join(_sites(model, hook.stack))}") from None
+
+
+def _sites(model: LanguageModel, stack: str) -> Iterator[str]:
+    """Yield the sites that a model has, of those that need no more than their name."""
+    for name in HOOKS:
+        with suppress(ConfigError):
+            HOOKS.build({"name": name, "stack": stack}).taps(model)
+            yield name
 
 
 def _readout(source: ModelSource, hook: HookPoint, model: LanguageModel) -> Readout | None:

@@ -19,14 +19,14 @@ OWNERS = {
     "transformers": ("interp/models/",),
     "tokenizers": ("interp/models/",),
     "huggingface_hub": ("interp/models/",),
-    "torch": ("interp/models/", "interp/capture.py"),
+    "torch": ("interp/models/", "interp/capture/"),
     "matplotlib": ("interp/figures/",),
     "textalloc": ("interp/figures/",),
     "PIL": ("interp/figures/",),
-    "sklearn": ("interp/reductions/", "interp/geometry/"),
+    "sklearn": ("interp/reductions/", "interp/geometry/", "interp/clusterings.py"),
     "umap": ("interp/reductions/",),
     "pacmap": ("interp/reductions/",),
-    "threadpoolctl": ("interp/reductions/",),
+    "threadpoolctl": ("interp/reductions/", "interp/clusterings.py"),
     "ot": ("interp/similarity/distributions.py",),
 }
 

@@ -286,7 +286,7 @@ def test_hidden_states_that_mean_something_else_are_refused(prompts):
 def test_a_norm_of_something_else_is_not_taken_for_the_final_one():
     # DeBERTa's one norm outside of its blocks is that of 16 relative positions.
     prompts = from_marked({"a": ["fifteen letters", "a longer prompt than that"]})
-    with pytest.raises(ConfigError, match="final_norm of random deberta-v2 cannot be told"):
+    with pytest.raises(ConfigError, match="random deberta-v2 has no final norm"):
         capture(source_of("deberta-v2"), prompts, FinalNorm(), EVERY_TOKEN, 1)
 
 

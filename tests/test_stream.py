@@ -214,7 +214,7 @@ def own_output(source, prompts, stack):
 def test_a_parallel_block_has_no_middle_and_the_stream_says_so(architecture, settings, prompts):
     source = source_of(architecture, **settings)
     said = f"random {architecture} has no resid_mid: each block adds to the residual stream in one"
-    with pytest.raises(ConfigError, match=rf"^hook: {said} .*; use hook=resid_post.*hook=stream"):
+    with pytest.raises(ConfigError, match=rf"^hook: {said} .*; there are .*resid_post.*stream"):
         plan(source, prompts, ResidMid(), Last())
     found = plan(source, prompts, Stream(layers=[0, -1]), Last())
     assert found.notice == f"{said} step"

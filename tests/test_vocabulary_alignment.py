@@ -19,8 +19,8 @@ from interp.geometry.vocabulary_alignment import (
 )
 from interp.hooks import HiddenStates, ResidPost
 from interp.models import MODELS, Random
+from interp.models.final_norm import final_norm
 from interp.models.vocabulary import Vocabulary
-from interp.models.weights import final_norm
 from interp.prompts import from_marked
 from interp.registry import ConfigError
 from tests.test_conf import composed

@@ -15,8 +15,8 @@ from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interp.models import Random
+from interp.models.final_norm import final_norm
 from interp.models.weights import (
-    final_norm,
     mlp_weights,
     query_key_weights,
     value_output_weights,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from interp.geometry.circuits import factored_svd
 from interp.geometry.spectra import effective_rank
 from interp.models import LanguageModel
+from interp.models.final_norm import FinalNorm
 from interp.models.weights import (
-    FinalNorm,
     MlpWeights,
     QueryKeyWeights,
     ValueOutputWeights,

@@ -103,9 +103,9 @@ class AttentionCall:
         """Return the call for some queries alone, its mask one that is added to scores."""
         settings = dict(self.settings)
         if (bias := settings.get("position_bias")) is not None:
-            settings["position_bias"] = _rows(bias, queries)
-        query, mask = _rows(self.query, queries), self._added_mask()
-        mask = None if mask is None else _rows(mask, queries)
+            settings["position_bias"] = rows_of(bias, queries)
+        query, mask = rows_of(self.query, queries), self._added_mask()
+        mask = None if mask is None else rows_of(mask, queries)
         return AttentionCall(self.module, query, self.key, self.value, mask, **settings)
 
     def _added_mask(self) -> Tensor | None:
@@ -124,8 +124,8 @@ class AttentionCall:
         return mask
 
 
-def _rows(tensor: Tensor, rows: Tensor) -> Tensor:
-    """Return rows [prompt, row] of the last axis but one of a tensor [prompt or 1, head, …, k]."""
+def rows_of(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return rows [prompt, row] of a tensor [prompt or 1, head, query, key]."""
     own = tensor.expand(len(rows), *tensor.shape[1:])
     index = rows[:, None, :, None].expand(-1, own.shape[1], -1, own.shape[3])
     return own.gather(2, index)

@@ -257,28 +257,6 @@ class LanguageModel:
         """What the rows of both matrices stand for."""
         return Vocabulary.of(self.tokenizer, len(self.unembedding_matrix))
 
-    def final_norm(self, stack: Stack) -> str:
-        """Path of the norm between the last block and the unembedding.
-
-        Raises:
-            ConfigError: a post-norm model (BERT) has none.
-        """
-        norms = [
-            name
-            for name, child in self.module.get_submodule(stack.owner).named_children()
-            if _is_norm(child) and "emb" not in name
-        ]
-        if not norms:
-            raise ConfigError(
-                f"{self.title} has no final norm (each block of a post-norm model ends in its "
-                "own): use hook=resid_post"
-            )
-        return f"{stack.owner}.{norms[-1]}".lstrip(".")
-
 
 def _matrix(weight: Tensor) -> NDArray[np.float32]:
     return cast("NDArray[np.float32]", weight.detach().float().cpu().numpy())
-
-
-def _is_norm(module: nn.Module) -> bool:
-    return "norm" in type(module).__name__.lower()

@@ -12,19 +12,18 @@ is. What a block does with an output before adding it to the stream is not part 
 Granite's multiplier, the norm that Gemma 2 and OLMo 2 put there, BERT's norm of the sum.
 """
 
-import copy
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from interp.models.final_norm import as_array, gain_and_shift
 from interp.models.head_layout import OutputRows, channels, output_rows
 from interp.models.language_model import LanguageModel
 from interp.models.mlp_layout import mlp_layouts
-from interp.models.tracing import Run, matrix_of, same, traced, with_codes
+from interp.models.tracing import Run, matrix_of, same, with_codes
 from interp.registry import ConfigError
 
 Array = NDArray[np.float32]
@@ -137,8 +136,8 @@ def value_output_weights(
     found = []
     for value, output in with_codes(model, choice, _values_and_outputs):
         (values, value_bias), projection = value.weights(), output.call.module
-        outputs = _array(matrix_of(projection))[output.rows] * output.factors[..., None]
-        bias = _array(_bias(projection))
+        outputs = as_array(matrix_of(projection))[output.rows] * output.factors[..., None]
+        bias = as_array(_bias(projection))
         found.append(ValueOutputWeights(values, outputs, value_bias, bias, value.groups))
     return tuple(found)
 
@@ -159,69 +158,13 @@ def mlp_weights(model: LanguageModel, choice: str = "auto") -> tuple[MlpWeights,
         inputs, biases = {}, {}
         for name, part in layout.parts.items():
             weight, bias = _Reader(part.call.module, part.norm).folded()
-            inputs[name] = _array(weight[:, part.channels])
-            biases[name] = _array(bias[part.channels])
+            inputs[name] = as_array(weight[:, part.channels])
+            biases[name] = as_array(bias[part.channels])
         output = layout.output.module
-        found.append(MlpWeights(inputs, biases, _array(matrix_of(output)), _array(_bias(output))))
+        found.append(
+            MlpWeights(inputs, biases, as_array(matrix_of(output)), as_array(_bias(output)))
+        )
     return tuple(found)
-
-
-@dataclass(frozen=True, eq=False)
-class FinalNorm:
-    """The norm between the last block and the unembedding.
-
-    Attributes:
-        gain: what each dimension of the normalised stream is multiplied by, [d]; ones where there
-            is no such norm, as in a post-norm model.
-        centres: whether it takes off the stream's mean, as LayerNorm does and RMSNorm does not.
-        module: the norm itself, one that changes nothing where there is none.
-    """
-
-    gain: Array
-    centres: bool
-    module: nn.Module
-
-    @torch.inference_mode()
-    def applied(self, vectors: Array) -> Array:
-        """Return vectors [..., d] of the residual stream as the unembedding reads them."""
-        weight = next(self.module.parameters(), torch.empty(0))
-        return _array(self.module(torch.tensor(vectors).to(weight)))
-
-    def folded(self, unembedding: Array) -> Array:
-        """Return the unembedding [id, d] as it reads the normalised stream."""
-        return self.centred(unembedding * self.gain)
-
-    def centred(self, vectors: Array) -> Array:
-        """Return vectors [..., d] of the stream without what no norm lets through: their mean."""
-        return vectors - vectors.mean(-1, keepdims=True) if self.centres else vectors
-
-
-def final_norm(model: LanguageModel, choice: str = "auto") -> FinalNorm:
-    """Return the norm between the last block and the unembedding.
-
-    Args:
-        model: the model, with its weights.
-        choice: the stack: "auto", "encoder", "decoder".
-
-    Raises:
-        ConfigError: the blocks cannot be found.
-    """
-    stack = model.stack(choice)
-    last = stack.blocks[-1].removeprefix(f"{stack.root}.")
-
-    def norm_after(run: "Run") -> tuple[nn.Module, int]:
-        place = next(i for i, call in enumerate(run.calls) if call.path == last)
-        leaving = run.calls[place].returned
-        norms = (c for c in run.calls[place:] if c.is_norm and same(c.given, leaving))
-        return next((call.module for call in norms), nn.Identity()), leaving.shape[-1]
-
-    def as_it_is(_run: "Run", output: Tensor) -> Tensor:
-        return output
-
-    # Of several tokens, since the embedding of padding may be 0, which no norm changes.
-    ((norm, width),) = traced(model, choice, (3, 1), as_it_is, norm_after, (stack.root,))
-    gain, _, centres = _gain_and_shift(norm, width)
-    return FinalNorm(_array(gain), centres, norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +181,7 @@ class _Reader:
         taken off too.
         """
         weight, bias = matrix_of(self.projection).float(), _bias(self.projection).float()
-        gain, shift, centres = _gain_and_shift(self.norm, len(weight))
+        gain, shift, centres = gain_and_shift(self.norm, len(weight))
         read = gain.to(weight)[:, None] * weight
         return read - centres * read.mean(0), shift.to(weight) @ weight + bias
 
@@ -271,8 +214,8 @@ class _Heads:
         for start, (weight, bias) in folded.items():
             here = (self.numbers >= start) & (self.numbers < start + len(bias))
             columns, factors = self.numbers[here] - start, self.factors[here]
-            weights[here] = _array(weight).T[columns] * factors[:, None]
-            biases[here] = _array(bias)[columns] * factors
+            weights[here] = as_array(weight).T[columns] * factors[:, None]
+            biases[here] = as_array(bias)[columns] * factors
         return weights.swapaxes(1, 2), biases
 
 
@@ -312,37 +255,3 @@ def _heads(run: Run, codes: Tensor, what: str) -> _Heads:
 def _bias(projection: nn.Module) -> Tensor:
     weight, bias = matrix_of(projection), cast("Tensor | None", projection.bias)
     return weight.new_zeros(weight.shape[1]) if bias is None else bias.detach()
-
-
-def _gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor, bool]:
-    """Return what a norm multiplies the normalised vector by and adds, [d], and if it centres.
-
-    The norm says so itself, however its weight is stored (Gemma's gain is 1 + its weight): signs
-    that alternate have no mean, and are so large here that the norm's epsilon is nothing to them.
-
-    Raises:
-        ConfigError: the module is no norm, as its output goes with the size of its input.
-    """
-    if isinstance(norm, nn.Identity):
-        return torch.ones(width), torch.zeros(width), False
-    device = next((weight.device for weight in norm.parameters()), torch.device("cpu"))
-    signs = 1.0 - 2.0 * (torch.arange(width, device=device) % 2)
-    norm = copy.deepcopy(norm).float()
-    with torch.inference_mode():
-        up, down, larger = (
-            norm(size * signs[None, None])[0, 0] for size in (2.0**10, -(2.0**10), 2.0**11)
-        )
-        level = norm(torch.full_like(signs, 2.0**10)[None, None])[0, 0]
-    if not torch.allclose(up, larger):
-        raise ConfigError(f"{type(norm).__name__} scales with what it is given: it is no norm")
-    gain, shift = (up - down) / 2 * signs, (up + down) / 2
-    # A level vector is all mean.
-    return gain, shift, torch.allclose(level, shift, atol=1e-4 * float(gain.abs().max()))
-
-
-def _array(tensor: Tensor) -> Array:
-    # A copy: a change to what is returned is none to the model.
-    copied = tensor.detach().to(
-        "cpu", torch.float32, copy=True, memory_format=torch.contiguous_format
-    )
-    return cast("Array", copied.numpy())

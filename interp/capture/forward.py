@@ -1,19 +1,18 @@
 """The only forward pass: hooks gather the planned tokens, and the pass ends when all are read."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from interp.activations import Activations
-from interp.hooks import FinalNorm, HiddenStates, HookPoint, Module, Tap
+from interp.capture.reader import AllRead, Reader
+from interp.hooks import AttentionScores, FinalNorm, HiddenStates, HookPoint, Module, Tap
 from interp.models import LanguageModel, ModelSource, Readout
 from interp.plan import Plan, plan
 from interp.positions import Position
@@ -83,7 +82,9 @@ def _captured(what: Plan, hook: HookPoint, batch_size: int) -> NDArray[np.float3
     if values is None:
         raise ConfigError("prompts: there is nothing to read")
     for layer, of_layer in zip(what.layers, values, strict=True):
-        if not np.isfinite(of_layer).all():
+        # A score of −∞ is where a token may not look.
+        as_expected = isinstance(hook, AttentionScores) & (of_layer == -np.inf)
+        if not (np.isfinite(of_layer) | as_expected).all():
             raise FloatingPointError(
                 f"{model.title} gives values that are not finite at {hook.site} {layer} in "
                 f"{what.source.dtype}; a wider model.dtype may help"
@@ -104,7 +105,10 @@ def _check_against_model(
     theirs = states[-1:] if isinstance(hook, FinalNorm) else states
     if len(theirs) == what.n_layers:
         chosen = torch.stack([theirs[layer][0].float().cpu() for layer in what.layers]).numpy()
-        if _are_close(ours, chosen):
+        # The last block's own output is no entry of theirs.
+        own = isinstance(hook, HiddenStates) and not hook.final_norm
+        known = [i for i, layer in enumerate(what.layers) if not own or layer < what.n_layers - 1]
+        if _are_close(ours[known], chosen[known]):
             return
     raise ConfigError(
         f"hook: the {hook.site} of {model.title} cannot be told from its structure: what is read "
@@ -147,7 +151,7 @@ def _every_token(model: LanguageModel, what: Plan, prompt: int) -> NDArray[np.fl
 def _are_close(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
     if ours.shape != theirs.shape:
         return False
-    return bool(np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max())
+    return ours.size == 0 or bool(np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max())
 
 
 @torch.inference_mode()
@@ -183,133 +187,10 @@ def _forward(
     ids = np.full(mask.shape, model.pad_id, np.int64)
     ids[mask] = np.concatenate([what.tokens[i].ids for i in batch])
     samples = [[b * width + t for t in what.indices[r]] for b, own in enumerate(rows) for r in own]
-    reader = _Reader(what, torch.from_numpy(mask), samples, to_the_end)
+    reader = Reader(what, torch.from_numpy(mask), samples, to_the_end)
     inputs = model.inputs(what.stack, ids, mask)
     if what.pooling == "attention":
         inputs["output_attentions"] = True
-    with reader.attached(model), suppress(_AllRead):
+    with reader.attached(model), suppress(AllRead):
         model.entry(what.stack)(**inputs)
     return reader.values()
-
-
-class _AllRead(Exception):  # noqa: N818 — not an error: what is asked for has been read
-    """Ends a forward pass."""
-
-
-class _Reader:
-    """Gathers the samples of one batch inside the forward pass, so that nothing else leaves it."""
-
-    def __init__(
-        self, what: Plan, mask: Tensor, samples: list[list[int]], to_the_end: bool
-    ) -> None:
-        self._what = what
-        self._mask = mask
-        self._to_the_end = to_the_end
-        self._tokens = torch.tensor([t for sample in samples for t in sample])
-        self._sample = torch.tensor([s for s, sample in enumerate(samples) for _ in sample])
-        self._n_samples = len(samples)
-        self._read: dict[int, Tensor] = {}
-        self._attention: dict[int, Tensor] = {}
-        self._blocks = {tap.block for tap in what.taps} if what.pooling == "attention" else set()
-
-    @contextmanager
-    def attached(self, model: LanguageModel) -> Iterator[None]:
-        """Hook the planned tensors for the length of the context."""
-        handles = []
-        try:
-            for layer, tap in enumerate(self._what.taps):
-                module = model.module.get_submodule(tap.path)
-                read = partial(self._on_tap, layer)
-                if tap.side == "input":
-                    handles.append(module.register_forward_pre_hook(read, with_kwargs=True))
-                else:
-                    handles.append(module.register_forward_hook(read))
-            for block in self._blocks:
-                path = model.stack(self._what.stack).blocks[block]
-                for module in model.module.get_submodule(path).modules():
-                    look = partial(self._on_attention, block)
-                    handles.append(module.register_forward_hook(look))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _on_tap(self, layer: int, _module: object, args: Any, found: Any) -> None:
-        # A pre-hook's last argument is the keyword arguments, a forward hook's is the output.
-        if self._what.taps[layer].side == "input":
-            found = args or (found["hidden_states"],)
-        tensor = found if isinstance(found, Tensor) else found[0]
-        path = self._what.taps[layer].path or "the model"
-        if layer in self._read:
-            raise ConfigError(f"hook: {path} runs several times in one pass, so it is no one layer")
-        n_prompts, width = self._mask.shape
-        if tensor.shape[:2] == (n_prompts, width):
-            tensor = tensor.flatten(0, 1)
-        elif tensor.ndim != 2 or len(tensor) != n_prompts * width:
-            # Some blocks hand their MLP all tokens of a batch in one row.
-            raise ConfigError(
-                f"hook: {path} gives a tensor of shape {list(tensor.shape)}, not [{n_prompts} "
-                f"prompts, {width} tokens, …]"
-            )
-        chosen = tensor[self._tokens.to(tensor.device)].float()
-        # Pooling waits for the attention where that weighs it, and is done at once elsewhere.
-        self._read[layer] = chosen if self._blocks else self._pooled(chosen)
-        self._end_when_all_read()
-
-    def _on_attention(self, block: int, _module: object, _args: Any, output: Any) -> None:
-        if block in self._attention or not isinstance(output, tuple):
-            return
-        n_prompts, width = self._mask.shape
-        for tensor in reversed(output):
-            if not isinstance(tensor, Tensor) or tensor.ndim != 4:
-                continue
-            # T5 returns its position bias beside the probabilities, in the same shape.
-            fits = tensor.shape[0] == n_prompts and tensor.shape[2:] == (width, width)
-            if fits and tensor.min() >= 0 and tensor.max() <= 1.001:
-                queries = self._mask.to(tensor.device)[:, :, None]
-                received = (tensor.float().mean(1) * queries).sum(1)
-                self._attention[block] = received.flatten()
-                self._end_when_all_read()
-                return
-
-    def _end_when_all_read(self) -> None:
-        complete = len(self._read) == len(self._what.taps)
-        if complete and self._blocks == self._attention.keys() and not self._to_the_end:
-            raise _AllRead
-
-    def _pooled(self, chosen: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Pool the tokens of each sample: [token, *unit] to [sample, *unit]."""
-        if len(chosen) == self._n_samples:
-            return chosen
-        sample = self._sample.to(chosen.device)
-        shape = (self._n_samples, *chosen.shape[1:])
-        if self._what.pooling == "max":
-            index = sample.reshape(-1, *[1] * (chosen.ndim - 1)).expand_as(chosen)
-            return chosen.new_full(shape, -torch.inf).scatter_reduce_(0, index, chosen, "amax")
-        weights = torch.ones(len(chosen)) if weights is None else weights
-        weights = weights.to(chosen.device)
-        total = chosen.new_zeros(self._n_samples).index_add_(0, sample, weights)
-        share = (weights / total[sample]).reshape(-1, *[1] * (chosen.ndim - 1))
-        return chosen.new_zeros(shape).index_add_(0, sample, chosen * share)
-
-    def values(self) -> NDArray[np.float32]:
-        """Return what was read, as float32 [layer, sample, *unit].
-
-        Raises:
-            ConfigError: a tensor that the pass did not come by.
-        """
-        for layer, tap in enumerate(self._what.taps):
-            if layer not in self._read:
-                raise ConfigError(
-                    f"hook: {tap.path} does not run in this pass; see hook.stack for the decoder"
-                )
-            if self._blocks:
-                if tap.block not in self._attention:
-                    raise ConfigError(
-                        "position=attention_mean: the model returns no attention probabilities"
-                    )
-                chosen = self._read[layer]
-                weights = self._attention[tap.block][self._tokens.to(chosen.device)]
-                self._read[layer] = self._pooled(chosen, weights)
-        read = [self._read[layer].cpu() for layer in range(len(self._what.taps))]
-        return torch.stack(read).numpy()

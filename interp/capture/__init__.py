@@ -1,0 +1,5 @@
+"""The only forward pass: hooks gather the planned tokens, and the pass ends when all are read."""
+
+from interp.capture.forward import capture
+
+__all__ = ["capture"]

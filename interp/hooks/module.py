@@ -1,0 +1,55 @@
+"""Any module, by its path."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from interp.hooks.hook import HOOKS, LayeredHookPoint, Tap
+from interp.models import LanguageModel
+from interp.registry import ConfigError, nearest
+
+
+@HOOKS.register("module")
+@dataclass(frozen=True, kw_only=True)
+class Module(LayeredHookPoint):
+    """The output of any module, by its path in the Hugging Face model, as "h.{layer}.mlp.c_fc".
+
+    A path without `{layer}` is a single layer 0.
+    """
+
+    path: str
+    site: ClassVar[str] = "module"
+
+    @property
+    def label(self) -> str:
+        """The path: one module is not like another."""
+        return self.path
+
+    def space(self, model: LanguageModel) -> str:
+        """Leave it open: a module's width does not show before it runs."""
+        return ""
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return a tap for each layer that the path exists for, which need not be all.
+
+        Raises:
+            ConfigError: the model has no such module; the nearest one is named.
+        """
+        first, *rest = (re.escape(part) for part in self.path.split("{layer}"))
+        pattern = first + "".join(
+            (r"(?P<layer>\d+)" if i == 0 else "(?P=layer)") + part for i, part in enumerate(rest)
+        )
+        stack = model.stacks.get(self.stack)
+        blocks = stack.blocks if stack else ()
+        paths = [path for path, _ in model.module.named_modules() if path]
+        found = {}
+        for path in paths:
+            if match := re.fullmatch(pattern, path):
+                owners = [i for i, block in enumerate(blocks) if f"{path}.".startswith(f"{block}.")]
+                layer = int(match["layer"]) if rest else 0
+                found[layer] = Tap(path, "output", owners[0] if owners else -1)
+        if not found:
+            wanted = self.path.replace("{layer}", "0")
+            guess = nearest(wanted, paths).partition(" (known")[0]
+            raise ConfigError(f"hook.path: {model.title} has no module {wanted!r}{guess}")
+        return dict(sorted(found.items()))

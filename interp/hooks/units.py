@@ -1,0 +1,42 @@
+"""Which heads or neurons of a site are read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from interp.registry import ConfigError
+
+
+def checked(field: str, chosen: Any) -> Any:
+    """Return "all", or the numbers that were chosen as a tuple.
+
+    Raises:
+        ConfigError: something else.
+    """
+    numbers = [chosen] if isinstance(chosen, int) else chosen
+    if numbers == "all":
+        return numbers
+    whole = isinstance(numbers, (list, tuple)) and numbers
+    if not whole or not all(type(number) is int for number in numbers):
+        raise ConfigError(f"{field} must be all, 3, or [0,3,-1], not {chosen!r}")
+    return tuple(numbers)
+
+
+def picked(field: str, chosen: Any, n: int, what: str) -> tuple[int, ...] | None:
+    """Return which of n heads or neurons are meant, in the order chosen; None for all of them.
+
+    Raises:
+        ConfigError: a number that there is not, or one that is there twice.
+    """
+    if chosen == "all":
+        return None
+    for number in chosen:
+        if not -n <= number < n:
+            raise ConfigError(f"hook.{field}: no {number}; there are {n} {what}, 0 to {n - 1}")
+    found = [number % n for number in chosen]
+    if len(set(found)) < len(found):
+        raise ConfigError(f"hook.{field}: {_said(found)} names one of them twice")
+    return tuple(found)
+
+
+def _said(numbers: Sequence[int]) -> str:
+    return f"[{','.join(map(str, numbers))}]"
