@@ -173,6 +173,22 @@ class BeforeTarget:
         return [(before[-1],)]
 
 
+@POSITIONS.register("target_and_before")
+@dataclass(frozen=True)
+class TargetAndBefore:
+    """The text's token just before the marked target, then the target's last token."""
+
+    pooling: ClassVar[Pooling] = "mean"
+
+    def __call__(self, tokens: Tokens, target: Span) -> list[Sample]:
+        """Return two samples, the token before the target first.
+
+        Raises:
+            ConfigError: no target marked, or the target comes first.
+        """
+        return [*BeforeTarget()(tokens, target), *Target()(tokens, target)]
+
+
 @POSITIONS.register("mean")
 @dataclass(frozen=True)
 class Mean:

@@ -18,6 +18,7 @@ from interp.positions import (
     Max,
     Mean,
     Target,
+    TargetAndBefore,
 )
 from interp.prompts import parse_marked
 from interp.registry import ConfigError
@@ -141,6 +142,16 @@ def test_before_target_ends_where_the_target_begins(model):
         BeforeTarget()(tokens, target)
 
 
+@pytest.mark.parametrize("marked", ["the heron met {him}", "she met {the old mill} there"])
+def test_target_and_before_are_the_targets_last_token_and_the_one_before_its_first(model, marked):
+    tokens, target = tokens_of(model, marked)
+    (every,) = Target(several="mean")(tokens, target)
+    assert TargetAndBefore()(tokens, target) == [(every[0] - 1,), (every[-1],)]
+    tokens, target = tokens_of(model, "{him} and her")
+    with pytest.raises(ConfigError, match="no token stands before"):
+        TargetAndBefore()(tokens, target)
+
+
 def test_special_tokens_are_left_out_unless_asked_for(model):
     tokens, target = tokens_of(model, "the heron waits")
     n_special = model.tokenizer.num_special_tokens_to_add()
@@ -167,7 +178,7 @@ def test_every_text_character_is_covered(model):
 
 def test_what_a_prompt_does_not_have_is_refused(model):
     tokens, unmarked = tokens_of(model, "a fox")
-    for position in (Target(), BeforeTarget()):
+    for position in (Target(), BeforeTarget(), TargetAndBefore()):
         with pytest.raises(ConfigError, match="no target is marked in 'a fox'"):
             position(tokens, unmarked)
     with pytest.raises(ConfigError, match="index 99 is outside"):

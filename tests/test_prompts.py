@@ -1,6 +1,8 @@
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
+from experiments.__main__ import CONF
 from interp.prompts import PROMPTS, Counting, NumberSequences, PromptFile, from_marked, parse_marked
 from interp.prompts.number_words import number_words
 from interp.registry import ConfigError
@@ -81,7 +83,7 @@ def test_minimal_pairs_differ_in_the_target_alone():
         {
             "name": "minimal_pairs",
             "templates": ["{who} met {slot} {where}.", "Give {slot} {{that}}."],
-            "slot": {"m": "him", "f": "her"},
+            "slot": {"m": ["him"], "f": ["her"]},
             "fillers": {"who": ["We", "They"], "where": ["here", "there", "in {x}"]},
         }
     )
@@ -93,6 +95,72 @@ def test_minimal_pairs_differ_in_the_target_alone():
         (a, b), (c, d) = found.targets[i], found.targets[j]
         assert (found.texts[i][a:b], found.texts[j][c:d]) == ("him", "her")
         assert found.texts[i][:a] + found.texts[i][b:] == found.texts[j][:c] + found.texts[j][d:]
+
+
+def test_the_ith_words_of_all_groups_belong_together():
+    source = PROMPTS.build(
+        {
+            "name": "minimal_pairs",
+            "templates": ["The {size} {slot}.", "A {slot} {where}."],
+            "slot": {"one": ["dog", "cat"], "many": ["dogs", "cats"]},
+            "fillers": {"size": ["small", "old"], "where": ["here"]},
+        }
+    )
+    found = source.load()
+    pairs = zip(found.members("one"), found.members("many"), strict=True)
+    assert [(found.texts[i], found.texts[j]) for i, j in pairs] == [
+        ("The small dog.", "The small dogs."),
+        ("The old dog.", "The old dogs."),
+        ("The small cat.", "The small cats."),
+        ("The old cat.", "The old cats."),
+        ("A dog here.", "A dogs here."),
+        ("A cat here.", "A cats here."),
+    ]
+    assert found.columns["size"] == ("small", "old", "small", "old", "", "") * 2
+    assert found.columns["where"] == ("", "", "", "", "here", "here") * 2
+    assert found.columns["slot"] == ("dog", "dog", "cat", "cat", "dog", "cat") * 2
+
+
+CONTRASTS = {
+    "him_her": ("him", "her"),
+    "him_her_them": ("him", "her", "them"),
+    "number": ("singular", "plural"),
+    "tense": ("present", "past"),
+    "negation": ("negated", "affirmed"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRASTS)
+def test_members_of_a_contrast_differ_in_the_target_alone(name):
+    found = PROMPTS.build(OmegaConf.load(CONF / "prompts" / f"{name}.yaml")).load()
+    assert found.group_names == CONTRASTS[name]
+    members = [found.members(group) for group in found.group_names]
+    assert len(members[0]) >= 54
+    assert len(set(found.texts)) == len(found)
+    seen_before = set()
+    for together in zip(*members, strict=True):
+        texts = [found.texts[i] for i in together]
+        spans = [found.targets[i] for i in together]
+        before = {text[:start] for text, (start, _) in zip(texts, spans, strict=True)}
+        after = {text[end:] for text, (_, end) in zip(texts, spans, strict=True)}
+        words = {text[slice(*span)] for text, span in zip(texts, spans, strict=True)}
+        assert len(before) == len(after) == 1
+        assert len(words) == len(together)
+        assert not any(set(side.lower().split()) & words for side in before | after)
+        # All that a causal model has read at the target.
+        seen_before.add((*before, *sorted(words)))
+        for column in found.columns.values():
+            assert len({column[i] for i in together}) == 1
+    assert len(seen_before) >= 54
+
+
+@pytest.mark.parametrize("name", ["him_her", "him_her_them"])
+def test_pronouns_have_enough_sentences_before_them_and_none_gives_them_away(name):
+    found = PROMPTS.build(OmegaConf.load(CONF / "prompts" / f"{name}.yaml")).load()
+    before = {text[:start] for text, (start, _) in zip(found.texts, found.targets, strict=True)}
+    assert len(before) >= 54
+    gendered = set("he him his himself she her hers herself mr mrs man woman boy girl".split())
+    assert not any(set(text.lower().split()) & gendered for text in before)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +175,16 @@ def test_minimal_pairs_differ_in_the_target_alone():
         ({"templates": ["{slot} {}"]}, "braces hold a plain name"),
         ({"templates": ["{slot} {x}"], "fillers": {"x": []}}, "fillers.x has no word"),
         ({"templates": ["{slot}"], "fillers": {"slot": ["x"]}}, "fillers.slot is taken"),
+        ({"templates": ["{slot}"], "fillers": {"text": ["x"]}}, "fillers.text is taken"),
+        ({"templates": ["{slot}"], "slot": {"a": ["x", "z"], "b": ["y"]}}, r"2 \(a\), 1 \(b\)"),
+        ({"templates": ["{slot}"], "slot": {"a": [], "b": []}}, "slot.a has no word"),
+        ({"templates": ["{slot}"], "slot": {"a": ["put"], "b": ["put"]}}, "'put' is the word of"),
+        ({"templates": ["{slot}"], "slot": {}}, "set is empty"),
     ],
 )
 def test_faulty_templates_are_refused(fields, said):
     with pytest.raises(ConfigError, match=said):
-        PROMPTS.build({"name": "minimal_pairs", "slot": {"a": "x", "b": "y"}, **fields})
+        PROMPTS.build({"name": "minimal_pairs", "slot": {"a": ["x"], "b": ["y"]}, **fields}).load()
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])

@@ -81,26 +81,36 @@ def _spelled(sequences: list[list[int]], number: list[int]) -> PromptSet:
     )
 
 
+# What the table of a prompt set has by itself, and the slot's own column.
+_TAKEN = ("slot", "group", "text", "target")
+
+
 @PROMPTS.register("minimal_pairs")
 @dataclass(frozen=True)
 class MinimalPairs:
-    """Sentences that differ in one word alone: templates × fillers, a group for each slot word.
+    """Sentences that differ in one word alone: templates × slot words × fillers, in each group.
 
     A template names `{slot}` once, and any of the fillers; the slot becomes the marked target, and
-    a literal brace is written twice.
+    a literal brace is written twice. The i-th slot words of all groups belong together: dog and
+    dogs, walk and walked.
+
+    Each filler is a column of the prompts, "" where the template does not name it. Where the slot
+    has several words a group, the column `slot` holds the first group's word of each pair.
     """
 
     templates: list[str]
-    slot: dict[str, str]
+    slot: dict[str, list[str]]
     fillers: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = ["slot", *self.fillers]
-        if "slot" in self.fillers:
-            raise ConfigError("fillers.slot is taken: the slot's words stand in `slot`")
+        for name in _TAKEN:
+            if name in self.fillers:
+                raise ConfigError(f"fillers.{name} is taken: call the filler by another name")
         for name, words in self.fillers.items():
             if not words:
                 raise ConfigError(f"fillers.{name} has no word")
+        self._check_slot()
         for template in self.templates:
             names = [name for _, name in _parts(template) if name]
             for name in names:
@@ -111,18 +121,52 @@ class MinimalPairs:
             if names.count("slot") != 1:
                 raise ConfigError(f"templates: {template!r} must name {{slot}} exactly once")
 
-    def load(self) -> PromptSet:
-        """Return a group for each slot word; the i-th prompts of all groups form a pair."""
-        return from_marked({group: list(self._marked(word)) for group, word in self.slot.items()})
+    def _check_slot(self) -> None:
+        counts = {group: len(words) for group, words in self.slot.items()}
+        if len(set(counts.values())) > 1:
+            said = ", ".join(f"{count} ({group})" for group, count in counts.items())
+            raise ConfigError(
+                f"slot: the i-th words of all groups belong together, so that there must be "
+                f"equally many, not {said}"
+            )
+        for group, words in self.slot.items():
+            if not words:
+                raise ConfigError(f"slot.{group} has no word")
+        for together in zip(*self.slot.values(), strict=True):
+            for word in together:
+                if together.count(word) > 1:
+                    raise ConfigError(f"slot: {word!r} is the word of two groups in one pair")
 
-    def _marked(self, slot_word: str) -> Iterator[str]:
-        for template in self.templates:
-            parts = _parts(template)
-            names = sorted({name for _, name in parts} - {"slot", ""})
+    def load(self) -> PromptSet:
+        """Return the groups; their i-th prompts form a pair, or a set of more than two."""
+        groups: dict[str, list[str]] = {}
+        columns: dict[str, list[float | str]] = {name: [] for name in self.fillers}
+        first = next(iter(self.slot.values()), [])
+        if len(first) > 1:
+            columns["slot"] = []
+        for group, words in self.slot.items():
+            groups[group] = []
+            for template, i, chosen in self._frames():
+                groups[group].append(_filled(template, words[i], chosen))
+                known = {**chosen, "slot": first[i]}
+                for name, column in columns.items():
+                    column.append(known.get(name, ""))
+        return from_marked(groups, columns)
+
+    def _frames(self) -> Iterator[tuple[str, int, dict[str, str]]]:
+        """Yield the template of each pair, the number of its slot words, and its fillers."""
+        pairs = len(next(iter(self.slot.values()), []))
+        for template, i in itertools.product(self.templates, range(pairs)):
+            names = sorted({name for _, name in _parts(template)} - {"slot", ""})
             for words in itertools.product(*(self.fillers[name] for name in names)):
-                chosen = {name: escaped(w) for name, w in zip(names, words, strict=True)}
-                chosen |= {"slot": f"{{{slot_word}}}", "": ""}
-                yield "".join(escaped(text) + chosen[name] for text, name in parts)
+                yield template, i, dict(zip(names, words, strict=True))
+
+
+def _filled(template: str, slot_word: str, fillers: dict[str, str]) -> str:
+    """Return the template with its words, the slot's marked as the target."""
+    written = {name: escaped(word) for name, word in fillers.items()}
+    written |= {"slot": f"{{{slot_word}}}", "": ""}
+    return "".join(escaped(text) + written[name] for text, name in _parts(template))
 
 
 def _parts(template: str) -> list[tuple[str, str]]:

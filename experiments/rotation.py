@@ -1,0 +1,460 @@
+"""By what angle does each layer turn a token's vector, and is it another for the target?
+
+A vector is read at the target and at the token before it, and held against itself one layer on. A
+step that turns both alike says nothing of the target; so the two are compared in the same
+sentences, and the target with what the angle would be if a step led anywhere: to another layer and
+position of its sentence, shuffled. What counts once is an observation, not a prompt: the members of
+a minimal pair share all but a word, and a causal model reads what they share but once.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.rotations.differences import Differences, differences, flipped, smallest_p
+from experiments.rotations.turns import Turns, norms, turns
+from interp import arrangements, figures
+from interp.activations import Activations
+from interp.analysis import ANALYSES, at_layer
+from interp.calibration import check_settings
+from interp.figures import Bundle, Estimate
+from interp.hooks import HookPoint, LogitLens, Logits
+from interp.models import ModelSource
+from interp.plan import Plan
+from interp.positions import POSITIONS, Position, TargetAndBefore, described
+from interp.prompts import PromptSet
+from interp.reading import Reading
+from interp.registry import ConfigError
+from interp.replicates import observations
+from interp.result import Result, Series
+from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@ANALYSES.register("rotation")
+@dataclass(frozen=True)
+class Rotation:
+    """The angle by which each layer turns a token's vector, the target's against its controls'.
+
+    Attributes:
+        permutations: draws of the null; the smallest p is 1 / (permutations + 1).
+        alpha: the corrected p below which a step counts as significant.
+    """
+
+    permutations: int = 999
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_settings(self.permutations, self.alpha)
+
+    def check(self, plan: Plan, hook: HookPoint, position: Position) -> None:
+        """Refuse what has no step from layer to layer, or no token before the target.
+
+        Raises:
+            ConfigError: another position, logits in place of vectors, or a single layer.
+        """
+        if not isinstance(position, TargetAndBefore):
+            raise ConfigError(
+                "position: rotation reads the target and the token before it: use "
+                f"position=target_and_before, not {POSITIONS.name_of(position)}"
+            )
+        if isinstance(hook, LogitLens | Logits):
+            raise ConfigError(
+                "hook: rotation turns the model's own vectors, and the logits that "
+                f"hook={hook.site} reads are none; use hook=hidden_states"
+            )
+        if len(plan.layers) < 2:
+            raise ConfigError(
+                f"hook: rotation goes from layer to layer and needs two at least; {hook.label} is "
+                f"read at layer {plan.layers[0]} alone"
+            )
+
+    def __call__(
+        self,
+        activations: Activations,
+        prompts: PromptSet,
+        source: ModelSource,
+        hook: HookPoint,
+        position: Position,
+        plan: Plan,
+        rng: np.random.Generator,
+    ) -> Result:
+        """Measure the angles of every sentence, and test them over observations.
+
+        Raises:
+            ConfigError: every observation has a vector at the origin, which has no direction.
+        """
+        lengths = norms(activations)
+        observation = observations(prompts, plan, activations)
+        nowhere = (lengths == 0).any(axis=(0, 2))
+        left_out = np.isin(observation, observation[nowhere])
+        if left_out.all():
+            first = activations.layers[int((lengths == 0).any(axis=(1, 2)).argmax())]
+            with at_layer(hook, first, activations.layers):
+                raise ValueError("a vector lies at the origin and has no direction")
+        kept = np.flatnonzero(~left_out)
+        numbers, observation_of_kept = np.unique(observation[kept], return_inverse=True)
+        n = len(numbers)
+        of_prompts = turns(activations, lengths, kept)
+        means = of_prompts.averaged(observation_of_kept)
+        counted = f"{n} observation{'s' * (n != 1)}"
+        reading = Reading(
+            layers=activations.layers[1:],
+            names=_steps(plan),
+            model=source.title,
+            hook=hook.label,
+            position=f"position: {described(position)}",
+            groups=prompts.group_names,
+            units=f"{len(kept)} prompt{'s' * (len(kept) != 1)}, {counted}",
+            notice=plan.notice,
+        )
+        remarks = []
+        if n < len(kept):
+            remarks.append(
+                f"{len(kept)} prompts are {counted}: a pair counts once, and so does what the "
+                "model reads alike."
+            )
+        if n < observation.max() + 1:
+            remarks.append(
+                f"Left out: {observation.max() + 1 - n} with a vector at the origin, which has no "
+                "direction."
+            )
+        described_alone = Result(
+            series=_described(means, reading),
+            tables={"angles": _angle_table(of_prompts, kept, observation, prompts, reading)},
+        )
+        if n < 2:
+            title = "By how much each step turns the target, and the token before it"
+            told = "One observation: its angles are drawn, and nothing is tested."
+            drawn = Result(
+                tables={"summary": _summary(means, None, reading)},
+                figures={"rotation": self._rotations(of_prompts, means, None, reading, title)},
+                finding=" ".join([told, *remarks]),
+            )
+            return Result.merged([drawn, described_alone])
+        exchanged = arrangements.exchanges(n, self.permutations, rng)
+        rounding = float(np.degrees(activations.resolution))
+        against_before = means.target - means.before
+        control = differences(against_before, exchanged, rounding)
+        chance = differences(means.target - means.shuffled[:, None], exchanged, rounding)
+        tokens, token = _tokens_before(activations, kept, observation_of_kept)
+        together = arrangements.exchanges(tokens, self.permutations, rng)[:, token]
+        by_token = flipped(against_before, together, rounding).p_corrected
+        if tokens < n:
+            remarks.append(self._said_by_token(tokens, control, by_token, reading))
+        tested = self._tested(of_prompts, means, control, by_token, chance, reading, remarks)
+        return Result.merged([tested, described_alone])
+
+    def _said_by_token(
+        self, tokens: int, control: Differences, by_token: Array, reading: Reading
+    ) -> str:
+        """Say what is left where observations with the same token before the target are one."""
+        counted = f"Counted by the token before the target ({tokens} in all), "
+        if smallest_p(tokens, self.permutations) >= self.alpha:
+            return f"{counted}they are too few to tell."
+        left = np.maximum(control.flips.p_corrected, by_token) < self.alpha
+        return f"{counted}a difference is left at {reading.where(left)}."
+
+    def _tested(
+        self,
+        of_prompts: Turns,
+        means: Turns,
+        control: Differences,
+        by_token: Array,
+        chance: Differences,
+        reading: Reading,
+        remarks: list[str],
+    ) -> Result:
+        """Say what the tests found of the target beside both of its controls."""
+        passes = control.flips.p_corrected < self.alpha
+        # The largest of what can be told from chance, or of all where nothing can.
+        top = int(np.where(passes | ~passes.any(), np.abs(control.mean), -1).argmax())
+        verdict = self._verdict(control, reading)
+        d = f", d_z = {_with_limits(control.d, control.d_low, control.d_high, top, '', 2)}"
+        of_tests = [f"Wilcoxon {control.p_wilcoxon_holm[top]:.2g}"]
+        if control.varies[top]:
+            of_tests.insert(0, f"t {control.p_t_holm[top]:.2g}")
+        finding = [
+            f"{verdict} (signs of {control.observations} observations flipped, p < "
+            f"{self.alpha:g}, corrected over steps). {'Of these most' if passes.any() else 'Most'} "
+            f"at {reading.names[top]}: {means.target.mean(0)[top]:.1f}° against "
+            f"{means.before.mean(0)[top]:.1f}°, a difference of "
+            f"{_with_limits(control.mean, control.low, control.high, top, '°', 1)}"
+            f"{d if control.varies[top] else ''}, corrected p = "
+            f"{control.flips.p_corrected[top]:.2g} (Holm: {', '.join(of_tests)}).",
+            self._against_chance(means, chance, reading),
+            *remarks,
+        ]
+        if smallest_p(control.observations, self.permutations) >= self.alpha:
+            finding.append(
+                "With so few observations or draws no p can fall below "
+                f"{smallest_p(control.observations, self.permutations):.2g}."
+            )
+        for name, found in (("before", control), ("shuffled", chance)):
+            if not found.varies.all():
+                finding.append(
+                    f"At {reading.where(~found.varies)} the target minus {name} does not vary "
+                    "beyond rounding, and has no t and no d_z."
+                )
+        furthest = f"{control.mean[top]:+.1f}°"
+        if control.varies[top]:
+            furthest += f", d_z\u00a0=\u00a0{control.d[top]:.2f}"
+        return Result(
+            series={
+                **_logged("before", control, reading),
+                "minus_before_p_by_token": Series.over(reading.layers, by_token),
+                **_logged("shuffled", chance, reading),
+            },
+            scalars={
+                "peak_layer": reading.layers[top],
+                "peak_difference": float(control.mean[top]),
+                "peak_p_corrected": float(control.flips.p_corrected[top]),
+                "significant_steps": int(passes.sum()),
+            },
+            tables={
+                "summary": _summary(means, control, reading, by_token),
+                "tests": pd.concat(
+                    [
+                        _test_table("before", control, reading).assign(p_by_token=by_token),
+                        _test_table("shuffled", chance, reading),
+                    ]
+                ),
+            },
+            figures={
+                "rotation": self._rotations(of_prompts, means, passes, reading, verdict),
+                "differences": figures.estimates_over_steps(
+                    reading.names,
+                    [
+                        Estimate(
+                            "target − before (degrees)", control.mean, control.low, control.high
+                        ),
+                        Estimate(
+                            "the same in d_z\n(standard deviations)",
+                            control.d,
+                            control.d_low,
+                            control.d_high,
+                        ),
+                    ],
+                    passes,
+                    title="The target's angle minus that of the token before it: furthest from 0 "
+                    f"at {reading.names[top]}, {furthest.replace('-', '−')}",
+                    subtitle=reading.told(),
+                    xlabel=reading.xlabel,
+                    **self._signs(),
+                ),
+            },
+            finding=" ".join(finding),
+            null="angles of target and token before it exchanged in whole observations",
+        )
+
+    def _verdict(self, control: Differences, reading: Reading) -> str:
+        """Say at which steps the target turns more than the token before it, and at which less."""
+        if smallest_p(control.observations, self.permutations) >= self.alpha:
+            return "The target and the token before it: too few observations to tell from chance"
+        passes = control.flips.p_corrected < self.alpha
+        told = _more_or_less(passes, control.mean, "the token before it", reading)
+        return told or "At no step does the target turn more or less than the token before it"
+
+    def _against_chance(self, means: Turns, chance: Differences, reading: Reading) -> str:
+        """Say how the target's angles lie to those between shuffled layers and positions."""
+        passes = chance.flips.p_corrected < self.alpha
+        told = _more_or_less(passes, chance.mean, "that", reading)
+        told = told or "At no step does the target turn more or less than that"
+        return (
+            "Two vectors of one sentence, of shuffled layers and positions, are "
+            f"{means.shuffled.mean():.1f}° apart on average. {told} (p < {self.alpha:g}, "
+            "corrected)."
+        )
+
+    def _signs(self, of: str = "") -> dict[str, str]:
+        """Return what filled and hollow points of a figure mean."""
+        return {
+            "significant_label": f"{of}p < {self.alpha:g}, corrected over steps",
+            "other_label": f"{of}p ≥ {self.alpha:g}, corrected over steps",
+        }
+
+    def _rotations(
+        self,
+        of_prompts: Turns,
+        means: Turns,
+        passes: NDArray[np.bool_] | None,
+        reading: Reading,
+        title: str,
+    ) -> "Figure":
+        steps = len(reading.layers)
+        level = np.broadcast_to(of_prompts.shuffled[:, None], (len(of_prompts), steps))
+        before = "token before it"
+        return figures.rotations(
+            reading.names,
+            [
+                Bundle("target", of_prompts.target, means.target.mean(0)),
+                Bundle(before, of_prompts.before, means.before.mean(0)),
+                Bundle(
+                    "shuffled layers and positions", level, np.full(steps, means.shuffled.mean())
+                ),
+            ],
+            [
+                Bundle("target", of_prompts.growth_target, _geometric(means.growth_target)),
+                Bundle(before, of_prompts.growth_before, _geometric(means.growth_before)),
+            ],
+            passes,
+            title=title,
+            subtitle=reading.told(),
+            xlabel=reading.xlabel,
+            **self._signs("target − before: "),
+        )
+
+
+def _more_or_less(passes: NDArray[np.bool_], mean: Array, than: str, reading: Reading) -> str:
+    """Say where the target turns more than its control, and where less; "" where neither."""
+    said: list[str] = []
+    for word, which in (("more", passes & (mean > 0)), ("less", passes & (mean < 0))):
+        if which.any():
+            said.append(f"{word}{'' if said else f' than {than}'} at {reading.where(which)}")
+    return f"The target turns {'; '.join(said)}" if said else ""
+
+
+def _steps(plan: Plan) -> tuple[str, ...]:
+    """Name each step by the layers that it leads from and to: "0→1", "embed→attn 0"."""
+    named = [name.removeprefix("layer ") for name in plan.layer_names]
+    return tuple(f"{a}→{b}" for a, b in itertools.pairwise(named))
+
+
+def _tokens_before(
+    activations: Activations, kept: NDArray[np.intp], observation: NDArray[np.intp]
+) -> tuple[int, NDArray[np.intp]]:
+    """Return how many different tokens stand before targets, and which of them, [observation].
+
+    Args:
+        activations: the token before the target and the target of each prompt, in this order.
+        kept: the prompts that count.
+        observation: the number of the observation of each of them; its first prompt tells.
+    """
+    read_before = activations.samples["token"].to_numpy(dtype=str)[2 * kept]
+    first_prompts = np.unique(observation, return_index=True)[1]
+    tokens, token = np.unique(read_before[first_prompts], return_inverse=True)
+    return len(tokens), token
+
+
+def _geometric(growth: Array) -> Array:
+    return np.asarray(np.exp(np.log(growth).mean(0)))
+
+
+def _with_limits(values: Array, low: Array, high: Array, at: int, unit: str, digits: int) -> str:
+    """Return a value with its 95% interval: "1.2° [0.8, 1.6]"."""
+    told = [f"{x[at]:.{digits}f}".replace("-", "−") for x in (values, low, high)]
+    return f"{told[0]}{unit} [{told[1]}, {told[2]}]"
+
+
+def _described(means: Turns, reading: Reading) -> dict[str, Series]:
+    """Return the means over observations as the series that are logged."""
+    values = {
+        "angle_target": means.target.mean(0),
+        "angle_before": means.before.mean(0),
+        "angle_shuffled": np.full(len(reading.layers), means.shuffled.mean()),
+        "norm_growth_target": _geometric(means.growth_target),
+        "norm_growth_before": _geometric(means.growth_before),
+    }
+    return {name: Series.over(reading.layers, value) for name, value in values.items()}
+
+
+def _columns(found: Differences) -> dict[str, Array]:
+    """Return what is known of the differences, a value a step."""
+    return {
+        "difference": found.mean,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "d_z": found.d,
+        "d_z_low": found.d_low,
+        "d_z_high": found.d_high,
+        "t": found.t,
+        "p_t": found.p_t,
+        "p_t_holm": found.p_t_holm,
+        "p_wilcoxon": found.p_wilcoxon,
+        "p_wilcoxon_holm": found.p_wilcoxon_holm,
+        "null_high": found.flips.null_high,
+        "p": found.flips.p,
+        "p_corrected": found.flips.p_corrected,
+    }
+
+
+def _logged(control: str, found: Differences, reading: Reading) -> dict[str, Series]:
+    """Return the differences from a control as series, without the steps that have no t."""
+    series = {}
+    for name, values in _columns(found).items():
+        there = np.flatnonzero(np.isfinite(values))
+        if len(there):
+            layers = [reading.layers[i] for i in there]
+            series[f"minus_{control}_{name}"] = Series.over(layers, values[there])
+    return series
+
+
+def _test_table(control: str, found: Differences, reading: Reading) -> pd.DataFrame:
+    """Return everything that was tested against a control, a row a step."""
+    known = {"comparison": f"target − {control}", "step": reading.names, "n": found.observations}
+    return pd.DataFrame({**known, **_columns(found)})
+
+
+def _summary(
+    means: Turns, control: Differences | None, reading: Reading, by_token: Array | None = None
+) -> pd.DataFrame:
+    """Return the table that a reader wants, a row a step."""
+    columns: dict[str, object] = {
+        "step": reading.names,
+        "target (°)": means.target.mean(0).round(2),
+        "before (°)": means.before.mean(0).round(2),
+        "shuffled (°)": f"{means.shuffled.mean():.2f}",
+    }
+    if control is not None:
+        steps = range(len(reading.layers))
+        columns |= {
+            "target − before (°)": [
+                _with_limits(control.mean, control.low, control.high, i, "", 2) for i in steps
+            ],
+            "d_z": [
+                _with_limits(control.d, control.d_low, control.d_high, i, "", 2)
+                if control.varies[i]
+                else ""
+                for i in steps
+            ],
+            "p (corrected)": control.flips.p_corrected,
+            "p (by token before)": by_token,
+            "t, p (Holm)": control.p_t_holm,
+            "Wilcoxon, p (Holm)": control.p_wilcoxon_holm,
+        }
+    columns |= {
+        "norm growth, target": _geometric(means.growth_target).round(4),
+        "norm growth, before": _geometric(means.growth_before).round(4),
+    }
+    return pd.DataFrame(columns)
+
+
+def _angle_table(
+    of_prompts: Turns,
+    kept: NDArray[np.intp],
+    observation: NDArray[np.intp],
+    prompts: PromptSet,
+    reading: Reading,
+) -> pd.DataFrame:
+    """Return what was measured, a row a prompt and step."""
+    steps = len(reading.layers)
+    known = {"group": prompts.groups, **prompts.columns}
+    return pd.DataFrame(
+        {
+            "prompt": np.repeat(kept, steps),
+            **{name: np.repeat([of[i] for i in kept], steps) for name, of in known.items()},
+            "observation": np.repeat(observation[kept], steps),
+            "step": list(reading.names) * len(kept),
+            "angle_target": of_prompts.target.ravel(),
+            "angle_before": of_prompts.before.ravel(),
+            "angle_shuffled": np.repeat(of_prompts.shuffled, steps),
+            "norm_growth_target": of_prompts.growth_target.ravel(),
+            "norm_growth_before": of_prompts.growth_before.ravel(),
+        }
+    )

@@ -1,0 +1,1 @@
+"""The parts of `experiments/rotation.py`: what layers do to vectors, and what is tested of it."""

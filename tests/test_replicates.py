@@ -1,0 +1,61 @@
+"""What counts as one observation: a pair, and what a causal model reads alike."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from interp.capture import capture
+from interp.hooks import ResidPost
+from interp.models import Random
+from interp.plan import plan
+from interp.positions import Last, Mean, Target
+from interp.prompts import from_marked
+from interp.replicates import observations
+from tests.architectures import ARCHITECTURES
+
+GPT2 = Random(architecture="gpt2", settings=ARCHITECTURES["gpt2"])
+BERT = Random(architecture="bert", settings=ARCHITECTURES["bert"])
+PAIRS = from_marked(
+    {
+        "him": ["I saw {him} now", "I met {him} now", "I saw {him} in May", "we saw {him} now"],
+        "her": ["I saw {her} now", "I met {her} now", "I saw {her} in May", "we saw {her} now"],
+    }
+)
+
+
+def counted(source, prompts, position):
+    hook = ResidPost()
+    return observations(
+        prompts,
+        plan(source, prompts, hook, position),
+        capture(source, prompts, hook, position, batch_size=3),
+    )
+
+
+def test_pairs_that_differ_after_the_target_are_one_to_a_causal_model():
+    np.testing.assert_array_equal(counted(GPT2, PAIRS, Target()), [0, 1, 0, 2] * 2)
+
+
+@pytest.mark.parametrize(("source", "position"), [(BERT, Target()), (GPT2, Last()), (GPT2, Mean())])
+def test_what_is_read_of_the_whole_sentence_is_not_merged(source, position):
+    np.testing.assert_array_equal(counted(source, PAIRS, position), [0, 1, 2, 3] * 2)
+
+
+def test_prompts_that_are_no_pairs_stand_by_themselves_and_are_merged_by_their_group():
+    prompts = from_marked({"a": ["I saw {him} now", "I saw {him} then"], "b": ["I saw {him} now"]})
+    # The text is the same, whatever it is called.
+    np.testing.assert_array_equal(counted(GPT2, prompts, Target()), [0, 0, 0])
+    np.testing.assert_array_equal(counted(BERT, prompts, Target()), [0, 1, 0])
+
+
+def test_activations_that_differ_are_not_merged_though_the_text_is_the_same():
+    hook = ResidPost()
+    found = capture(GPT2, PAIRS, hook, Target(), batch_size=3)
+    values = found.values.copy()
+    values[1, 2] *= 1.01
+    changed = dataclasses.replace(found, values=values)
+    what = plan(GPT2, PAIRS, hook, Target())
+    np.testing.assert_array_equal(observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
+    values[1, 2] = np.nan
+    np.testing.assert_array_equal(observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
