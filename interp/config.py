@@ -9,6 +9,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from interp.analysis import Analysis
+    from interp.clusterings import Clustering
     from interp.hooks import HookPoint
     from interp.metrics import Metric
     from interp.models import ModelSource
@@ -37,8 +38,8 @@ class Config:
     """The root of every configuration; it stands first in the defaults and catches typos.
 
     Attributes:
-        model, prompts, hook, position, reduction, metric, analysis: a `name` and the fields of
-            the component registered under it.
+        model, prompts, hook, position, reduction, clustering, metric, analysis: a `name` and the
+            fields of the component registered under it.
         reference: a model that the run is held against, chosen with `model@reference=…`.
         reference_draws: how often a reference with random weights is drawn.
         seed: of everything that the analysis draws.
@@ -52,6 +53,7 @@ class Config:
     hook: Any = MISSING
     position: Any = MISSING
     reduction: Any = MISSING
+    clustering: Any = MISSING
     metric: Any = MISSING
     analysis: Any = MISSING
     reference: Any = None
@@ -73,6 +75,7 @@ class Experiment:
     hook: "HookPoint"
     position: "Position"
     reduction: "Reduction"
+    clustering: "Clustering"
     metric: "Metric"
     analysis: "Analysis"
     seed: int
@@ -99,6 +102,7 @@ def build(config: DictConfig) -> Experiment:
         ConfigError: the first thing that is wrong with it.
     """
     from interp.analysis import ANALYSES, asks_for
+    from interp.clusterings import CLUSTERINGS
     from interp.hooks import HOOKS
     from interp.metrics import METRICS
     from interp.models import MODELS
@@ -128,6 +132,7 @@ def build(config: DictConfig) -> Experiment:
         hook=hook.in_vocabulary() if in_vocabulary else hook,
         position=POSITIONS.build(config.position),
         reduction=REDUCTIONS.build(config.reduction),
+        clustering=CLUSTERINGS.build(config.clustering),
         metric=metric,
         analysis=analysis,
         seed=config.seed,

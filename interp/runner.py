@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from interp.activations import Activations
+    from interp.clusterings import Clustering
     from interp.hooks import HookPoint
     from interp.metrics import Metric
     from interp.models import LanguageModel, ModelSource
@@ -74,6 +75,11 @@ class Provisions:
     def reduction(self) -> "Reduction":
         """The reduction."""
         return self._experiment.reduction
+
+    @property
+    def clustering(self) -> "Clustering":
+        """The clustering."""
+        return self._experiment.clustering
 
     @property
     def metric(self) -> "Metric":
@@ -250,7 +256,7 @@ def _tags(
         tags["reference"] = experiment.reference.title
         tags["reference_revision"] = experiment.reference.revision
         tags["reference_dtype"] = experiment.reference.dtype
-    idle = set() if asks_for(experiment.analysis, "metric") else {"metric"}
+    idle = {name for name in ("metric", "clustering") if not asks_for(experiment.analysis, name)}
     idle |= set() if reads else {"hook", "position"}
     return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
 

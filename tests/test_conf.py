@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
 from interp.analysis import ANALYSES
+from interp.clusterings import CLUSTERINGS
 from interp.config import build
 from interp.hooks import HOOKS
 from interp.metrics import METRICS
@@ -25,6 +26,7 @@ REGISTRIES = {
     "hook": HOOKS,
     "position": POSITIONS,
     "reduction": REDUCTIONS,
+    "clustering": CLUSTERINGS,
     "metric": METRICS,
     "analysis": ANALYSES,
 }

@@ -1,6 +1,15 @@
 """Every matplotlib line: one palette, one style, figures that one would print."""
 
 from interp.figures.animations import gif, player
+from interp.figures.clusters import (
+    Partition,
+    SilhouetteNull,
+    cluster_centroids,
+    cluster_layouts,
+    cluster_matrices,
+    cosine_histogram,
+    silhouette_nulls,
+)
 from interp.figures.curves import Statistic, similarity_over_layers, statistics_over_layers
 from interp.figures.doses import DoseBand, DoseCurve, dose_curves
 from interp.figures.heatmaps import (
@@ -12,6 +21,14 @@ from interp.figures.heatmaps import (
 )
 from interp.figures.histograms import null_distributions
 from interp.figures.layouts import Layout, layout_frames, layout_panels
+from interp.figures.neurons import (
+    activation_heatmap,
+    activation_histograms,
+    effect_sizes,
+    neuron_statistics,
+    sentence_values,
+)
+from interp.figures.rotations import Bundle, Estimate, estimates_over_steps, rotations
 from interp.figures.spectra import (
     SpectrumBand,
     correlation_matrix,
@@ -25,26 +42,42 @@ from interp.figures.spectra import (
 from interp.figures.style import pixels, save
 
 __all__ = [
+    "Bundle",
     "DoseBand",
     "DoseCurve",
+    "Estimate",
     "Layout",
+    "Partition",
+    "SilhouetteNull",
     "SpectrumBand",
     "Statistic",
+    "activation_heatmap",
+    "activation_histograms",
     "calibrated_scores",
+    "cluster_centroids",
+    "cluster_layouts",
+    "cluster_matrices",
     "component_heatmap",
     "correlation_matrix",
+    "cosine_histogram",
     "dose_curves",
+    "effect_sizes",
     "embedding_pair",
+    "estimates_over_steps",
     "gif",
     "head_heatmap",
     "layer_matrix",
     "layout_frames",
     "layout_panels",
+    "neuron_statistics",
     "null_distributions",
     "pair_tables",
     "pixels",
     "player",
+    "rotations",
     "save",
+    "sentence_values",
+    "silhouette_nulls",
     "similarity_over_layers",
     "singular_vectors",
     "spectra",
