@@ -1,0 +1,213 @@
+"""Which neurons tell two kinds of sentences apart, at which layers, and do they form clusters?
+
+Minimal pairs such as "him" and "her" differ in one word, and each neuron is tested for responding
+to it: in how many do the pairs differ, by how much, and can a linear probe tell sentences apart
+that it has not seen? Each number stands beside its null, the words exchanged within pairs, in all
+layers alike. One layer is then shown in detail, and the neurons that the test chooses there are
+held against each other over the sentences that had no part in choosing them.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from experiments.neurons.chosen import chosen
+from experiments.neurons.clusters import clustered
+from experiments.neurons.contrast import Contrast
+from experiments.neurons.criterion import Criterion
+from experiments.neurons.over_layers import measured, over_layers
+from experiments.neurons.overview import overview
+from experiments.neurons.tuning import one_neuron, tuned
+from interp.activations import Activations
+from interp.analysis import ANALYSES
+from interp.calibration import check_settings
+from interp.clusterings import Clustering
+from interp.hooks import HookPoint
+from interp.models import ModelSource
+from interp.plan import Plan
+from interp.positions import Position, described
+from interp.prompts import PromptSet
+from interp.reading import Reading
+from interp.reductions import Reduction
+from interp.reductions.reduction import refuse_supervised
+from interp.registry import ConfigError, check_choice, nearest
+from interp.result import Result
+from interp.two_sample import CORRECTIONS, TESTS
+
+
+@ANALYSES.register("neuron_clusters")
+@dataclass(frozen=True)
+class NeuronClusters:
+    """A test of every neuron at every layer, and the significant ones of one layer in clusters.
+
+    Attributes:
+        groups: the two groups to compare; empty for the only two that there are.
+        test: "paired", "student", "welch" or "mann_whitney".
+        correction: over the neurons of a layer: "benjamini_hochberg", "holm" or "bonferroni".
+        alpha: the corrected p below which a neuron, or a layer, counts as significant.
+        permutations: draws of the nulls; the smallest p is 1 / (permutations + 1).
+        layer: the layer shown in detail: "strongest", that with most significant neurons, or its
+            number.
+        neuron: the neuron shown over sentences: "top", that of the largest statistic, or its
+            number; where units have two axes both, "3.17".
+        split_half: whether neurons are chosen on one half of the sentences and clustered on the
+            other.
+        most: the most neurons that are clustered, those of the largest statistic: each draw of the
+            layout's nulls takes a layout of them all, whose time grows with their square.
+    """
+
+    groups: list[str] = field(default_factory=list)
+    test: str = "paired"
+    correction: str = "benjamini_hochberg"
+    alpha: float = 0.05
+    permutations: int = 199
+    layer: Any = "strongest"
+    neuron: Any = "top"
+    split_half: bool = True
+    most: int = 64
+
+    def __post_init__(self) -> None:
+        check_settings(self.permutations, self.alpha)
+        check_choice("test", self.test, TESTS)
+        check_choice("correction", self.correction, CORRECTIONS)
+        if self.layer != "strongest" and type(self.layer) is not int:
+            raise ConfigError(f"layer must be strongest or a layer's number, not {self.layer!r}")
+        if self.groups and len(set(self.groups)) != 2:
+            raise ConfigError(f"groups must be two different groups, not {list(self.groups)}")
+        if self.most < 4:
+            raise ConfigError(f"most must be at least 4, not {self.most}")
+
+    def check(self, prompts: PromptSet, plan: Plan, reduction: Reduction) -> None:
+        """Refuse what cannot be compared.
+
+        Raises:
+            ConfigError: groups that there are not, or are no pairs for a paired test; several
+                tokens a prompt; a layer that is not read; a reduction that is fitted on groups.
+        """
+        self._groups(prompts)
+        sizes = {group: len(prompts.members(group)) for group in prompts.group_names}
+        if self.test == "paired" and len(set(sizes.values())) > 1:
+            said = ", ".join(f"{size} ({group})" for group, size in sizes.items())
+            raise ConfigError(
+                f"analysis.test: paired compares the i-th prompts of groups of one size, not "
+                f"{said}; use analysis.test=welch"
+            )
+        if len(plan.samples) != len(prompts):
+            raise ConfigError(
+                f"position: neuron_clusters compares prompts, one point each, not "
+                f"{len(plan.samples)} tokens of {len(prompts)} prompts; use position=target"
+            )
+        if self.layer != "strongest" and self.layer not in plan.layers:
+            raise ConfigError(
+                f"analysis.layer cannot be {self.layer}{nearest(self.layer, plan.layers)}"
+            )
+        refuse_supervised(reduction)
+
+    def __call__(
+        self,
+        activations: Activations,
+        prompts: PromptSet,
+        source: ModelSource,
+        hook: HookPoint,
+        position: Position,
+        reduction: Reduction,
+        clustering: Clustering,
+        plan: Plan,
+        rng: np.random.Generator,
+    ) -> Result:
+        """Test every neuron at every layer, and cluster those that one layer chooses.
+
+        Raises:
+            ConfigError: a neuron that there is not.
+        """
+        contrast = Contrast.of(activations, prompts, plan, self._groups(prompts))
+        neuron = self._neuron(contrast.neurons)
+        criterion = Criterion(self.test, self.correction, self.alpha)
+        reading = Reading(
+            layers=activations.layers,
+            names=plan.layer_names,
+            model=source.title,
+            hook=hook.label,
+            position=f"position: {described(position)}",
+            groups=contrast.groups,
+            units=contrast.counted,
+            notice=plan.notice,
+        )
+        if not contrast.can_be_tested:
+            return _untested(contrast, self._layer(reading, 0), neuron, criterion, reading)
+        found = measured(contrast, reading.layers, criterion, self.permutations, rng)
+        i = self._layer(reading, found.strongest)
+        parts = [
+            over_layers(found, contrast, criterion, reading),
+            tuned(contrast, found.tuning, i, neuron, criterion, reading),
+            overview(contrast, i, found.tuning[i].statistic, criterion, reading),
+            clustered(
+                chosen(contrast, i, criterion, self.split_half, rng),
+                reading,
+                reading.names[i],
+                reduction,
+                clustering,
+                self.most,
+                self.alpha,
+                self.permutations,
+                rng,
+            ),
+        ]
+        together = Result.merged(parts)
+        if merged := contrast.merged:
+            together = dataclasses.replace(together, finding=f"{together.finding}\n\n{merged}")
+        return dataclasses.replace(
+            together, scalars={**together.scalars, "layer_shown": float(reading.layers[i])}
+        )
+
+    def _groups(self, prompts: PromptSet) -> tuple[str, str]:
+        names = prompts.group_names
+        for group in self.groups:
+            check_choice("analysis.groups", group, names)
+        if not self.groups and len(names) != 2:
+            choose = f"; choose two, as in 'analysis.groups=[{names[0]},{names[-1]}]'"
+            raise ConfigError(
+                f"analysis.groups: neuron_clusters compares two groups, not {len(names)} "
+                f"({', '.join(names)}){choose * (len(names) > 2)}"
+            )
+        one, other = self.groups or names
+        return one, other
+
+    def _layer(self, reading: Reading, strongest: int) -> int:
+        """Return the index of the layer that is shown."""
+        return strongest if self.layer == "strongest" else reading.layers.index(self.layer)
+
+    def _neuron(self, names: tuple[str, ...]) -> int | None:
+        """Return the index of the neuron that is shown; None where the test is to choose it."""
+        if self.neuron == "top":
+            return None
+        if str(self.neuron) not in names:
+            raise ConfigError(
+                f"analysis.neuron cannot be {self.neuron!r}: it is top, or one of {names[0]} to "
+                f"{names[-1]}"
+            )
+        return names.index(str(self.neuron))
+
+
+def _untested(
+    contrast: Contrast, i: int, neuron: int | None, criterion: Criterion, reading: Reading
+) -> Result:
+    """Show the activations of groups that are too small for any test."""
+    points = contrast.points(i)
+    apart = points[contrast.in_first].mean(0) - points[~contrast.in_first].mean(0)
+    shown = int(np.abs(apart).argmax()) if neuron is None else neuron
+    said = "too few sentences to test"
+    return Result.merged(
+        [
+            Result(
+                figures={
+                    "neuron": one_neuron(contrast, points, shown, said, reading.names[i], reading)
+                },
+                finding=f"{contrast.counted}: a test needs two sentences of each group. "
+                f"{contrast.merged}".strip(),
+            ),
+            overview(contrast, i, apart, criterion, reading),
+        ]
+    )

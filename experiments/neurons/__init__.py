@@ -1,0 +1,1 @@
+"""What `neuron_clusters` asks of the neurons, one question a file."""

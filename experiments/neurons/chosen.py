@@ -1,0 +1,85 @@
+"""The neurons that a test chooses, over sentences that had no part in choosing them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.neurons.contrast import Contrast
+from experiments.neurons.criterion import Criterion
+from interp.two_sample import compared
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Neurons that a test has chosen, over sentences of both groups.
+
+    Attributes:
+        values: their activations, float64 [sentence, neuron].
+        in_first: whether a sentence is of the first group, [sentence].
+        observation: the independent observation that it belongs to, [sentence].
+        neurons: what the neurons are called, [neuron].
+        t: the statistic that each was chosen for, on the sentences that chose them, [neuron].
+        groups: the names of both groups.
+        same_sentences: whether the sentences are those that chose the neurons.
+    """
+
+    values: Array
+    in_first: NDArray[np.bool_]
+    observation: NDArray[np.intp]
+    neurons: tuple[str, ...]
+    t: Array
+    groups: tuple[str, str]
+    same_sentences: bool
+
+
+def chosen(
+    contrast: Contrast, i: int, criterion: Criterion, split_half: bool, rng: np.random.Generator
+) -> Chosen:
+    """Choose the significant neurons of one layer, by one half of the observations or by all.
+
+    Where there are fewer than two sentences a group to choose by, none is chosen.
+
+    Args:
+        contrast: the sentences.
+        i: the index of the layer.
+        criterion: what makes a neuron significant.
+        split_half: whether the sentences that are returned are those of the other half.
+        rng: where the halves come from.
+    """
+    points, everyone = contrast.points(i), np.ones(len(contrast.in_first), bool)
+    choosing = _half(contrast, rng) if split_half else everyone
+    shown = ~choosing if split_half else everyone
+    in_first, observation = contrast.in_first[choosing], contrast.observation[choosing]
+    t, keep = np.zeros(points.shape[1]), np.zeros(points.shape[1], bool)
+    if min(in_first.sum(), (~in_first).sum()) > 1:
+        found = compared(
+            criterion.test,
+            points[choosing],
+            in_first[None],
+            observation,
+            contrast.rounding(points),
+        )
+        t, keep = found.statistic[0], criterion.significant(found.p[0])
+    return Chosen(
+        values=points[shown][:, keep],
+        in_first=contrast.in_first[shown],
+        observation=contrast.observation[shown],
+        neurons=tuple(name for name, yes in zip(contrast.neurons, keep, strict=True) if yes),
+        t=t[keep],
+        groups=contrast.groups,
+        same_sentences=not split_half,
+    )
+
+
+def _half(contrast: Contrast, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw half of the observations, of pairs or of each group; returns [sentence]."""
+    # Which of the groups an observation has a sentence of: 1, 2, or 1 + 2.
+    kind = np.bincount(contrast.observation, weights=np.where(contrast.in_first, 1, 2))
+    drawn = np.zeros(len(kind), bool)
+    for each in np.unique(kind):
+        order = rng.permutation(np.flatnonzero(kind == each))
+        drawn[order[: -(-len(order) // 2)]] = True
+    return drawn[contrast.observation]

@@ -1,0 +1,166 @@
+"""Which neurons of a layer tell the groups apart, how strongly, and what one does in sentences."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from experiments.neurons.contrast import Contrast
+from experiments.neurons.criterion import Criterion, p_in_words
+from experiments.neurons.over_layers import Tuning
+from interp import figures
+from interp.reading import Reading
+from interp.result import Result
+from interp.similarity.points import Array
+from interp.two_sample import d_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_IN_TABLE, _IN_FIGURE = 50, 20
+
+
+def tuned(
+    contrast: Contrast,
+    tuning: tuple[Tuning, ...],
+    i: int,
+    neuron: int | None,
+    criterion: Criterion,
+    reading: Reading,
+) -> Result:
+    """Show the test of every neuron at one layer, and one neuron over sentences.
+
+    Args:
+        contrast: the sentences.
+        tuning: the test at each layer.
+        i: the index of the layer shown.
+        neuron: the index of the neuron shown; None for the one of the largest statistic.
+        criterion: what makes a neuron significant.
+        reading: the words for what was read.
+    """
+    points, found, where = contrast.points(i), tuning[i], reading.names[i]
+    names = contrast.neurons
+    has_test = np.isfinite(found.p)
+    untested = int((~has_test).sum())
+    gap = f"{untested} of {len(names)} neurons do not vary there beyond rounding: they have no test"
+    if not has_test.any():
+        shown = 0 if neuron is None else neuron
+        return Result(
+            figures={
+                "neuron": one_neuron(contrast, points, shown, "it has no test", where, reading)
+            },
+            finding=f"{gap}.",
+        )
+    order = np.argsort(-np.abs(found.statistic), kind="stable")[: has_test.sum()]
+    top = order[:_IN_TABLE]
+    low, high = d_interval(found.d[top], *contrast.sizes, paired=criterion.is_paired)
+    one, other = contrast.groups
+    means = points[contrast.in_first][:, top].mean(0), points[~contrast.in_first][:, top].mean(0)
+    layer = reading.layers[i]
+    table = pd.DataFrame(
+        {
+            "layer": layer,
+            "neuron": [names[j] for j in top],
+            f"mean {one}": means[0],
+            f"mean {other}": means[1],
+            "difference": means[0] - means[1],
+            criterion.statistic: found.statistic[top],
+            "p": found.p[top],
+            "p corrected": found.p_corrected[top],
+            criterion.effect: found.d[top],
+            "low": low,
+            "high": high,
+        }
+    )
+    best = _of_neuron(found, int(order[0]), contrast, criterion)
+    shown = int(order[0]) if neuron is None else neuron
+    of_shown = (
+        _of_neuron(found, shown, contrast, criterion) if has_test[shown] else "it has no test"
+    )
+    few = min(_IN_FIGURE, len(top))
+    count = int(found.significant.sum())
+    forest = figures.effect_sizes(
+        [names[j] for j in top[:few]],
+        found.d[top[:few]],
+        low[:few],
+        high[:few],
+        found.significant[top[:few]],
+        title=f"The largest effects of {where}: {few} neurons, chosen by |{criterion.statistic}|, "
+        "which overstates them",
+        subtitle=reading.told(where, str(criterion)),
+        xlabel=f"Cohen's {criterion.effect}, with its 95% interval",
+        ylabel="neuron",
+        groups=contrast.groups,
+    )
+    every = _statistics(contrast, tuning, criterion, reading.layers, reading.names, reading)
+    alone = _statistics(contrast, (found,), criterion, (layer,), (where,), reading)
+    finding = (
+        f"Of the {has_test.sum()} neurons that were tested at {where} {count} are significant. The "
+        f"furthest is neuron {names[order[0]]}: {best}."
+    )
+    return Result(
+        tables={"neurons": table},
+        figures={
+            "t_values": alone[layer],
+            "effect_sizes": forest,
+            "neuron": one_neuron(contrast, points, shown, of_shown, where, reading),
+        },
+        images={"t_values": every},
+        finding=finding + f" {gap}." * bool(untested),
+    )
+
+
+def one_neuron(
+    contrast: Contrast, points: Array, neuron: int, said: str, where: str, reading: Reading
+) -> "Figure":
+    """Draw one neuron over sentences, and what is said of it."""
+    places, names = contrast.places
+    return figures.sentence_values(
+        points[:, neuron],
+        contrast.in_first,
+        places,
+        names,
+        title=f"Neuron {contrast.neurons[neuron]} of {where}: {said}",
+        subtitle=reading.told(),
+        ylabel="activation",
+        xlabel=contrast.places_are,
+        groups=contrast.groups,
+    )
+
+
+def _of_neuron(found: Tuning, j: int, contrast: Contrast, criterion: Criterion) -> str:
+    statistic, d = float(found.statistic[j]), found.d[j]
+    low, high = d_interval(np.array([d]), *contrast.sizes, paired=criterion.is_paired)
+    one, other = contrast.groups
+    verdict = f"larger for {one if statistic > 0 else other}"
+    if not found.significant[j]:
+        verdict = f"does not tell {one} from {other}"
+    return (
+        f"{verdict} ({criterion.statistic} = {statistic:.3g}, {criterion.effect} = {d:.3g} "
+        f"[{low[0]:.3g}, {high[0]:.3g}], corrected {p_in_words(float(found.p_corrected[j]))})"
+    )
+
+
+def _statistics(
+    contrast: Contrast,
+    tuning: tuple[Tuning, ...],
+    criterion: Criterion,
+    layers: tuple[int, ...],
+    names: tuple[str, ...],
+    reading: Reading,
+) -> "dict[int, Figure]":
+    one, other = contrast.groups
+    counts = [int(found.significant.sum()) for found in tuning]
+    return figures.neuron_statistics(
+        layers,
+        np.array([found.statistic for found in tuning]),
+        np.array([found.significant for found in tuning]),
+        contrast.neurons,
+        titles=[
+            f"{count} of {len(contrast.neurons)} neurons of {where} tell {one} from {other}"
+            for count, where in zip(counts, names, strict=True)
+        ],
+        subtitle=reading.told(str(criterion)),
+        ylabel=f"{criterion.statistic} of a neuron",
+        groups=contrast.groups,
+    )
