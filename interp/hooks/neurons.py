@@ -2,6 +2,7 @@
 
 from abc import ABC
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from interp.hooks import units
 from interp.hooks.hook import HOOKS, LayeredHookPoint, MissingSite, Tap
 from interp.models import LanguageModel
 from interp.models.mlp_layout import MlpLayout, Part, mlp_layouts
-from interp.models.tracing import hollow
+from interp.models.tracing import hollow, of_each_kind
 from interp.registry import ConfigError
 
 
@@ -39,7 +40,9 @@ class NeuronSite(LayeredHookPoint, ABC):
             MissingSite: no neurons can be told.
         """
         try:
-            found = mlp_layouts(hollow(model), self.stack)
+            empty = hollow(model)
+            layouts = partial(mlp_layouts, empty, self.stack)
+            found = of_each_kind(empty, self.stack, layouts)
         except ConfigError as reason:
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         return list(zip(model.stack(self.stack).blocks, found, strict=True))

@@ -83,7 +83,10 @@ def _norm_after_blocks(model: LanguageModel, choice: str) -> tuple[Call | None, 
         return output
 
     # Of several tokens, since the embedding of padding may be 0, which no norm changes.
-    (found,) = traced(model, choice, (3, 1), as_it_is, norm_after, (stack.root,))
+    within = tuple(f"{path.removeprefix(f'{stack.root}.')}." for path in stack.blocks)
+    (found,) = traced(
+        *(model, choice, (3, 1), as_it_is, norm_after, (stack.root,)), unwatched=within
+    )
     return found
 
 

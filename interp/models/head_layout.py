@@ -7,6 +7,7 @@ hollow model tells all of it too.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import Array, Call, Run, decoded, with_codes
+from interp.models.tracing import Array, Call, Run, decoded, of_each_kind, with_codes
 from interp.registry import ConfigError
 
 
@@ -69,7 +70,7 @@ def head_counts(model: LanguageModel, choice: str) -> list[Heads]:
         (attention,) = run.attention
         return Heads(attention.query.shape[1], attention.key.shape[1])
 
-    return with_codes(model, choice, counted)
+    return of_each_kind(model, choice, partial(with_codes, model, choice, counted))
 
 
 def projected(model: LanguageModel, choice: str, what: Literal["queries", "keys"]) -> list[Place]:
@@ -91,7 +92,8 @@ def projected(model: LanguageModel, choice: str, what: Literal["queries", "keys"
         ((start, call),) = found.calls.items()
         return Place(call.path, found.numbers - start)
 
-    return _in_model(model, choice, with_codes(model, choice, place, past_norms=True))
+    past_norms = partial(with_codes, model, choice, place, past_norms=True)
+    return _in_model(model, choice, of_each_kind(model, choice, past_norms))
 
 
 def entering_output(model: LanguageModel, choice: str) -> list[Place]:
@@ -106,7 +108,8 @@ def entering_output(model: LanguageModel, choice: str) -> list[Place]:
         found = output_rows(run)
         return Place(found.call.path, found.rows)
 
-    return _in_model(model, choice, with_codes(model, choice, place))
+    traced = partial(with_codes, model, choice, place)
+    return _in_model(model, choice, of_each_kind(model, choice, traced))
 
 
 def _in_model(model: LanguageModel, choice: str, places: list[Place]) -> list[Place]:

@@ -6,6 +6,7 @@ output. Nothing is read off names.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +53,19 @@ class MlpLayout:
     output: Call
 
 
-def mlp_layouts(model: LanguageModel, choice: str) -> list[MlpLayout]:
+def mlp_layouts(model: LanguageModel, choice: str, parts: Sequence[str] = ()) -> list[MlpLayout]:
     """Return the layout of each block's MLP; a hollow model tells it too.
+
+    Args:
+        model: the model.
+        choice: the stack.
+        parts: which of the blocks; all, where none are given.
 
     Raises:
         ConfigError: some block has a mixture of experts, or not one MLP of projections around
             something elementwise.
     """
-    return traced(model, choice, (_N_BITS + 2, 2), _moved, _layout)
+    return traced(model, choice, (_N_BITS + 2, 2), _moved, _layout, parts)
 
 
 # So many draws that no wrong layout agrees with all of them in every neuron.

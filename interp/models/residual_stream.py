@@ -110,8 +110,7 @@ def block_sites(
         UnclearStructure: the pass fails, or a block is no sequence of residual steps.
     """
     kinds = {
-        path: (path in blocks, _structure(module.get_submodule(path)))
-        for path in (*others, *blocks)
+        path: (path in blocks, structure(module.get_submodule(path))) for path in (*others, *blocks)
     }
     waiting = {kinds[path]: path for path in reversed(blocks)}
     outputs: dict[object, Any] = {}
@@ -147,13 +146,14 @@ def block_sites(
     return tuple(found[kinds[path]].within(path) for path in blocks)
 
 
-def _structure(block: nn.Module) -> object:
-    """Return what two blocks that compute alike have in common: modules and their switches."""
+def structure(block: nn.Module) -> object:
+    """Return what two blocks that compute alike have in common: modules, switches and shapes."""
     return tuple(
         (
             path,
             type(module),
             *(item for item in vars(module).items() if isinstance(item[1], bool | str)),
+            *((name, weight.shape) for name, weight in module.named_parameters(recurse=False)),
         )
         for path, module in block.named_modules()
     )

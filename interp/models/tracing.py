@@ -7,6 +7,7 @@ which channel goes where; every module's run is kept as it was given and as it r
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -21,6 +22,7 @@ from transformers.pytorch_utils import Conv1D
 
 from interp.models.attention import AttentionCall, intercepted
 from interp.models.language_model import LanguageModel
+from interp.models.residual_stream import structure
 from interp.registry import ConfigError
 
 Array = NDArray[np.float32]
@@ -157,6 +159,7 @@ def traced(
     parts: Sequence[str] = (),
     running: list[Run] | None = None,
     *,
+    unwatched: tuple[str, ...] = (),
     past_norms: bool = False,
 ) -> list[Layout]:
     """Run the stack once, on [row, token], and return what is read off the run of each part.
@@ -167,8 +170,10 @@ def traced(
         shape: how many rows and tokens to run; each row has another token.
         replaced: what to give in place of a projection's output.
         read: called at the end of a part's run.
-        parts: paths of the modules to watch; the blocks, where none are given.
+        parts: paths of the modules to watch, in the order in which they run; the blocks, where none
+            are given. The pass ends with the last of them.
         running: holds the run that is under way.
+        unwatched: paths within a part whose modules are not looked at.
         past_norms: whether norms between projections and attention leave what they are given.
     """
     if any(weight.is_meta for weight in model.module.parameters()):
@@ -194,26 +199,59 @@ def traced(
         run.calls.append(call)
         return instead
 
+    blocks = model.stack(choice).blocks
+    watched = parts or blocks
+
     def end(*_: Any) -> None:
         found.append(read(running.pop()))
+        if len(found) == len(watched):
+            raise _AllTraced
 
     try:
-        for i, part in enumerate(parts or model.stack(choice).blocks):
+        for part in watched:
             module = model.module.get_submodule(part)
-            begins = partial(begin, f"{model.title}, block {i}")
+            number = f", block {blocks.index(part)}" if part in blocks else ""
+            begins = partial(begin, f"{model.title}{number}")
             handles.append(module.register_forward_pre_hook(begins, with_kwargs=True))
             for path, child in module.named_modules():
+                if path.startswith(unwatched):
+                    continue
                 notes = partial(note, path)
                 handles.append(child.register_forward_hook(notes, with_kwargs=True))
             handles.append(module.register_forward_hook(end))
         # What the model computes from the token itself would differ from row to row.
         ids = np.arange(shape[0])[:, None] % int(model.module.config.vocab_size)
         mask = np.ones(shape, bool)
-        model.entry(choice)(**model.inputs(choice, np.broadcast_to(ids, shape).copy(), mask))
+        inputs = model.inputs(choice, np.broadcast_to(ids, shape).copy(), mask)
+        with suppress(_AllTraced):
+            model.entry(choice)(**inputs)
     finally:
         for handle in handles:
             handle.remove()
     return found
+
+
+class _AllTraced(Exception):  # noqa: N818 — not an error: every part has been traced
+    """Ends the pass."""
+
+
+def of_each_kind(
+    model: LanguageModel, choice: str, trace: Callable[[Sequence[str]], list[Layout]]
+) -> list[Layout]:
+    """Return what is told of each block by the first of its structure.
+
+    Args:
+        model: the model.
+        choice: the stack.
+        trace: tells it of the blocks at some paths, that run in this order.
+    """
+    blocks = model.stack(choice).blocks
+    kinds = [structure(model.module.get_submodule(path)) for path in blocks]
+    first: dict[object, str] = {}
+    for kind, path in zip(kinds, blocks, strict=True):
+        first.setdefault(kind, path)
+    told = dict(zip(first, trace(list(first.values())), strict=True))
+    return [told[kind] for kind in kinds]
 
 
 # Digits that every floating type tells apart, also after some roundings.
@@ -241,7 +279,12 @@ def decoded(codes: Tensor) -> tuple[NDArray[np.int64], Array]:
 
 
 def with_codes(
-    model: LanguageModel, choice: str, read: Callable[[Run], Layout], *, past_norms: bool = False
+    model: LanguageModel,
+    choice: str,
+    read: Callable[[Run], Layout],
+    parts: Sequence[str] = (),
+    *,
+    past_norms: bool = False,
 ) -> list[Layout]:
     """Run the stack with codes for its projections' outputs up to attention, and for attention's.
 
@@ -249,6 +292,7 @@ def with_codes(
         model: the model.
         choice: the stack.
         read: called at the end of a block's run.
+        parts: which of the blocks to read; all, where none are given.
         past_norms: whether norms between projections and attention leave what they are given.
 
     Raises:
@@ -285,8 +329,9 @@ def with_codes(
         return read(run)
 
     with intercepted(attend):
-        shape = (n_rows, 1)
-        return traced(model, choice, shape, coded, checked, running=running, past_norms=past_norms)
+        return traced(
+            *(model, choice, (n_rows, 1), coded, checked, parts, running), past_norms=past_norms
+        )
 
 
 def _is_projection(module: nn.Module) -> bool:
