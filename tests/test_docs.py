@@ -1,4 +1,4 @@
-"""What docs/metrics.md says of a metric is what the code declares."""
+"""What docs/metrics.md says of a metric the code declares; docs/sites.md has a row for each site."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interp.hooks import HOOKS
 from interp.metrics import METRICS
 from tests.test_conf import FILES, composed
 
@@ -25,6 +26,7 @@ def rows():
 
 
 ROWS = dict(rows())
+SITES = (Path(__file__).parents[1] / "docs" / "sites.md").read_text(encoding="utf-8")
 
 
 def test_there_is_a_row_for_each_metric():
@@ -43,3 +45,10 @@ def test_a_row_says_what_the_code_declares(name):
     assert set(invariances.split(", ")) - {"none"} == metric.invariances
     assert rotation == ("no" if "orthogonal" in metric.invariances else "yes")
     assert all((formula, use, source))
+
+
+def test_there_is_a_row_for_each_site():
+    named = {
+        site for row in re.findall(r"^\| (`.+?`) \| \S", SITES, re.M) for site in row.split(", ")
+    }
+    assert {site.strip("`") for site in named} - {"hook"} == set(HOOKS)
