@@ -1,4 +1,4 @@
-"""What docs/metrics.md says is what the code declares, and docs/sites.md has a row for each site."""
+"""What docs/metrics.md says is what the code declares; docs/sites.md has a row for each site."""
 
 import re
 from pathlib import Path
