@@ -16,6 +16,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.rotations.differences import Differences, differences, flipped, smallest_p
+from experiments.rotations.told import (
+    angle_table,
+    described_series,
+    geometric_mean,
+    logged_differences,
+    summary,
+    tests_table,
+    with_limits,
+)
 from experiments.rotations.turns import Turns, norms, turns
 from interp import arrangements, figures
 from interp.activations import Activations
@@ -126,14 +135,14 @@ class Rotation:
                 "direction."
             )
         described_alone = Result(
-            series=_described(means, reading),
-            tables={"angles": _angle_table(of_prompts, kept, observation, prompts, reading)},
+            series=described_series(means, reading),
+            tables={"angles": angle_table(of_prompts, kept, observation, prompts, reading)},
         )
         if n < 2:
             title = "By how much each step turns the target, and the token before it"
             told = "One observation: its angles are drawn, and nothing is tested."
             drawn = Result(
-                tables={"summary": _summary(means, None, reading)},
+                tables={"summary": summary(means, None, reading)},
                 figures={"rotation": self._rotations(of_prompts, means, None, reading, title)},
                 finding=" ".join([told, *remarks]),
             )
@@ -176,7 +185,7 @@ class Rotation:
         # The largest of what can be told from chance, or of all where nothing can.
         top = int(np.where(passes | ~passes.any(), np.abs(control.mean), -1).argmax())
         verdict = self._verdict(control, reading)
-        d = f", d_z = {_with_limits(control.d, control.d_low, control.d_high, top, '', 2)}"
+        d = f", d_z = {with_limits(control.d, control.d_low, control.d_high, top, '', 2)}"
         of_tests = [f"Wilcoxon {control.p_wilcoxon_holm[top]:.2g}"]
         if control.varies[top]:
             of_tests.insert(0, f"t {control.p_t_holm[top]:.2g}")
@@ -185,7 +194,7 @@ class Rotation:
             f"{self.alpha:g}, corrected over steps). {'Of these most' if passes.any() else 'Most'} "
             f"at {reading.names[top]}: {means.target.mean(0)[top]:.1f}° against "
             f"{means.before.mean(0)[top]:.1f}°, a difference of "
-            f"{_with_limits(control.mean, control.low, control.high, top, '°', 1)}"
+            f"{with_limits(control.mean, control.low, control.high, top, '°', 1)}"
             f"{d if control.varies[top] else ''}, corrected p = "
             f"{control.flips.p_corrected[top]:.2g} (Holm: {', '.join(of_tests)}).",
             self._against_chance(means, chance, reading),
@@ -207,9 +216,9 @@ class Rotation:
             furthest += f", d_z\u00a0=\u00a0{control.d[top]:.2f}"
         return Result(
             series={
-                **_logged("before", control, reading),
+                **logged_differences("before", control, reading),
                 "minus_before_p_by_token": Series.over(reading.layers, by_token),
-                **_logged("shuffled", chance, reading),
+                **logged_differences("shuffled", chance, reading),
             },
             scalars={
                 "peak_layer": reading.layers[top],
@@ -218,11 +227,11 @@ class Rotation:
                 "significant_steps": int(passes.sum()),
             },
             tables={
-                "summary": _summary(means, control, reading, by_token),
+                "summary": summary(means, control, reading, by_token),
                 "tests": pd.concat(
                     [
-                        _test_table("before", control, reading).assign(p_by_token=by_token),
-                        _test_table("shuffled", chance, reading),
+                        tests_table("before", control, reading).assign(p_by_token=by_token),
+                        tests_table("shuffled", chance, reading),
                     ]
                 ),
             },
@@ -300,8 +309,8 @@ class Rotation:
                 ),
             ],
             [
-                Bundle("target", of_prompts.growth_target, _geometric(means.growth_target)),
-                Bundle(before, of_prompts.growth_before, _geometric(means.growth_before)),
+                Bundle("target", of_prompts.growth_target, geometric_mean(means.growth_target)),
+                Bundle(before, of_prompts.growth_before, geometric_mean(means.growth_before)),
             ],
             passes,
             title=title,
@@ -340,121 +349,3 @@ def _tokens_before(
     first_prompts = np.unique(observation, return_index=True)[1]
     tokens, token = np.unique(read_before[first_prompts], return_inverse=True)
     return len(tokens), token
-
-
-def _geometric(growth: Array) -> Array:
-    return np.asarray(np.exp(np.log(growth).mean(0)))
-
-
-def _with_limits(values: Array, low: Array, high: Array, at: int, unit: str, digits: int) -> str:
-    """Return a value with its 95% interval: "1.2° [0.8, 1.6]"."""
-    told = [f"{x[at]:.{digits}f}".replace("-", "−") for x in (values, low, high)]
-    return f"{told[0]}{unit} [{told[1]}, {told[2]}]"
-
-
-def _described(means: Turns, reading: Reading) -> dict[str, Series]:
-    """Return the means over observations as the series that are logged."""
-    values = {
-        "angle_target": means.target.mean(0),
-        "angle_before": means.before.mean(0),
-        "angle_shuffled": np.full(len(reading.layers), means.shuffled.mean()),
-        "norm_growth_target": _geometric(means.growth_target),
-        "norm_growth_before": _geometric(means.growth_before),
-    }
-    return {name: Series.over(reading.layers, value) for name, value in values.items()}
-
-
-def _columns(found: Differences) -> dict[str, Array]:
-    """Return what is known of the differences, a value a step."""
-    return {
-        "difference": found.mean,
-        "difference_low": found.low,
-        "difference_high": found.high,
-        "d_z": found.d,
-        "d_z_low": found.d_low,
-        "d_z_high": found.d_high,
-        "t": found.t,
-        "p_t": found.p_t,
-        "p_t_holm": found.p_t_holm,
-        "p_wilcoxon": found.p_wilcoxon,
-        "p_wilcoxon_holm": found.p_wilcoxon_holm,
-        "null_high": found.flips.null_high,
-        "p": found.flips.p,
-        "p_corrected": found.flips.p_corrected,
-    }
-
-
-def _logged(control: str, found: Differences, reading: Reading) -> dict[str, Series]:
-    """Return the differences from a control as series, without the steps that have no t."""
-    series = {}
-    for name, values in _columns(found).items():
-        there = np.flatnonzero(np.isfinite(values))
-        if len(there):
-            layers = [reading.layers[i] for i in there]
-            series[f"minus_{control}_{name}"] = Series.over(layers, values[there])
-    return series
-
-
-def _test_table(control: str, found: Differences, reading: Reading) -> pd.DataFrame:
-    """Return everything that was tested against a control, a row a step."""
-    known = {"comparison": f"target − {control}", "step": reading.names, "n": found.observations}
-    return pd.DataFrame({**known, **_columns(found)})
-
-
-def _summary(
-    means: Turns, control: Differences | None, reading: Reading, by_token: Array | None = None
-) -> pd.DataFrame:
-    """Return the table that a reader wants, a row a step."""
-    columns: dict[str, object] = {
-        "step": reading.names,
-        "target (°)": means.target.mean(0).round(2),
-        "before (°)": means.before.mean(0).round(2),
-        "shuffled (°)": f"{means.shuffled.mean():.2f}",
-    }
-    if control is not None:
-        steps = range(len(reading.layers))
-        columns |= {
-            "target − before (°)": [
-                _with_limits(control.mean, control.low, control.high, i, "", 2) for i in steps
-            ],
-            "d_z": [
-                _with_limits(control.d, control.d_low, control.d_high, i, "", 2)
-                if control.varies[i]
-                else ""
-                for i in steps
-            ],
-            "p (corrected)": control.flips.p_corrected,
-            "p (by token before)": by_token,
-            "t, p (Holm)": control.p_t_holm,
-            "Wilcoxon, p (Holm)": control.p_wilcoxon_holm,
-        }
-    columns |= {
-        "norm growth, target": _geometric(means.growth_target).round(4),
-        "norm growth, before": _geometric(means.growth_before).round(4),
-    }
-    return pd.DataFrame(columns)
-
-
-def _angle_table(
-    of_prompts: Turns,
-    kept: NDArray[np.intp],
-    observation: NDArray[np.intp],
-    prompts: PromptSet,
-    reading: Reading,
-) -> pd.DataFrame:
-    """Return what was measured, a row a prompt and step."""
-    steps = len(reading.layers)
-    known = {"group": prompts.groups, **prompts.columns}
-    return pd.DataFrame(
-        {
-            "prompt": np.repeat(kept, steps),
-            **{name: np.repeat([of[i] for i in kept], steps) for name, of in known.items()},
-            "observation": np.repeat(observation[kept], steps),
-            "step": list(reading.names) * len(kept),
-            "angle_target": of_prompts.target.ravel(),
-            "angle_before": of_prompts.before.ravel(),
-            "angle_shuffled": np.repeat(of_prompts.shuffled, steps),
-            "norm_growth_target": of_prompts.growth_target.ravel(),
-            "norm_growth_before": of_prompts.growth_before.ravel(),
-        }
-    )
