@@ -21,7 +21,7 @@ from experiments.neurons.over_layers import measured, over_layers
 from experiments.neurons.overview import overview
 from experiments.neurons.tuning import one_neuron, tuned
 from interp.activations import Activations
-from interp.analysis import ANALYSES
+from interp.analysis import ANALYSES, refuse_scores
 from interp.calibration import check_settings
 from interp.clusterings import Clustering
 from interp.hooks import HookPoint
@@ -33,6 +33,7 @@ from interp.reading import Reading
 from interp.reductions import Reduction
 from interp.reductions.reduction import refuse_supervised
 from interp.registry import ConfigError, check_choice, nearest
+from interp.replicates import Words, check_words, observations, words
 from interp.result import Result
 from interp.two_sample import CORRECTIONS, TESTS
 
@@ -50,8 +51,10 @@ class NeuronClusters:
         permutations: draws of the nulls; the smallest p is 1 / (permutations + 1).
         layer: the layer shown in detail: "strongest", that with most significant neurons, or its
             number.
-        neuron: the neuron shown over sentences: "top", that of the largest statistic, or its
-            number; where units have two axes both, "3.17".
+        neuron: the neuron shown over sentences: "top", that of the smallest p, or its number;
+            where units have two axes both, "3:17".
+        words: which column's words sentences that share one are averaged by for tests; "auto" for
+            the one with most different words, "none" to test sentences.
         split_half: whether neurons are chosen on one half of the sentences and clustered on the
             other.
         most: the most neurons that are clustered, those of the largest statistic: each draw of the
@@ -65,6 +68,7 @@ class NeuronClusters:
     permutations: int = 199
     layer: Any = "strongest"
     neuron: Any = "top"
+    words: str = "auto"
     split_half: bool = True
     most: int = 64
 
@@ -79,15 +83,17 @@ class NeuronClusters:
         if self.most < 4:
             raise ConfigError(f"most must be at least 4, not {self.most}")
 
-    def check(self, prompts: PromptSet, plan: Plan, reduction: Reduction) -> None:
+    def check(self, prompts: PromptSet, plan: Plan, hook: HookPoint, reduction: Reduction) -> None:
         """Refuse what cannot be compared.
 
         Raises:
             ConfigError: groups that there are not, or are no pairs for a paired test; several
-                tokens a prompt; a layer that is not read; a reduction that is fitted on groups.
+                tokens a prompt; a layer that is not read; attention scores; words that the prompts
+                do not have; a reduction that is fitted on groups.
         """
-        self._groups(prompts)
-        sizes = {group: len(prompts.members(group)) for group in prompts.group_names}
+        refuse_scores(hook, "neuron_clusters")
+        check_words(prompts, self.words)
+        sizes = {group: len(prompts.members(group)) for group in self._groups(prompts)}
         if self.test == "paired" and len(set(sizes.values())) > 1:
             said = ", ".join(f"{size} ({group})" for group, size in sizes.items())
             raise ConfigError(
@@ -122,8 +128,12 @@ class NeuronClusters:
         Raises:
             ConfigError: a neuron that there is not.
         """
-        contrast = Contrast.of(activations, prompts, plan, self._groups(prompts))
-        neuron = self._neuron(contrast.neurons)
+        groups = self._groups(prompts)
+        number = observations(prompts, plan, activations, groups)
+        shared = words(prompts, number, self.words)
+        sentences = Contrast.of(activations, prompts, number, groups)
+        tested = Contrast.of(activations, prompts, shared.number, groups)
+        neuron = self._neuron(sentences.neurons)
         criterion = Criterion(self.test, self.correction, self.alpha)
         reading = Reading(
             layers=activations.layers,
@@ -131,20 +141,20 @@ class NeuronClusters:
             model=source.title,
             hook=hook.label,
             position=f"position: {described(position)}",
-            groups=contrast.groups,
-            units=contrast.counted,
+            groups=groups,
+            units=sentences.counted,
             notice=plan.notice,
         )
-        if not contrast.can_be_tested:
-            return _untested(contrast, self._layer(reading, 0), neuron, criterion, reading)
-        found = measured(contrast, reading.layers, criterion, self.permutations, rng)
+        if not tested.can_be_tested:
+            return _untested(sentences, tested, self._layer(reading, 0), neuron, criterion, reading)
+        found = measured(tested, sentences, reading.layers, criterion, self.permutations, rng)
         i = self._layer(reading, found.strongest)
         parts = [
-            over_layers(found, contrast, criterion, reading),
-            tuned(contrast, found.tuning, i, neuron, criterion, reading),
-            overview(contrast, i, found.tuning[i].statistic, criterion, reading),
+            over_layers(found, tested, criterion, reading),
+            tuned(tested, sentences, found.tuning, i, neuron, criterion, reading),
+            overview(sentences, tested, i, found.tuning[i].statistic, criterion, reading),
             clustered(
-                chosen(contrast, i, criterion, self.split_half, rng),
+                chosen(tested, sentences, i, criterion, self.split_half, rng),
                 reading,
                 reading.names[i],
                 reduction,
@@ -156,8 +166,9 @@ class NeuronClusters:
             ),
         ]
         together = Result.merged(parts)
-        if merged := contrast.merged:
-            together = dataclasses.replace(together, finding=f"{together.finding}\n\n{merged}")
+        remarks = [sentences.merged, _said(tested, shared)]
+        if said := " ".join(remark for remark in remarks if remark):
+            together = dataclasses.replace(together, finding=f"{together.finding}\n\n{said}")
         return dataclasses.replace(
             together, scalars={**together.scalars, "layer_shown": float(reading.layers[i])}
         )
@@ -191,8 +202,24 @@ class NeuronClusters:
         return names.index(str(self.neuron))
 
 
+def _said(tested: Contrast, shared: Words) -> str:
+    """Say what the tests count, where it is not sentences; "" where it is."""
+    if not shared.name:
+        return ""
+    n = len(np.unique(tested.observation))
+    return (
+        f"Tests count {shared.counted(n)}: sentences that share their {shared.name} are averaged, "
+        "as they are no independent evidence for other words."
+    )
+
+
 def _untested(
-    contrast: Contrast, i: int, neuron: int | None, criterion: Criterion, reading: Reading
+    contrast: Contrast,
+    tested: Contrast,
+    i: int,
+    neuron: int | None,
+    criterion: Criterion,
+    reading: Reading,
 ) -> Result:
     """Show the activations of groups that are too small for any test."""
     points = contrast.points(i)
@@ -202,12 +229,10 @@ def _untested(
     return Result.merged(
         [
             Result(
-                figures={
-                    "neuron": one_neuron(contrast, points, shown, said, reading.names[i], reading)
-                },
+                figures={"neuron": one_neuron(contrast, i, shown, said, reading.names[i], reading)},
                 finding=f"{contrast.counted}: a test needs two sentences of each group. "
                 f"{contrast.merged}".strip(),
             ),
-            overview(contrast, i, apart, criterion, reading),
+            overview(contrast, tested, i, apart, criterion, reading),
         ]
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.rotations.differences import Differences, differences, flipped, smallest_p
+from experiments.rotations.differences import Differences, differences, smallest_p
 from experiments.rotations.told import (
     angle_table,
     described_series,
@@ -28,7 +28,7 @@ from experiments.rotations.told import (
 from experiments.rotations.turns import Turns, norms, turns
 from interp import arrangements, figures
 from interp.activations import Activations
-from interp.analysis import ANALYSES, at_layer
+from interp.analysis import ANALYSES, at_layer, refuse_scores
 from interp.calibration import check_settings
 from interp.figures import Bundle, Estimate
 from interp.hooks import HookPoint, LogitLens, Logits
@@ -38,8 +38,8 @@ from interp.positions import POSITIONS, Position, TargetAndBefore, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
 from interp.registry import ConfigError
-from interp.replicates import observations
-from interp.result import Result, Series
+from interp.replicates import check_words, observations, words
+from interp.result import Result
 from interp.similarity.points import Array
 
 if TYPE_CHECKING:
@@ -54,20 +54,26 @@ class Rotation:
     Attributes:
         permutations: draws of the null; the smallest p is 1 / (permutations + 1).
         alpha: the corrected p below which a step counts as significant.
+        words: which column's words observations that share one are put together by; "auto" for the
+            one with most different words, "none" to count sentences.
     """
 
     permutations: int = 999
     alpha: float = 0.05
+    words: str = "auto"
 
     def __post_init__(self) -> None:
         check_settings(self.permutations, self.alpha)
 
-    def check(self, plan: Plan, hook: HookPoint, position: Position) -> None:
+    def check(self, prompts: PromptSet, plan: Plan, hook: HookPoint, position: Position) -> None:
         """Refuse what has no step from layer to layer, or no token before the target.
 
         Raises:
-            ConfigError: another position, logits in place of vectors, or a single layer.
+            ConfigError: another position, logits or scores in place of vectors, a single layer, or
+                words that the prompts do not have.
         """
+        check_words(prompts, self.words)
+        refuse_scores(hook, "rotation")
         if not isinstance(position, TargetAndBefore):
             raise ConfigError(
                 "position: rotation reads the target and the token before it: use "
@@ -100,7 +106,8 @@ class Rotation:
             ConfigError: every observation has a vector at the origin, which has no direction.
         """
         lengths = norms(activations)
-        observation = observations(prompts, plan, activations)
+        shared = words(prompts, observations(prompts, plan, activations), self.words)
+        observation = shared.number
         nowhere = (lengths == 0).any(axis=(0, 2))
         left_out = np.isin(observation, observation[nowhere])
         if left_out.all():
@@ -112,7 +119,7 @@ class Rotation:
         n = len(numbers)
         of_prompts = turns(activations, lengths, kept)
         means = of_prompts.averaged(observation_of_kept)
-        counted = f"{n} observation{'s' * (n != 1)}"
+        counted = shared.counted(n)
         reading = Reading(
             layers=activations.layers[1:],
             names=_steps(plan),
@@ -127,6 +134,9 @@ class Rotation:
         if n < len(kept):
             remarks.append(
                 f"{len(kept)} prompts are {counted}: a pair counts once, and so does what the "
+                f"model reads alike, and what has its {shared.name} in common."
+                if shared.name
+                else f"{len(kept)} prompts are {counted}: a pair counts once, and so does what the "
                 "model reads alike."
             )
         if n < observation.max() + 1:
@@ -152,30 +162,14 @@ class Rotation:
         against_before = means.target - means.before
         control = differences(against_before, exchanged, rounding)
         chance = differences(means.target - means.shuffled[:, None], exchanged, rounding)
-        tokens, token = _tokens_before(activations, kept, observation_of_kept)
-        together = arrangements.exchanges(tokens, self.permutations, rng)[:, token]
-        by_token = flipped(against_before, together, rounding).p_corrected
-        if tokens < n:
-            remarks.append(self._said_by_token(tokens, control, by_token, reading))
-        tested = self._tested(of_prompts, means, control, by_token, chance, reading, remarks)
+        tested = self._tested(of_prompts, means, control, chance, reading, remarks)
         return Result.merged([tested, described_alone])
-
-    def _said_by_token(
-        self, tokens: int, control: Differences, by_token: Array, reading: Reading
-    ) -> str:
-        """Say what is left where observations with the same token before the target are one."""
-        counted = f"Counted by the token before the target ({tokens} in all), "
-        if smallest_p(tokens, self.permutations) >= self.alpha:
-            return f"{counted}they are too few to tell."
-        left = np.maximum(control.flips.p_corrected, by_token) < self.alpha
-        return f"{counted}a difference is left at {reading.where(left)}."
 
     def _tested(
         self,
         of_prompts: Turns,
         means: Turns,
         control: Differences,
-        by_token: Array,
         chance: Differences,
         reading: Reading,
         remarks: list[str],
@@ -217,7 +211,6 @@ class Rotation:
         return Result(
             series={
                 **logged_differences("before", control, reading),
-                "minus_before_p_by_token": Series.over(reading.layers, by_token),
                 **logged_differences("shuffled", chance, reading),
             },
             scalars={
@@ -227,10 +220,10 @@ class Rotation:
                 "significant_steps": int(passes.sum()),
             },
             tables={
-                "summary": summary(means, control, reading, by_token),
+                "summary": summary(means, control, reading),
                 "tests": pd.concat(
                     [
-                        tests_table("before", control, reading).assign(p_by_token=by_token),
+                        tests_table("before", control, reading),
                         tests_table("shuffled", chance, reading),
                     ]
                 ),
@@ -333,19 +326,3 @@ def _steps(plan: Plan) -> tuple[str, ...]:
     """Name each step by the layers that it leads from and to: "0→1", "embed→attn 0"."""
     named = [name.removeprefix("layer ") for name in plan.layer_names]
     return tuple(f"{a}→{b}" for a, b in itertools.pairwise(named))
-
-
-def _tokens_before(
-    activations: Activations, kept: NDArray[np.intp], observation: NDArray[np.intp]
-) -> tuple[int, NDArray[np.intp]]:
-    """Return how many different tokens stand before targets, and which of them, [observation].
-
-    Args:
-        activations: the token before the target and the target of each prompt, in this order.
-        kept: the prompts that count.
-        observation: the number of the observation of each of them; its first prompt tells.
-    """
-    read_before = activations.samples["token"].to_numpy(dtype=str)[2 * kept]
-    first_prompts = np.unique(observation, return_index=True)[1]
-    tokens, token = np.unique(read_before[first_prompts], return_inverse=True)
-    return len(tokens), token

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from interp.registry import ConfigError
+
 # Vectors decoded at once: enough for fast arithmetic, and with 250,000 words still only 130 MB.
 _DECODED_AT_ONCE = 128
 
@@ -73,13 +75,17 @@ class Activations:
             rows: the samples' indices along the second axis [n].
 
         Raises:
-            ValueError: attention scores of −∞, or logits that are infinite or not a number.
+            ConfigError: attention scores of −∞.
+            ValueError: logits that are infinite or not a number.
         """
         vectors = self.values[i]
         if self.unembedding is None:
             units: NDArray[np.float64] = vectors[rows].astype(np.float64)
             if not np.isfinite(units).all():
-                raise ValueError("scores of −∞, where a token may not look, are no points")
+                raise ConfigError(
+                    "hook: attn_scores are −∞ where a token may not look, and no points; use "
+                    "hook=pattern"
+                )
             return units.reshape(len(rows), -1)
         decoded = self.unembedding(vectors[rows[:_DECODED_AT_ONCE]])
         points = np.empty((len(rows), decoded.shape[1]))

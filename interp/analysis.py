@@ -32,6 +32,19 @@ def asks_for(analysis: Analysis, *names: str) -> bool:
 ANALYSES: Registry[Analysis] = Registry("analysis")
 
 
+def refuse_scores(hook: "HookPoint", analysis: str) -> None:
+    """Refuse attention scores where they would be points: they are −∞ where a token may not look.
+
+    Raises:
+        ConfigError: the hook reads scores.
+    """
+    if hook.site == "attn_scores":
+        raise ConfigError(
+            f"hook: {analysis} compares finite numbers, and attn_scores are −∞ where a token may "
+            "not look; use hook=pattern"
+        )
+
+
 @contextmanager
 def at_layer(
     hook: "HookPoint", layer: int, layers: tuple[int, ...], model: str = ""

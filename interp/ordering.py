@@ -4,6 +4,7 @@ Points that have their place in the order for one and the same reason are one un
 together: all tokens at one position, all tokens of one prompt, both prompts of a pair.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,13 +118,15 @@ def _by_prompt(
     )
 
 
-def units(prompts: PromptSet) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def units(
+    prompts: PromptSet, groups: Sequence[str] = ()
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return what of the prompts belongs together, and as which part of it; [prompt] each.
 
-    Where all groups are of one size, their i-th prompts are a pair, or a set of several, and may
-    say the same in different ways. Otherwise each prompt stands by itself.
+    Where all groups, or those that are given, are of one size, their i-th prompts are a pair, or a
+    set of several, and may say the same in different ways. Otherwise each prompt stands by itself.
     """
-    members = [prompts.members(group) for group in prompts.group_names]
+    members = [prompts.members(group) for group in groups or prompts.group_names]
     unit, part = np.arange(len(prompts)), np.zeros(len(prompts), np.intp)
     if len(members) > 1 and {len(rows) for rows in members} == {len(members[0])} != {1}:
         for number, rows in enumerate(members):

@@ -14,6 +14,9 @@ def probe_accuracy(
 ) -> Array:
     """Return the share of held-out points that a linear probe puts into their group, [b].
 
+    It is the mean of both groups' shares (balanced accuracy), so that chance is a half whatever
+    their sizes.
+
     The probe is a ridge regression of the labels, +1 and -1, on the points (a least-squares
     classifier: Hastie et al., 2009, 4.2), fitted on all other folds and read by its sign; what lies
     on the hyperplane counts as half. Its penalty is the mean squared distance of the fitted points
@@ -40,4 +43,7 @@ def probe_accuracy(
         middle = labels[:, ~test].mean(1, keepdims=True)
         margin = (middle + (labels[:, ~test] - middle) @ weights) * labels[:, test]
         correct[:, test] = np.where(np.abs(margin) <= _ON_PLANE, 0.5, margin > 0)
-    return np.asarray(correct.mean(1))
+    shares = [
+        np.average(correct, axis=1, weights=of_group) for of_group in (labellings, ~labellings)
+    ]
+    return np.asarray((shares[0] + shares[1]) / 2)

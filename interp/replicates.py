@@ -1,9 +1,14 @@
 """Which prompts are one observation, so that none is counted twice.
 
-Two members of a minimal pair share everything but a word. And a causal model reads the same text
-before a token the same, whatever follows: pairs that differ after it alone are one pair to it, and
-a test that counts each of them finds too much.
+Two members of a minimal pair share everything but a word. A causal model reads the same text before
+a token the same, whatever follows: pairs that differ after it alone are one pair to it. And
+sentences that share a word, a verb say, are more alike than sentences of different verbs: what is
+found in many sentences of few verbs need not hold for others (Clark, 1973). A test that counts each
+of them finds too much.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +17,12 @@ from interp.activations import Activations
 from interp.ordering import units
 from interp.plan import Plan
 from interp.prompts import PromptSet
+from interp.registry import ConfigError, check_choice
 
 
-def observations(prompts: PromptSet, plan: Plan, activations: Activations) -> NDArray[np.intp]:
+def observations(
+    prompts: PromptSet, plan: Plan, activations: Activations, groups: Sequence[str] = ()
+) -> NDArray[np.intp]:
     """Return the number of the observation that each prompt belongs to, [prompt].
 
     The i-th prompts of equal groups are one observation, or else each prompt by itself. Of these,
@@ -26,8 +34,9 @@ def observations(prompts: PromptSet, plan: Plan, activations: Activations) -> ND
         prompts: the prompts.
         plan: which tokens were read of them.
         activations: what was read there.
+        groups: which groups' i-th prompts belong together; all, where none are given.
     """
-    unit, part = units(prompts)
+    unit, part = units(prompts, groups)
     rows: list[list[int]] = [[] for _ in range(len(prompts))]
     for row, prompt in enumerate(activations.samples["prompt"]):
         rows[prompt].append(row)
@@ -56,8 +65,69 @@ def _seen(plan: Plan, rows: list[int], prompt: int) -> tuple[object, ...]:
 def _coincide(activations: Activations, one: list[int], other: list[int]) -> bool:
     """Tell whether samples differ by rounding alone, at every layer."""
     for of_layer in activations.values:
-        apart = of_layer[one].astype(np.float64) - of_layer[other]
-        size = np.square(of_layer[one], dtype=np.float64).sum()
-        if not np.square(apart).sum() <= activations.resolution**2 * size:
+        first, second = of_layer[one].astype(np.float64), of_layer[other].astype(np.float64)
+        if not (np.isfinite(first).all() and np.isfinite(second).all()):
+            return False
+        if np.square(first - second).sum() > activations.resolution**2 * np.square(first).sum():
             return False
     return True
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Observations put together that share a word.
+
+    Attributes:
+        name: the column that the words are of, "verb"; "" where none are put together.
+        number: the number of each prompt's word, 0, 1, …; else of its observation, [prompt].
+    """
+
+    name: str
+    number: NDArray[np.intp]
+
+    def counted(self, n: int) -> str:
+        """Say how many there are: "18 observations, one a verb"."""
+        return f"{n} observation{'s' * (n != 1)}{f', one a {self.name}' * bool(self.name)}"
+
+
+def words(prompts: PromptSet, observation: NDArray[np.intp], choice: str) -> Words:
+    """Put observations together that share a word.
+
+    Args:
+        prompts: the prompts, whose columns hold the words.
+        observation: of each prompt, [prompt].
+        choice: a column; "auto" for the one with most different words, of those that observations
+            share; "none" for the observations themselves.
+
+    Raises:
+        ConfigError: no such column, or one that differs within an observation.
+    """
+    check_words(prompts, choice)
+    if choice == "none":
+        return Words("", observation)
+    found = {}
+    for name in prompts.columns if choice == "auto" else (choice,):
+        number = np.unique([str(word) for word in prompts.columns[name]], return_inverse=True)[1]
+        pairs = len(np.unique(np.stack([observation, number]), axis=1).T)
+        count, n = number.max() + 1, observation.max() + 1
+        if choice == "auto" and not (pairs == n and 1 < count < n):
+            continue
+        if pairs > n:
+            raise ConfigError(
+                f"analysis.words: {name} differs within observations, such as the two prompts of a "
+                "pair, or what a causal model reads alike"
+            )
+        found[name] = number.astype(np.intp)
+    if not found:
+        return Words("", observation)
+    name = max(found, key=lambda name: found[name].max())
+    return Words(name, found[name])
+
+
+def check_words(prompts: PromptSet, choice: str) -> None:
+    """Refuse words that the prompts do not have.
+
+    Raises:
+        ConfigError: no such column.
+    """
+    check_choice("analysis.words", choice, ("auto", "none", *prompts.columns))

@@ -127,7 +127,10 @@ def _mann_whitney(
 
     n1, n2 = _sizes(in_first)
     n = n1 + n2
-    ranks = rankdata(values, axis=0)
+    # What differs by rounding alone ties.
+    grain = np.where(rounding > 0, rounding, 1)
+    settled = np.where(rounding > 0, np.round(values / grain) * grain, values)
+    ranks = rankdata(settled, axis=0)
     u = in_first @ ranks - n1 * (n1 + 1) / 2
     # The variance of ranks holds the correction for ties.
     spread = np.sqrt(n1 * n2 / (n * (n - 1)) * ((ranks - (n + 1) / 2) ** 2).sum(0))
@@ -135,7 +138,7 @@ def _mann_whitney(
     z = np.sign(beyond) * np.maximum(np.abs(beyond) - 0.5, 0) / np.where(spread > 0, spread, 1)
     p = 2 * ndtr(-np.abs(z))
     if min(n1, n2) <= _SMALL:
-        untied = (np.diff(np.sort(values, axis=0), axis=0) > 0).all(0)
+        untied = (np.diff(np.sort(settled, axis=0), axis=0) > 0).all(0)
         larger = np.maximum(u, n1 * n2 - u)[:, untied].round().astype(int)
         p[:, untied] = np.minimum(2 * _u_tail(n1, n2)[larger], 1)
     d, _, _ = _pooled(values, in_first, rounding)

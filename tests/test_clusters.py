@@ -246,7 +246,7 @@ def test_clusters_beyond_tuning_are_found(clustering):
 def test_clusters_that_are_the_sign_of_t_are_said_to_be():
     neurons, signs = tuned(30, np.random.default_rng(13), 2)
     result = asked(chosen(neurons, 4 * signs))
-    assert "but no further than their tuning to him and her does (" in result.finding
+    assert "), which are the sign of t (adjusted Rand index 1.00)." in result.finding
     assert "sign of t at an adjusted Rand index of 1.00" in result.finding
     assert result.scalars["clusters_sign_ari"] == 1
     table = result.tables["clusters"]
@@ -276,7 +276,7 @@ def test_noise_chosen_on_the_sentences_it_is_clustered_on_looks_clustered_by_sig
     told = chosen(neurons[strongest][:, half], t[strongest], same_sentences=True)
     result = asked(told, clustering=ward)
     assert result.scalars["clusters_sign_ari"] > 0.8
-    assert "but no further than their tuning" in result.finding
+    assert "further apart than their tuning" not in result.finding
     assert "Beware: they were chosen on the same sentences" in result.finding
 
 
@@ -315,7 +315,11 @@ def test_too_few_neurons_are_said_to_be(n):
     result = asked(chosen(neurons, 3 * signs), TSNE())
     assert result.scalars == {"chosen_neurons": n}
     assert not result.figures
-    said = "No neuron was chosen at layer 3" if n == 0 else "too few to cluster: kmeans needs 4"
+    said = (
+        "No neuron was chosen at layer 3"
+        if n == 0
+        else f"{n} vary over the sentences; kmeans needs 4"
+    )
     assert said in result.finding
 
 

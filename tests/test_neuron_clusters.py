@@ -14,12 +14,13 @@ from experiments.neurons.criterion import Criterion
 from experiments.neurons.over_layers import measured
 from interp.activations import Activations
 from interp.clusterings import CLUSTERINGS
-from interp.hooks import ResidPost
+from interp.hooks import AttentionScores, ResidPost
 from interp.models import Random
 from interp.positions import Target, Tokens
 from interp.prompts import from_marked
 from interp.reductions import REDUCTIONS
 from interp.registry import ConfigError
+from interp.replicates import observations
 from interp.result import Result
 
 PAIRS, NEURONS, TUNED = 16, 60, 12
@@ -35,8 +36,9 @@ def _clusters_are_tested_elsewhere(monkeypatch):
     monkeypatch.setattr("experiments.neuron_clusters.clustered", clustered)
 
 
-def prompts_of(**groups):
-    return from_marked({g: [f"{i} {{{g}}} now" for i in range(n)] for g, n in groups.items()})
+def prompts_of(columns=None, **groups):
+    texts = {g: [f"{i} {{{g}}} now" for i in range(n)] for g, n in groups.items()}
+    return from_marked(texts, columns)
 
 
 def planned(values, prompts, alike=()):
@@ -64,7 +66,7 @@ def run(values, prompts, alike=(), seed=0, **settings):
     activations, plan = planned(values, prompts, alike)
     analysis = NeuronClusters(**{"permutations": 39, **settings})
     reduction = REDUCTIONS.build({"name": "identity"})
-    analysis.check(prompts, plan, reduction)
+    analysis.check(prompts, plan, ResidPost(), reduction)
     return analysis(
         activations,
         prompts,
@@ -80,7 +82,8 @@ def run(values, prompts, alike=(), seed=0, **settings):
 
 def contrast_of(values, prompts, alike=()):
     activations, plan = planned(values, prompts, alike)
-    return Contrast.of(activations, prompts, plan, prompts.group_names[:2])
+    number = observations(prompts, plan, activations)
+    return Contrast.of(activations, prompts, number, prompts.group_names[:2])
 
 
 def planted(seed=0, layers=3, at=1, tuned=TUNED, effect=3.0):
@@ -145,7 +148,7 @@ def test_the_null_over_layers_is_as_rare_as_it_should_be(test):
         # Neurons hang together: were they shuffled apart, p would be far too small.
         values = rng.normal(size=(1, 16, 3)) @ rng.normal(size=(3, 20))
         contrast = contrast_of(values + 0.1 * rng.normal(size=(1, 16, 20)), prompts)
-        m = measured(contrast, (0,), criterion, 19, rng)
+        m = measured(contrast, contrast, (0,), criterion, 19, rng)
         for k, of in enumerate((m.significant, m.effect_size, m.probe_accuracy)):
             found[k, trial] = (1 + (of[0, 1:] >= of[0, 0] - 1e-9).sum()) / of.shape[1]
     assert ((found <= 0.1).mean(1) <= 0.1 + 3 * np.sqrt(0.09 / trials)).all()
@@ -168,6 +171,47 @@ def test_prompts_that_are_read_alike_count_once():
     assert not_told_apart.sizes == (2 * PAIRS, 2 * PAIRS)
 
 
+def test_sentences_that_share_a_word_are_one_to_the_tests():
+    """A neuron whose words happen to tell him from her says nothing of other words."""
+    verb = np.tile(np.repeat(np.arange(8), 6), 2)
+    prompts = prompts_of({"verb": [f"verb {i}" for i in verb]}, him=48, her=48)
+    false = {"auto": [], "none": []}
+    for trial in range(12):
+        rng = np.random.default_rng(trial)
+        of_verb = rng.normal(size=(8, 40))[verb] * np.where(np.arange(96) < 48, 1, -1)[:, None]
+        values = (of_verb + 0.5 * rng.normal(size=(96, 40)))[None]
+        for words, found in false.items():
+            result = run(values, prompts, words=words, permutations=19, split_half=False)
+            found.append(result.series["significant_share"].values[0])
+            tested = "Tests count 8 observations, one a verb" in result.finding
+            assert tested == (words == "auto")
+    assert np.mean(false["auto"]) < 0.02
+    assert np.mean(false["none"]) > 0.3
+    # What the tests hold is the mean over each verb's sentences.
+    table = result.tables["neurons"]
+    assert len(table) == 40
+    means = values[0].reshape(2, 8, 6, 40).mean(2)
+    table = run(values, prompts, words="verb").tables["neurons"].set_index("neuron")
+    for j in (0, 17):
+        expected = stats.ttest_rel(means[0, :, j], means[1, :, j])
+        assert table.loc[str(j), "p"] == pytest.approx(expected.pvalue, rel=1e-3)
+
+
+def test_halves_and_folds_keep_a_word_together():
+    verb = np.tile(np.repeat(np.arange(8), 2), 2)
+    prompts = prompts_of({"verb": [f"verb {i}" for i in verb]}, him=16, her=16)
+    activations, plan = planned(planted(), prompts)
+    number = observations(prompts, plan, activations)
+    sentences = Contrast.of(activations, prompts, number, ("him", "her"))
+    tested = Contrast.of(activations, prompts, np.asarray(verb), ("him", "her"))
+    assert tested.sizes == (8, 8)
+    criterion = Criterion("paired", "benjamini_hochberg", 0.05)
+    split = chosen(tested, sentences, 1, criterion, True, np.random.default_rng(0))
+    shown = {int(verb[i]) for i in np.unique(split.observation)}
+    assert len(shown) == 4
+    assert len(split.values) == 4 * 2 * 2
+
+
 def test_merged_prompts_are_averaged():
     values = np.arange(8.0).reshape(1, 4, 2)
     values[0, 1] = values[0, 0] * (1 + 1e-7)
@@ -180,7 +224,8 @@ def test_merged_prompts_are_averaged():
 def test_groups_of_unequal_size_are_compared_unpaired():
     values = planted()[:, :-4]
     result = run(values, prompts_of(him=PAIRS, her=PAIRS - 4), test="welch", permutations=199)
-    assert result.series["significant_p_corrected"].values[1] < 0.05
+    assert result.series["effect_size_p_corrected"].values[1] < 0.05
+    assert "With 12 sentences" not in result.finding
     assert "groups shuffled among sentences" in result.null
     top = result.tables["neurons"].iloc[0]
     j = int(top["neuron"])
@@ -234,18 +279,18 @@ def test_a_layer_without_any_test_leaves_the_run_complete():
 
 def test_units_with_two_axes_are_named_by_both():
     values = planted().reshape(3, 2 * PAIRS, 6, 10)
-    result = run(values, TWO, neuron="1.1")
-    assert "0.3" in set(result.tables["neurons"]["neuron"])
+    result = run(values, TWO, neuron="1:1")
+    assert "0:3" in set(result.tables["neurons"]["neuron"])
     title = result.figures["neuron"].axes[0].get_title(loc="left")
-    assert title.startswith("Neuron 1.1 of layer 1")
-    with pytest.raises(ConfigError, match=r"analysis.neuron cannot be 7: it is top, or one of 0.0"):
+    assert title.startswith("Neuron 1:1 of layer 1")
+    with pytest.raises(ConfigError, match=r"analysis.neuron cannot be 7: it is top, or one of 0:0"):
         run(values, TWO, neuron=7)
 
 
 def test_two_of_three_groups_are_compared():
     values = np.concatenate([planted(), planted(seed=5)[:, :PAIRS]], axis=1)
-    prompts = prompts_of(him=PAIRS, her=PAIRS, them=PAIRS)
-    result = run(values, prompts, groups=["him", "her"])
+    prompts = prompts_of(him=PAIRS, her=PAIRS, them=PAIRS - 3)
+    result = run(values[:, :-3], prompts, groups=["him", "her"])
     np.testing.assert_array_equal(
         result.series["significant"].values, run(planted(), TWO).series["significant"].values
     )
@@ -254,7 +299,7 @@ def test_two_of_three_groups_are_compared():
 def test_neurons_are_chosen_on_one_half_and_shown_on_the_other():
     contrast = contrast_of(planted(), TWO)
     criterion = Criterion("paired", "benjamini_hochberg", 0.05)
-    split = chosen(contrast, 1, criterion, True, np.random.default_rng(0))
+    split = chosen(contrast, contrast, 1, criterion, True, np.random.default_rng(0))
     assert {str(j) for j in range(TUNED)} <= set(split.neurons)
     assert split.values.shape == (PAIRS, len(split.neurons))
     assert not split.same_sentences
@@ -264,7 +309,7 @@ def test_neurons_are_chosen_on_one_half_and_shown_on_the_other():
     one, other = points[others & contrast.in_first], points[others & ~contrast.in_first]
     expected = stats.ttest_rel(one, other).statistic
     np.testing.assert_allclose(split.t, expected[[int(name) for name in split.neurons]], rtol=1e-6)
-    everything = chosen(contrast, 1, criterion, False, np.random.default_rng(0))
+    everything = chosen(contrast, contrast, 1, criterion, False, np.random.default_rng(0))
     assert everything.same_sentences
     assert len(everything.values) == 2 * PAIRS
 
@@ -275,7 +320,7 @@ def test_what_is_chosen_is_not_tuned_by_choice_alone_on_the_other_half():
     ratios = []
     for seed in range(40):
         contrast = contrast_of(planted(seed, layers=1, at=0, effect=0), TWO)
-        found = chosen(contrast, 0, criterion, True, np.random.default_rng(seed))
+        found = chosen(contrast, contrast, 0, criterion, True, np.random.default_rng(seed))
         if found.neurons:
             apart = found.values[found.in_first].mean(0) - found.values[~found.in_first].mean(0)
             ratios.append((np.sign(apart) == np.sign(found.t)).mean())
@@ -321,7 +366,9 @@ def test_prompts_that_cannot_be_compared_are_refused():
     _, plan = planned(values, TWO)
     plan.samples = pd.concat([plan.samples, plan.samples])
     with pytest.raises(ConfigError, match="one point each, not 64 tokens of 32 prompts; use posi"):
-        NeuronClusters().check(TWO, plan, REDUCTIONS.build({"name": "identity"}))
+        NeuronClusters().check(TWO, plan, ResidPost(), REDUCTIONS.build({"name": "identity"}))
     _, plan = planned(values, TWO)
+    with pytest.raises(ConfigError, match=r"attn_scores are −∞ .* use hook=pattern"):
+        NeuronClusters().check(TWO, plan, AttentionScores(), REDUCTIONS.build({"name": "identity"}))
     with pytest.raises(ConfigError, match="lda"):
-        NeuronClusters().check(TWO, plan, REDUCTIONS.build({"name": "lda"}))
+        NeuronClusters().check(TWO, plan, ResidPost(), REDUCTIONS.build({"name": "lda"}))

@@ -62,4 +62,4 @@ def test_points_that_coincide_tell_nothing():
     alone = np.array([[True, True, False]])
     each = [np.arange(3) == i for i in range(3)]
     # Left out, each of the two is outvoted by none; the one is held for one of the others.
-    assert probe_accuracy(np.zeros((3, 2)), alone, each) == pytest.approx((0.5 + 0.5 + 0) / 3)
+    assert probe_accuracy(np.zeros((3, 2)), alone, each) == pytest.approx((0.5 + 0) / 2)

@@ -11,7 +11,8 @@ from interp.models import Random
 from interp.plan import plan
 from interp.positions import Last, Mean, Target
 from interp.prompts import from_marked
-from interp.replicates import observations
+from interp.registry import ConfigError
+from interp.replicates import observations, words
 from tests.architectures import ARCHITECTURES
 
 GPT2 = Random(architecture="gpt2", settings=ARCHITECTURES["gpt2"])
@@ -59,3 +60,26 @@ def test_activations_that_differ_are_not_merged_though_the_text_is_the_same():
     np.testing.assert_array_equal(observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
     values[1, 2] = np.nan
     np.testing.assert_array_equal(observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
+
+
+def test_words_are_those_of_the_column_with_most_of_them_that_observations_share():
+    texts = {g: [f"{g} {i} {{x}}" for i in range(6)] for g in ("a", "b")}
+    columns = {
+        "verb": ["saw", "saw", "met", "met", "heard", "heard"] * 2,
+        "place": ["here", "there"] * 6,
+        "own": [str(i) for i in range(12)],
+        "alone": [str(i) for i in range(6)] * 2,
+    }
+    prompts, pair = from_marked(texts, columns), np.tile(np.arange(6), 2)
+    found = words(prompts, pair, "auto")
+    assert found.name == "verb"
+    np.testing.assert_array_equal(found.number, np.array([2, 2, 1, 1, 0, 0] * 2))
+    assert found.counted(3) == "3 observations, one a verb"
+    assert words(prompts, pair, "place").counted(1) == "1 observation, one a place"
+    np.testing.assert_array_equal(words(prompts, pair, "none").number, pair)
+    with pytest.raises(ConfigError, match="own differs within observations"):
+        words(prompts, pair, "own")
+    with pytest.raises(ConfigError, match="cannot be 'verbs'; did you mean 'verb'"):
+        words(prompts, pair, "verbs")
+    no_columns = from_marked(texts)
+    assert words(no_columns, pair, "auto").name == ""

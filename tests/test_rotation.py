@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from experiments.rotation import Rotation
-from experiments.rotations.differences import differences, flipped, smallest_p
+from experiments.rotations.differences import differences, smallest_p
 from experiments.rotations.turns import Turns, turns
 from interp.activations import Activations
 from interp.arrangements import exchanges
-from interp.hooks import Embed, HiddenStates, LogitLens
+from interp.hooks import AttentionScores, Embed, HiddenStates, LogitLens
 from interp.models import Random
 from interp.positions import Target, TargetAndBefore, Tokens
 from interp.prompts import from_marked
@@ -26,15 +26,14 @@ def prompts_of(columns=None, **groups):
     return from_marked(texts, columns)
 
 
-def planned(prompts, layers, alike=(), before=()):
+def planned(prompts, layers, alike=()):
     """As much of a plan as the analysis looks at; prompts `alike` have the same tokens."""
     ids = np.arange(len(prompts))
     for one, other in alike:
         ids[other] = ids[one]
     empty = np.zeros((2, 2), np.int64)
     tokens = [Tokens("", np.array([i, i]), empty, np.zeros(2, bool)) for i in ids]
-    words = before or [f"before {i}" for i in range(len(prompts))]
-    rows = [(i, prompts.groups[i], w) for i, word in enumerate(words) for w in (word, "x")]
+    rows = [(i, prompts.groups[i], w) for i in range(len(prompts)) for w in ("before", "x")]
     return SimpleNamespace(
         layers=layers,
         samples=pd.DataFrame(rows, columns=["prompt", "group", "token"]),
@@ -59,12 +58,12 @@ def turning(degrees, growth=1.0, d=12, seed=0):
     return plane.transpose(2, 0, 1, 3).reshape(steps + 1, 2 * n, d)
 
 
-def run(values, prompts, layers=None, alike=(), before=(), seed=0, **settings):
+def run(values, prompts, layers=None, alike=(), seed=0, **settings):
     layers = layers or tuple(range(len(values)))
-    plan = planned(prompts, layers, alike, before)
+    plan = planned(prompts, layers, alike)
     analysis = Rotation(**{"permutations": 199, **settings})
     position, hook = TargetAndBefore(), HiddenStates()
-    analysis.check(plan, hook, position)
+    analysis.check(prompts, plan, hook, position)
     return analysis(
         Activations(np.asarray(values, np.float32), layers, plan.samples, 1e-5),
         prompts,
@@ -245,17 +244,17 @@ def test_what_the_model_reads_alike_counts_once():
     ).all()
 
 
-def test_what_hangs_on_a_few_tokens_before_the_target_is_said_to():
+def test_sentences_that_share_a_word_count_once():
     """Eight words that happen to turn less are not forty-eight sentences that do."""
     rng = np.random.default_rng(6)
     words = np.repeat(np.arange(8), 6)
     degrees = noisy(48, target=[30, 30], before=[20, 30], spread=0.5)
     degrees[:, BEFORE, 1] += rng.normal(0.8, 3, size=8)[words]
-    result = run(turning(degrees), prompts_of(a=48), before=[f"word {i}" for i in words])
-    assert (result.series["minus_before_p_corrected"].values < 0.05).all()
-    assert "before the target (8 in all), a difference is left at 0→1." in result.finding
-    p = result.series["minus_before_p_by_token"].values
-    # Eight signs are flipped in every way; the step that is as it was counts for the other, too.
+    columns = {"verb": [f"verb {i}" for i in words], "kind": [float(i % 3) for i in range(48)]}
+    result = run(turning(degrees), prompts_of(columns, a=48), permutations=999)
+    assert "48 prompts are 8 observations, one a verb" in result.finding
+    assert (result.tables["tests"]["n"] == 8).all()
+    p = result.series["minus_before_p"].values
     difference = pd.Series(degrees[:, TARGET, 1] - degrees[:, BEFORE, 1]).groupby(words).mean()
     exact = stats.permutation_test(
         (difference,),
@@ -264,24 +263,14 @@ def test_what_hangs_on_a_few_tokens_before_the_target_is_said_to():
         n_resamples=np.inf,
         alternative="greater",
     )
-    assert p[1] >= exact.pvalue > 0.05
-    few = run(turning(degrees), prompts_of(a=48), before=["one", "other"] * 24)
-    assert "before the target (2 in all), they are too few to tell" in few.finding
-
-
-def test_corrected_p_by_token_keep_to_their_level_where_tokens_differ_and_nothing_else():
-    rng = np.random.default_rng(7)
-    words, times = np.repeat(np.arange(10), 4), 200
-    false = {"observations": 0, "tokens": 0}
-    for _ in range(times):
-        values = rng.normal(size=(10, 3))[words] + 0.3 * rng.normal(size=(40, 3))
-        for unit, flips in (
-            ("observations", exchanges(40, 99, rng)),
-            ("tokens", exchanges(10, 99, rng)[:, words]),
-        ):
-            false[unit] += flipped(values, flips, 1e-9).p_corrected.min() <= 0.1
-    assert false["tokens"] / times < 0.164
-    assert false["observations"] / times > 0.4
+    assert p[1] == pytest.approx(exact.pvalue, abs=0.01)
+    assert exact.pvalue > 0.05
+    sentences = run(turning(degrees), prompts_of(columns, a=48), words="none")
+    assert (sentences.series["minus_before_p_corrected"].values < 0.05).all()
+    kinds = run(turning(degrees), prompts_of(columns, a=48), words="kind")
+    assert "48 prompts are 3 observations, one a kind" in kinds.finding
+    with pytest.raises(ConfigError, match="words cannot be 'verbs'; did you mean 'verb'"):
+        run(turning(degrees), prompts_of(columns, a=48), words="verbs")
 
 
 def test_means_over_an_observation_are_arithmetic_for_angles_and_geometric_for_growth():
@@ -357,11 +346,12 @@ def test_a_vector_at_the_origin_is_left_out_with_its_observation():
         ((0, 1), HiddenStates(), Target(), "use position=target_and_before, not target"),
         ((0, 1), LogitLens(), TargetAndBefore(), "hook=logit_lens reads are none; use hook=hidden"),
         ((0,), Embed(), TargetAndBefore(), "two at least; embed is read at layer 0 alone"),
+        ((0, 1), AttentionScores(), TargetAndBefore(), "attn_scores are −∞ .* use hook=pattern"),
     ],
 )
 def test_what_has_no_steps_is_refused_before_anything_is_read(layers, hook, position, said):
     with pytest.raises(ConfigError, match=said):
-        Rotation().check(planned(prompts_of(a=2), layers), hook, position)
+        Rotation().check(prompts_of(a=2), planned(prompts_of(a=2), layers), hook, position)
 
 
 def test_settings_that_cannot_be_are_refused():

@@ -4,6 +4,7 @@ What a site means is held to identities that need no names: what attention adds 
 the block, heads' results make what it adds, patterns weigh values into what heads give.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from transformers.modeling_utils import AttentionInterface
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from interp.capture import capture
+from interp.capture import capture, forward
 from interp.capture.reader import AllRead, Reader
 from interp.hooks import (
     HOOKS,
@@ -38,6 +39,7 @@ from interp.hooks import (
     Value,
 )
 from interp.models import Random
+from interp.models.attention import AttentionCall
 from interp.models.tracing import matrix_of
 from interp.plan import plan
 from interp.positions import All, Last, Mean, Target
@@ -429,7 +431,7 @@ def test_prompts_of_unequal_length_have_as_many_keys_as_the_longest(prompts, tin
     np.testing.assert_array_equal(
         pattern, capture(tiny, prompts, Pattern(), Last(), batch_size=32).values
     )
-    with pytest.raises(ValueError, match="scores of −∞, where a token may not look, are no points"):
+    with pytest.raises(ConfigError, match=r"attn_scores are −∞ .*; use hook=pattern"):
         scores.points(0, np.arange(4))
     assert not scores.coincide(0, np.arange(4))
 
@@ -476,6 +478,98 @@ def test_layers_of_different_shapes_are_refused_together(prompts):
         model.module(**model.inputs("auto", ids, mask.numpy()))
     with pytest.raises(ConfigError, match=r"different shapes, \[64\] and \[5\]; choose layers"):
         reader.values()
+
+
+# Structures that a model without weights must run through as the model itself does.
+PECULIAR = {
+    # Ids of one type alone.
+    "roberta": {**ARCHITECTURES["roberta"], "type_vocab_size": 1},
+    # A router that is a linear map by its class.
+    "llama4_text": {
+        **ARCHITECTURES["llama"],
+        "num_local_experts": 2,
+        "intermediate_size_mlp": 64,
+        "interleave_moe_layer_step": 2,
+        "attention_chunk_size": 16,
+    },
+    # A mask without an axis of queries.
+    "layoutlm": ARCHITECTURES["bert"],
+}
+
+
+@pytest.mark.parametrize("architecture", PECULIAR)
+def test_peculiar_structures_are_read_as_they_are(architecture, prompts):
+    source = Random(architecture=architecture, settings=PECULIAR[architecture])
+    theirs = own_attentions(
+        Random(architecture=architecture, settings=PECULIAR[architecture], attention="eager"),
+        prompts,
+    )
+    close(read(source, prompts, Pattern()), theirs)
+    assert np.isfinite(read(source, prompts, HiddenStates())).all()
+    scores = read(source, prompts, AttentionScores())
+    np.testing.assert_array_equal(scores == -np.inf, theirs == 0)
+
+
+def test_blocks_without_attention_have_no_heads_and_the_others_have(prompts):
+    hybrid = Random(
+        architecture="granitemoehybrid",
+        settings={
+            **ARCHITECTURES["granite"],
+            "layer_types": ["mamba", "attention", "mamba"],
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_d_state": 8,
+            "num_local_experts": 0,
+            "shared_intermediate_size": 64,
+        },
+    )
+    assert plan(hybrid, prompts, Value(), EVERY_TOKEN).layers == (1,)
+    pattern, value, z = (read(hybrid, prompts, hook) for hook in (Pattern(), Value(), HeadOutput()))
+    own = capture(hybrid, prompts, Value(), EVERY_TOKEN, 8).samples["prompt"].to_numpy() == 0
+    shared = np.repeat(value[0, own], 2, axis=1)
+    given = np.einsum("qhk,khd->qhd", pattern[0, own][..., : own.sum()], shared)
+    close(given, z[0, own])
+
+
+def test_what_more_than_a_projection_makes_of_attention_is_not_what_attention_adds():
+    # MobileBERT's last step adds what all of its block gives.
+    source = Random(
+        architecture="mobilebert",
+        settings={
+            **ARCHITECTURES["bert"],
+            "embedding_size": 16,
+            "intra_bottleneck_size": 16,
+            "num_feedforward_networks": 2,
+        },
+    )
+    with pytest.raises(ConfigError, match=r"no attn_out: no block of random mobilebert has one"):
+        plan(source, from_marked({"a": ["a {fox}"]}), AttentionOut(), Target())
+
+
+def test_scores_that_are_not_the_patterns_are_refused():
+    torch.manual_seed(0)
+    call = AttentionCall(torch.nn.Identity(), *torch.randn(3, 1, 2, 200, 8), is_causal=False)
+    queries = torch.arange(200)[None]
+    products = call.query @ call.key.transpose(2, 3) * call.scale
+    close(call.scores(products.softmax(-1), queries).numpy(), products.numpy(), 1e-6)
+    with pytest.raises(ConfigError, match="its pattern is not their softmax; use hook=pattern"):
+        call.scores((1.1 * products).softmax(-1), queries)
+
+
+def test_threads_do_not_read_each_others_pass(prompts, tiny):
+    one, other = (from_marked({"a": [text]}) for text in prompts.texts[:2])
+    plans = [plan(tiny, each, Value(), EVERY_TOKEN) for each in (one, other)]
+    model = tiny.load()
+
+    def passes(which):
+        rows = list(range(len(plans[which].indices)))
+        return [forward._forward(model, plans[which], [0], [rows]) for _ in range(20)]
+
+    expected = [passes(which)[0] for which in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        for found, theirs in zip(pool.map(passes, (0, 1)), expected, strict=True):
+            for values in found:
+                np.testing.assert_array_equal(values, theirs)
 
 
 REFERENCE = np.load(transformer_lens.FILE)

@@ -36,40 +36,42 @@ class Chosen:
 
 
 def chosen(
-    contrast: Contrast, i: int, criterion: Criterion, split_half: bool, rng: np.random.Generator
+    tested: Contrast,
+    sentences: Contrast,
+    i: int,
+    criterion: Criterion,
+    split_half: bool,
+    rng: np.random.Generator,
 ) -> Chosen:
     """Choose the significant neurons of one layer, by one half of the observations or by all.
 
     Where there are fewer than two sentences a group to choose by, none is chosen.
 
     Args:
-        contrast: the sentences.
+        tested: an observation a row.
+        sentences: the sentences that these are the averages of.
         i: the index of the layer.
         criterion: what makes a neuron significant.
         split_half: whether the sentences that are returned are those of the other half.
         rng: where the halves come from.
     """
-    points, everyone = contrast.points(i), np.ones(len(contrast.in_first), bool)
-    choosing = _half(contrast, rng) if split_half else everyone
-    shown = ~choosing if split_half else everyone
-    in_first, observation = contrast.in_first[choosing], contrast.observation[choosing]
+    points, everyone = tested.points(i), np.ones(len(tested.in_first), bool)
+    choosing = _half(tested, rng) if split_half else everyone
+    in_first, observation = tested.in_first[choosing], tested.observation[choosing]
     t, keep = np.zeros(points.shape[1]), np.zeros(points.shape[1], bool)
     if min(in_first.sum(), (~in_first).sum()) > 1:
         found = compared(
-            criterion.test,
-            points[choosing],
-            in_first[None],
-            observation,
-            contrast.rounding(points),
+            criterion.test, points[choosing], in_first[None], observation, tested.rounding(points)
         )
         t, keep = found.statistic[0], criterion.significant(found.p[0])
+    shown = (~choosing if split_half else everyone)[sentences.rows_in(tested)]
     return Chosen(
-        values=points[shown][:, keep],
-        in_first=contrast.in_first[shown],
-        observation=contrast.observation[shown],
-        neurons=tuple(name for name, yes in zip(contrast.neurons, keep, strict=True) if yes),
+        values=sentences.points(i)[shown][:, keep],
+        in_first=sentences.in_first[shown],
+        observation=sentences.observation[shown],
+        neurons=tuple(name for name, yes in zip(sentences.neurons, keep, strict=True) if yes),
         t=t[keep],
-        groups=contrast.groups,
+        groups=sentences.groups,
         same_sentences=not split_half,
     )
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _FEWEST_NEURONS, _FEWEST_SENTENCES = 4, 4
 
+# Draws of each null: at most in all dimensions, and at least, of those asked for, in the layout.
+_MOST_DRAWS, _FEWEST_DRAWS = 99, 20
+
+# The adjusted Rand index from which clusters are as good as the sign of t.
+_BY_SIGN = 0.95
+
 # How many other seeds and resamples: in all dimensions, and where each takes a layout.
 _SEEDS, _RESAMPLES = (5, 2), (30, 5)
 
@@ -49,8 +55,8 @@ def clustered(
         clustering: what puts points into clusters.
         most: how many neurons at most, those of the largest |t|.
         alpha: the corrected p below which clusters count as there.
-        permutations: draws of each null in all dimensions; in the layout no more than let p fall
-            below `alpha`, since each takes a layout.
+        permutations: draws of each null, at most 99 in all dimensions; in the layout no more than
+            let p fall below `alpha`, since each takes a layout.
         rng: where all that is drawn comes from.
     """
     counts = {"chosen_neurons": float(len(chosen.neurons))}
@@ -64,8 +70,8 @@ def clustered(
     if len(kept.neurons) < fewest:
         return Result(
             scalars=counts,
-            finding=f"{len(kept.neurons)} of {len(chosen.neurons)} neurons chosen at {where} vary "
-            f"over the sentences, too few to cluster: {method} needs {fewest}.",
+            finding=f"Neurons chosen at {where}: {len(chosen.neurons)}, of which "
+            f"{len(kept.neurons)} vary over the sentences; {method} needs {fewest}.",
         )
     strongest = _strongest(kept, most)
     points = Points.of(strongest.values, strongest.in_first, strongest.observation)
@@ -76,11 +82,11 @@ def clustered(
     parts = [
         found_in(
             *(Space.full(), points, strongest.t, clustering),
-            *(permutations, _SEEDS[0], _RESAMPLES[0], rng),
+            *(min(permutations, _MOST_DRAWS), _SEEDS[0], _RESAMPLES[0], rng),
         )
     ]
     if not (missing := _no_layout(reduction, points)):
-        draws = min(permutations, int(1 / alpha))
+        draws = min(permutations, max(int(1 / alpha), _FEWEST_DRAWS))
         layout = Space.layout(REDUCTIONS.name_of(reduction), reduction)
         try:
             parts.append(
@@ -163,6 +169,9 @@ def _headline(found: Found, verdicts: Verdicts, chosen: Chosen, where: str, meth
         return f"{lie}: too few draws to tell them from chance"
     by_chance, by_tuning = (f"({mean:.3f})" for mean in verdicts.tests[0].null_mean)
     further, beyond = verdicts.passes[0]
+    of_sign = _with_sign(found, chosen)
+    if further and of_sign >= _BY_SIGN:
+        return f"{lie}, which are the sign of t (adjusted Rand index {of_sign:.2f})"
     if beyond:
         return f"{lie}, further apart than their tuning to {tuning} makes them {by_tuning}"
     if further:

@@ -1,4 +1,4 @@
-"""Two groups of sentences, each that the model reads alike counted once: what is compared."""
+"""Two groups of sentences, those of one observation averaged: what is compared."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.activations import Activations
-from interp.plan import Plan
 from interp.prompts import PromptSet
-from interp.replicates import observations
 from interp.similarity.points import Array
 from interp.two_sample import Tests, compared
 
@@ -19,8 +17,8 @@ class Contrast:
 
     Attributes:
         activations: what was read.
-        prompts_of_row: the prompts that each sentence stands for: several where the model reads
-            them alike, [sentence].
+        prompts_of_row: the prompts that each sentence stands for: several where they are averaged,
+            [sentence].
         in_first: whether a sentence is of the first group, [sentence].
         observation: the independent observation that it belongs to, [sentence].
         texts: the sentences, the target left blank: a pair's two read alike, [sentence].
@@ -38,10 +36,20 @@ class Contrast:
 
     @classmethod
     def of(
-        cls, activations: Activations, prompts: PromptSet, plan: Plan, groups: tuple[str, str]
+        cls,
+        activations: Activations,
+        prompts: PromptSet,
+        number: NDArray[np.intp],
+        groups: tuple[str, str],
     ) -> "Contrast":
-        """Gather the sentences of both groups, those merged that are one to the model."""
-        number = observations(prompts, plan, activations)
+        """Gather the sentences of both groups, those of one observation merged.
+
+        Args:
+            activations: what was read.
+            prompts: the prompts.
+            number: the observation of each, [prompt].
+            groups: the names of both.
+        """
         of_group = [np.array(prompts.members(group)) for group in groups]
         rows = [
             (group == 0, found, members[number[members] == found])
@@ -95,6 +103,13 @@ class Contrast:
             "and none is counted twice."
         )
 
+    def rows_in(self, other: "Contrast") -> NDArray[np.intp]:
+        """Return the sentence of another contrast that each of these was averaged into."""
+        row_of_prompt = {
+            prompt: row for row, merged in enumerate(other.prompts_of_row) for prompt in merged
+        }
+        return np.array([row_of_prompt[merged[0]] for merged in self.prompts_of_row], np.intp)
+
     @property
     def places(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
         """Where each sentence stands among all, a pair's two at one place, and places' names."""
@@ -111,10 +126,10 @@ class Contrast:
 
     @property
     def neurons(self) -> tuple[str, ...]:
-        """What the neurons are called: their number, or "3.17" where they have two axes."""
+        """What the neurons are called: their number, or "3:17" where they have two axes."""
         if self.activations.unembedding is not None:
             return tuple(map(str, range(self.points(0).shape[1])))
-        return tuple(".".join(map(str, at)) for at in np.ndindex(self.activations.values.shape[2:]))
+        return tuple(":".join(map(str, at)) for at in np.ndindex(self.activations.values.shape[2:]))
 
     def points(self, i: int) -> Array:
         """Return the activations at the layer of index i, [sentence, neuron]."""

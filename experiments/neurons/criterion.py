@@ -50,6 +50,11 @@ class Criterion:
         """What Cohen's d is called: that of differences within pairs has a name of its own."""
         return "d_z" if self.is_paired else "d"
 
+    @property
+    def assumes(self) -> str:
+        """What the interval of d assumes that the test does not; "" where nothing."""
+        return ", for equal variances" if self.test in ("welch", "mann_whitney") else ""
+
     def __str__(self) -> str:
         return f"{_TESTS[self.test]}, {_CORRECTIONS[self.correction]} p < {self.alpha:g}"
 

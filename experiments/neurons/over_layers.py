@@ -63,7 +63,8 @@ class Measured:
 
 
 def measured(
-    contrast: Contrast,
+    tested: Contrast,
+    sentences: Contrast,
     layers: tuple[int, ...],
     criterion: Criterion,
     permutations: int,
@@ -71,23 +72,26 @@ def measured(
 ) -> Measured:
     """Test every neuron of every layer, under the given labels and under draws of others.
 
-    For a paired test the two sentences of an observation exchange their labels, for others labels
-    are shuffled among sentences; at every layer alike.
+    The two sentences of a pair exchange their labels, and where there are no pairs labels are
+    shuffled among sentences; at every layer alike. The probe reads every sentence, with the label
+    of the observation that it was averaged into, and of its fold.
 
     Args:
-        contrast: at least two sentences a group; pairs where the test is of pairs.
+        tested: an observation a row, at least two a group; pairs where the test is of pairs.
+        sentences: the sentences that these are the averages of.
         layers: their numbers.
         criterion: what makes a neuron significant.
         permutations: draws of the null.
         rng: where draws and folds come from.
     """
-    labels = _labellings(contrast, criterion.is_paired, permutations, rng)
-    held_out = folds(contrast.observation, rng)
+    labels = _labellings(tested, permutations, rng)
+    row = sentences.rows_in(tested)
+    held_out = folds(tested.observation[row], rng)
     values = np.empty((3, len(layers), len(labels)))
     tuning = []
     for i in tqdm(range(len(layers)), "testing", unit="layer", delay=2, disable=None):
-        points = contrast.points(i)
-        found = contrast.compared(points, criterion.test, labels)
+        points = tested.points(i)
+        found = tested.compared(points, criterion.test, labels)
         p_corrected = corrected(found.p[0], criterion.correction)
         tuning.append(
             Tuning(
@@ -100,21 +104,20 @@ def measured(
         )
         has_test = np.isfinite(found.p[0])
         # What varies by rounding alone may vary with a group, by the length of its words.
-        varying = points[:, points.std(0) > contrast.rounding(points)]
+        read = sentences.points(i)
+        varying = read[:, read.std(0) > sentences.rounding(read)]
         values[:, i] = (
             criterion.significant(found.p[:, has_test]).sum(1),
             np.abs(found.d[:, has_test]).sum(1) / max(has_test.sum(), 1),
-            probe_accuracy(varying, labels, held_out),
+            probe_accuracy(varying, labels[:, row], held_out),
         )
     alike = (labels == labels[0]).all(1) | (labels != labels[0]).all(1)
     return Measured(tuple(tuning), values[0], values[1], values[2], float(alike.mean()))
 
 
-def _labellings(
-    contrast: Contrast, paired: bool, draws: int, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def _labellings(contrast: Contrast, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw which sentences are of the first group, the given ones first; [1 + b, sentence]."""
-    if paired:
+    if contrast.are_pairs:
         swapped = arrangements.exchanges(int(contrast.observation.max()) + 1, draws, rng)
         return contrast.in_first ^ swapped[:, contrast.observation]
     rows = np.arange(len(contrast.in_first))
@@ -144,15 +147,18 @@ def over_layers(
     }
     count, size, accuracy = tests.values()
     one, other = contrast.groups
-    verdict = f"Neurons tell {one} from {other} at {reading.where(count.p_corrected < alpha)}"
+    # The number of significant neurons cannot exceed all of them, and reaches that by chance too
+    # where neurons are few or alike; their effect has no such end.
+    verdict = f"Neurons tell {one} from {other} at {reading.where(size.p_corrected < alpha)}"
     if found.share_alike >= alpha:
         verdict = f"{reading.together}: too few sentences or draws to tell from chance"
     neurons = len(found.tuning[0].p)
     finding = (
-        f"{verdict} (number of significant neurons, p < {alpha:g}, corrected over "
-        f"{reading.unit}s). Most at {reading.names[top]}: {found.significant[top, 0]:.0f} of "
-        f"{neurons} ({criterion}), by chance {count.null_low[top]:.0f} to "
-        f"{count.null_high[top]:.0f} (95% of draws), corrected p = {count.p_corrected[top]:.2g}; "
+        f"{verdict} (mean |{criterion.effect}| over neurons, p < {alpha:g}, corrected over "
+        f"{reading.unit}s). Most neurons at {reading.names[top]}: "
+        f"{found.significant[top, 0]:.0f} of {neurons} ({criterion}), by chance "
+        f"{count.null_low[top]:.0f} to {count.null_high[top]:.0f} (95% of draws), corrected p = "
+        f"{count.p_corrected[top]:.2g}; "
         f"mean |{criterion.effect}| {found.effect_size[top, 0]:.2f}, by chance "
         f"{size.null_mean[top]:.2f}, corrected p = {size.p_corrected[top]:.2g}. There a linear "
         f"probe is right on {found.probe_accuracy[top, 0]:.0%} of held-out sentences, by chance "
@@ -160,7 +166,7 @@ def over_layers(
     )
     shuffled = (
         "groups exchanged within pairs of sentences"
-        if criterion.is_paired
+        if contrast.are_pairs
         else "groups shuffled among sentences"
     )
     curves = figures.statistics_over_layers(

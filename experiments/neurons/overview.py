@@ -12,12 +12,18 @@ from interp.similarity.points import Array
 
 
 def overview(
-    contrast: Contrast, i: int, order: Array, criterion: Criterion, reading: Reading
+    contrast: Contrast,
+    tested: Contrast,
+    i: int,
+    order: Array,
+    criterion: Criterion,
+    reading: Reading,
 ) -> Result:
     """Draw the activations of one layer: each, by neuron, and by sentence.
 
     Args:
         contrast: the sentences.
+        tested: what they are averaged to for tests, an observation a row.
         i: the index of the layer.
         order: what neurons are put in order by, from the largest; NaN come last, [neuron].
         criterion: the test of the sentences' means.
@@ -28,7 +34,7 @@ def overview(
     by_order = np.argsort(-order, kind="stable")
     first, second = contrast.in_first, ~contrast.in_first
     told = reading.told(where)
-    by_what = criterion.statistic if contrast.can_be_tested else "difference of means"
+    by_what = criterion.statistic if tested.can_be_tested else "difference of means"
     heatmap = figures.activation_heatmap(
         points[:, by_order],
         {one: int(first.sum()), other: int(second.sum())},
@@ -45,7 +51,7 @@ def overview(
         xlabel="mean activation of a neuron over sentences",
     )
     of_sentence = points.mean(1)
-    verdict, scalars = _of_means(contrast, of_sentence, criterion)
+    verdict, scalars = _of_means(tested, tested.points(i).mean(1), criterion)
     places, names = contrast.places
     sentences = figures.sentence_values(
         of_sentence,

@@ -11,7 +11,6 @@ from experiments.neurons.over_layers import Tuning
 from interp import figures
 from interp.reading import Reading
 from interp.result import Result
-from interp.similarity.points import Array
 from interp.two_sample import d_interval
 
 if TYPE_CHECKING:
@@ -19,9 +18,13 @@ if TYPE_CHECKING:
 
 _IN_TABLE, _IN_FIGURE = 50, 20
 
+# With fewer in a group the t distribution is a poor one for activations that are not normal.
+_FEW = 10
+
 
 def tuned(
     contrast: Contrast,
+    sentences: Contrast,
     tuning: tuple[Tuning, ...],
     i: int,
     neuron: int | None,
@@ -31,7 +34,8 @@ def tuned(
     """Show the test of every neuron at one layer, and one neuron over sentences.
 
     Args:
-        contrast: the sentences.
+        contrast: an observation a row, as they were tested.
+        sentences: the sentences that these are the averages of.
         tuning: the test at each layer.
         i: the index of the layer shown.
         neuron: the index of the neuron shown; None for the one of the largest statistic.
@@ -46,12 +50,11 @@ def tuned(
     if not has_test.any():
         shown = 0 if neuron is None else neuron
         return Result(
-            figures={
-                "neuron": one_neuron(contrast, points, shown, "it has no test", where, reading)
-            },
+            figures={"neuron": one_neuron(sentences, i, shown, "it has no test", where, reading)},
             finding=f"{gap}.",
         )
-    order = np.argsort(-np.abs(found.statistic), kind="stable")[: has_test.sum()]
+    # By p, which goes with the statistic where all neurons have the same degrees of freedom.
+    order = np.lexsort((-np.abs(found.statistic), found.p))[: has_test.sum()]
     top = order[:_IN_TABLE]
     low, high = d_interval(found.d[top], *contrast.sizes, paired=criterion.is_paired)
     one, other = contrast.groups
@@ -85,25 +88,30 @@ def tuned(
         low[:few],
         high[:few],
         found.significant[top[:few]],
-        title=f"The largest effects of {where}: {few} neurons, chosen by |{criterion.statistic}|, "
-        "which overstates them",
+        title=f"The largest effects of {where}: {few} neurons, chosen by their p, which "
+        "overstates them",
         subtitle=reading.told(where, str(criterion)),
-        xlabel=f"Cohen's {criterion.effect}, with its 95% interval",
+        xlabel=f"Cohen's {criterion.effect}, with its 95% interval{criterion.assumes}",
         ylabel="neuron",
         groups=contrast.groups,
     )
     every = _statistics(contrast, tuning, criterion, reading.layers, reading.names, reading)
     alone = _statistics(contrast, (found,), criterion, (layer,), (where,), reading)
     finding = (
-        f"Of the {has_test.sum()} neurons that were tested at {where} {count} are significant. The "
+        f"Significant at {where}: {count} of {has_test.sum()} neurons that were tested. The "
         f"furthest is neuron {names[order[0]]}: {best}."
     )
+    if not criterion.is_paired and min(contrast.sizes) < _FEW:
+        finding += (
+            f" With {min(contrast.sizes)} sentences in a group its p rests on normal activations, "
+            "which neurons' are not; trust what stands beside the null."
+        )
     return Result(
         tables={"neurons": table},
         figures={
             "t_values": alone[layer],
             "effect_sizes": forest,
-            "neuron": one_neuron(contrast, points, shown, of_shown, where, reading),
+            "neuron": one_neuron(sentences, i, shown, of_shown, where, reading),
         },
         images={"t_values": every},
         finding=finding + f" {gap}." * bool(untested),
@@ -111,12 +119,12 @@ def tuned(
 
 
 def one_neuron(
-    contrast: Contrast, points: Array, neuron: int, said: str, where: str, reading: Reading
+    contrast: Contrast, i: int, neuron: int, said: str, where: str, reading: Reading
 ) -> "Figure":
     """Draw one neuron over sentences, and what is said of it."""
     places, names = contrast.places
     return figures.sentence_values(
-        points[:, neuron],
+        contrast.points(i)[:, neuron],
         contrast.in_first,
         places,
         names,

@@ -72,9 +72,7 @@ def tests_table(control: str, found: Differences, reading: Reading) -> pd.DataFr
     return pd.DataFrame({**known, **_columns(found)})
 
 
-def summary(
-    means: Turns, control: Differences | None, reading: Reading, by_token: Array | None = None
-) -> pd.DataFrame:
+def summary(means: Turns, control: Differences | None, reading: Reading) -> pd.DataFrame:
     """Return the table that a reader wants, a row a step."""
     columns: dict[str, object] = {
         "step": reading.names,
@@ -95,7 +93,6 @@ def summary(
                 for i in steps
             ],
             "p (corrected)": control.flips.p_corrected,
-            "p (by token before)": by_token,
             "t, p (Holm)": control.p_t_holm,
             "Wilcoxon, p (Holm)": control.p_wilcoxon_holm,
         }

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def capture(
         prompts: the prompts.
         hook: where to read.
         position: which tokens to read.
-        batch_size: prompts a forward pass; values depend on it by float32 round-off alone.
+        batch_size: prompts a forward pass; values depend on it by float32 round-off alone, unless a
+            model's own code lets padding through (nystromformer, convbert).
 
     Raises:
         ConfigError: as `plan`; or a module that does not give one vector a token; or a model whose
@@ -169,6 +171,9 @@ def _own_hidden_states(model: LanguageModel, stack: str, ids: NDArray[np.int64])
     return getattr(output, name, None) or ()
 
 
+_PASS = Lock()
+
+
 @torch.inference_mode()
 def _forward(
     model: LanguageModel,
@@ -191,6 +196,7 @@ def _forward(
     inputs = model.inputs(what.stack, ids, mask)
     if what.pooling == "attention":
         inputs["output_attentions"] = True
-    with reader.attached(model), suppress(AllRead):
+    # Hooks belong to the model, and what intercepts attention to the process.
+    with _PASS, reader.attached(model), suppress(AllRead):
         model.entry(what.stack)(**inputs)
     return reader.values()

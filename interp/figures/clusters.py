@@ -91,7 +91,7 @@ def cluster_layouts(
         (t > 0, groups[0], BLUE, "o"),
         (t <= 0, groups[1], ORANGE, "^"),
     ):
-        label = f"more on {cut(group, 14)} ({more.sum()})"
+        label = f"more on {cut(group, 20)} ({more.sum()})"
         x, y = points[more].T
         axes.scatter(x, y, area[more], color=colour, marker=marker, **_LOOK, label=label)
     axes.set_title("sign of t; area: |t|", fontsize=8, fontweight="normal", pad=4)
@@ -197,8 +197,8 @@ def cosine_histogram(
 ) -> Figure:
     """Draw how alike two neurons of one cluster are, two of different ones, and any two by chance.
 
-    Each histogram is a share of its own pairs. `within` and `between` are [pair], either may be
-    empty; `nulls` are [pair] by name.
+    `within` and `between` are [pair], either may be empty, and are shares of them all together, as
+    each of the `nulls` [pair], by name, is of its own.
     """
     figure, (axes,) = _panels(1, 1, 5.6, 3.0, 0.55, 0, title, subtitle, above=0)
     bins = np.linspace(-1, 1, 51)
@@ -207,8 +207,9 @@ def cosine_histogram(
         (between, "between clusters", ORANGE),
     ):
         if len(values):
+            share = len(values) / (len(within) + len(between))
             axes.stairs(
-                _shares(values, bins), bins, fill=True, color=colour, alpha=0.5, label=label
+                share * _shares(values, bins), bins, fill=True, color=colour, alpha=0.5, label=label
             )
     for (label, values), style in zip(nulls.items(), ("-", "--"), strict=False):
         line: dict[str, Any] = {"color": "#4D4D4D", "linestyle": style, "linewidth": 1.2}
@@ -246,15 +247,16 @@ def silhouette_nulls(
     """Draw the null of each silhouette as a histogram, and where the observed value falls."""
     rows = -(-len(panels) // columns)
     figure, grid = _panels(rows, columns, 3.2, 1.5, 0.35, 0.8, title, subtitle, above=0.4)
-    everything = np.concatenate([[*panel.null, panel.observed] for panel in panels])
-    lowest, highest = everything.min(), everything.max()
-    margin = 0.06 * (highest - lowest) or 0.01
-    bins = np.linspace(lowest - margin, highest + margin, 41)
     for i, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
+        # An axis each: a null may be far from the others, and near what is observed.
+        values = np.array([*panel.null, panel.observed])
+        margin = 0.15 * np.ptp(values) or 0.01
+        bins = np.linspace(values.min() - margin, values.max() + margin, 31)
         counts = np.histogram(panel.null, bins)[0]
         axes.stairs(counts, bins, fill=True, color=GREY, alpha=0.6, label="draws of the null")
         axes.axvline(panel.observed, color=ORANGE, linewidth=2, label="observed")
         axes.set_xlim(bins[0], bins[-1])
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         outcome = f"observed {panel.observed:.3f}, corrected p = {panel.p:.2g}"
         heading = f"{cut(panel.name, 50)}\n{outcome}"

@@ -78,10 +78,17 @@ def rotations(
             tested = significant if axes is above and number == 0 else None
             _draw(axes, bundles[number], number, tested)
         axes.margins(y=0.06)
-    above.set_ylim(bottom=0)
+    lowest, *_, highest = np.sort(np.concatenate([bundle.mean for bundle in angles]))
+    if lowest > 0 and highest > 8 * lowest:
+        # Small angles would be one flat line below the large ones.
+        _logarithmic(above)
+    else:
+        above.set_ylim(bottom=0)
     above.set_ylabel("angle (degrees)")
     below.axhline(1, color=GREY, linewidth=1, linestyle=":")
     below.set_ylabel("norm growth (×)")
+    # What differs by rounding alone is not to look like a change.
+    below.set_ylim(min(below.get_ylim()[0], 0.97), max(below.get_ylim()[1], 1.03))
     _logarithmic(below)
     below.set_xlabel(xlabel)
     _name_steps(below, steps, wide)
@@ -182,9 +189,7 @@ def _mark(
 def _logarithmic(axes: Axes) -> None:
     """Make the axis logarithmic, with a few round numbers as they are written."""
     axes.set_yscale("log")
-    # What differs by rounding alone is not to look like a change.
-    low, high = (min(axes.get_ylim()[0], 0.97), max(axes.get_ylim()[1], 1.03))
-    axes.set_ylim(low, high)
+    low, high = axes.get_ylim()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     round_numbers = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
     ticks = [value for value in round_numbers if low <= value <= high]

@@ -61,7 +61,7 @@ class ProjectedSite(HeadSite, ABC):
             places = projected(hollow(model), self.stack, self.of)
         except ConfigError as reason:
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
-        return {i: self._tap(i, place) for i, place in enumerate(places)}
+        return {i: self._tap(i, place) for i, place in places.items()}
 
     def _tap(self, block: int, place: Place) -> Tap:
         heads = self.picked(len(place.channels))
@@ -107,7 +107,7 @@ class AttentionSite(HeadSite, ABC):
         except ConfigError as reason:
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         blocks = model.stack(self.stack).blocks
-        return {i: self._tap(i, blocks[i], heads) for i, heads in enumerate(counts)}
+        return {i: self._tap(i, blocks[i], heads) for i, heads in counts.items()}
 
     def _tap(self, block: int, path: str, heads: Heads) -> AttentionTap:
         n = heads.key if self.what in ("key", "value") else heads.query
@@ -144,7 +144,10 @@ class Value(AttentionSite):
 @HOOKS.register("z")
 @dataclass(frozen=True, kw_only=True)
 class HeadOutput(AttentionSite):
-    """What each head gives, [head, d_head]: values weighted by its pattern."""
+    """What attention gives for each head, [head, d_head]: values weighted by its pattern.
+
+    A model that weighs its heads by a sink afterwards does so within (Granite's "swa").
+    """
 
     site: ClassVar[str] = "z"
     what: ClassVar[Literal["output"]] = "output"
@@ -218,7 +221,7 @@ class HeadResult(HeadSite):
         except ConfigError as reason:
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         found = {}
-        for i, place in enumerate(places):
+        for i, place in places.items():
             heads = self.picked(len(place.channels))
             channels = place.channels if heads is None else place.channels[list(heads)]
             found[i] = Tap(place.path, "input", i, channels=channels, projects=True)

@@ -47,6 +47,14 @@ class NeuronSite(LayeredHookPoint, ABC):
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         return list(zip(model.stack(self.stack).blocks, found, strict=True))
 
+    def unclear(self, model: LanguageModel, layout: MlpLayout) -> MissingSite:
+        """Return what is to be said where a gate does what its counterpart does, as with ReLU."""
+        names = ", ".join(layout.parts)
+        return MissingSite(
+            f"hook: no {self.site}: which of {names} is the gate in {model.title} cannot be told "
+            "from its structure"
+        )
+
     def picked(self, start: int, stop: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the channels of the chosen neurons, out of those from start to stop."""
         n = stop - start
@@ -83,11 +91,7 @@ class MlpPre(NeuronSite):
         for i, (block, layout) in enumerate(self.layouts(model)):
             gate, _ = _entering(layout)
             if gate is None:
-                names = ", ".join(layout.parts)
-                raise MissingSite(
-                    f"hook: no {self.site}: which of {names} is the gate in {model.title} cannot "
-                    "be told from its structure"
-                )
+                raise self.unclear(model, layout)
             channels = self.picked(gate.channels.start, gate.channels.stop)
             found[i] = Tap(f"{block}.{gate.call.path}", "output", i, channels=channels)
         return found
@@ -109,8 +113,10 @@ class MlpPreLinear(NeuronSite):
         found = {}
         for i, (block, layout) in enumerate(self.layouts(model)):
             _, up = _entering(layout)
-            if up is None:
+            if len(layout.parts) == 1:
                 raise MissingSite(f"hook: no {self.site}: the MLP of {model.title} has no gate")
+            if up is None:
+                raise self.unclear(model, layout)
             channels = self.picked(up.channels.start, up.channels.stop)
             found[i] = Tap(f"{block}.{up.call.path}", "output", i, channels=channels)
         return found

@@ -8,6 +8,7 @@ from interp.hooks.vocabulary import LogitLens, Logits
 from interp.models import LanguageModel
 from interp.models.final_norm import final_norm_path
 from interp.models.tracing import hollow
+from interp.registry import ConfigError
 
 
 @HOOKS.register("embed")
@@ -145,7 +146,12 @@ class HiddenStates(LayeredHookPoint):
 
     def notice(self, model: LanguageModel) -> str:
         """Say on which side of the final norm the last layer is; "" where there is none."""
-        if not final_norm_path(hollow(model), self.stack):
+        try:
+            path = final_norm_path(hollow(model), self.stack)
+        except ConfigError:
+            # What cannot be traced can be read all the same.
+            return ""
+        if not path:
             return ""
         return f"last layer {'after' if self.final_norm else 'before'} the final norm"
 

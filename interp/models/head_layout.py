@@ -6,16 +6,25 @@ by head and dimension by dimension, and codes that leave attention tell the outp
 hollow model tells all of it too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import Array, Call, Run, decoded, of_each_kind, with_codes
+from interp.models.tracing import (
+    Array,
+    Call,
+    Run,
+    decoded,
+    of_each_kind,
+    with_codes,
+    without_interface,
+)
 from interp.registry import ConfigError
 
 
@@ -59,21 +68,22 @@ class Place:
     channels: NDArray[np.int64]
 
 
-def head_counts(model: LanguageModel, choice: str) -> list[Heads]:
-    """Return the number of heads of each block.
+def head_counts(model: LanguageModel, choice: str) -> dict[int, Heads]:
+    """Return the number of heads of each block that has attention.
 
     Raises:
         ConfigError: attention is not called through transformers' interface.
     """
 
     def counted(run: Run) -> Heads:
-        (attention,) = run.attention
-        return Heads(attention.query.shape[1], attention.key.shape[1])
+        return Heads(run.attention.query.shape[1], run.attention.key.shape[1])
 
-    return of_each_kind(model, choice, partial(with_codes, model, choice, counted))
+    return _of_blocks(model, choice, counted)
 
 
-def projected(model: LanguageModel, choice: str, what: Literal["queries", "keys"]) -> list[Place]:
+def projected(
+    model: LanguageModel, choice: str, what: Literal["queries", "keys"]
+) -> dict[int, Place]:
     """Return where each block's queries or keys leave a projection, before any norm or rotation.
 
     Raises:
@@ -82,8 +92,8 @@ def projected(model: LanguageModel, choice: str, what: Literal["queries", "keys"
     """
 
     def place(run: Run) -> Place:
-        (attention,) = run.attention
-        found = channels(run, attention.query if what == "queries" else attention.key, what)
+        codes = run.attention.query if what == "queries" else run.attention.key
+        found = channels(run, codes, what)
         if len(found.calls) > 1:
             paths = " and ".join(call.path for call in found.calls.values())
             raise ConfigError(
@@ -92,11 +102,10 @@ def projected(model: LanguageModel, choice: str, what: Literal["queries", "keys"
         ((start, call),) = found.calls.items()
         return Place(call.path, found.numbers - start)
 
-    past_norms = partial(with_codes, model, choice, place, past_norms=True)
-    return _in_model(model, choice, of_each_kind(model, choice, past_norms))
+    return _in_model(model, choice, _of_blocks(model, choice, place, past_norms=True))
 
 
-def entering_output(model: LanguageModel, choice: str) -> list[Place]:
+def entering_output(model: LanguageModel, choice: str) -> dict[int, Place]:
     """Return where the heads' outputs enter each block's output projection.
 
     Raises:
@@ -108,16 +117,31 @@ def entering_output(model: LanguageModel, choice: str) -> list[Place]:
         found = output_rows(run)
         return Place(found.call.path, found.rows)
 
-    traced = partial(with_codes, model, choice, place)
-    return _in_model(model, choice, of_each_kind(model, choice, traced))
+    return _in_model(model, choice, _of_blocks(model, choice, place))
 
 
-def _in_model(model: LanguageModel, choice: str, places: list[Place]) -> list[Place]:
+Told = TypeVar("Told")
+
+
+def _of_blocks(
+    model: LanguageModel, choice: str, read: Callable[[Run], Told], *, past_norms: bool = False
+) -> dict[int, Told]:
+    """Return what is told of each block that has attention, by its number."""
+
+    def some(run: Run) -> Told | None:
+        return read(run) if run.attentions else None
+
+    trace = partial(with_codes, model, choice, some, past_norms=past_norms)
+    found = of_each_kind(model, choice, trace)
+    there = {i: told for i, told in enumerate(found) if told is not None}
+    if not there:
+        raise without_interface(model.title)
+    return there
+
+
+def _in_model(model: LanguageModel, choice: str, places: dict[int, Place]) -> dict[int, Place]:
     blocks = model.stack(choice).blocks
-    return [
-        Place(f"{block}.{place.path}", place.channels)
-        for block, place in zip(blocks, places, strict=True)
-    ]
+    return {i: Place(f"{blocks[i]}.{own.path}", own.channels) for i, own in places.items()}
 
 
 def channels(run: Run, codes: Tensor, what: str) -> Channels:
@@ -149,8 +173,7 @@ def output_rows(run: Run) -> OutputRows:
     Raises:
         ConfigError: what attention gives is changed before it is projected.
     """
-    (attention,) = run.attention
-    n_heads, width = len(attention.query[0]), attention.value.shape[-1]
+    n_heads, width = len(run.attention.query[0]), run.attention.value.shape[-1]
     for call in run.projections[len(run.before_attention) :]:
         if call.given.shape[-1] != n_heads * width or len(call.given) != run.shape[0]:
             continue

@@ -333,10 +333,11 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 f"the {len(steps)} steps of its blocks are not attention first and an MLP last"
             )
         added = [self._added(*step) for step in steps]
-        attention = [v for v in added[0] if self._attends(self._before(v, steps[0][0]))]
+        attention = [v for v in added[0] if self._is_attention(v, steps[0][0])]
         mlp = added[-1] if len(steps) > 1 else [v for v in added[0] if v not in attention]
-        # A mixer that is a block's only step is no MLP.
-        mlp = mlp if len(steps) > 1 or attention else []
+        if len(steps) == 1 and not attention:
+            # A mixer that is a block's only step is no MLP.
+            mlp = []
         return BlockSites(
             middle=self._middle(steps[-1][0], all(attends)) if len(steps) > 1 else None,
             attn_out=self._outlet(attention),
@@ -452,6 +453,21 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             is_two = self._vertices[value].operation == "add" and len(attends) == 2
             split += parents if is_two else [value]
         return split
+
+    def _is_attention(self, value: int, start: int) -> bool:
+        """Tell whether a value is what attention gives, projected, and nothing else on top."""
+        behind = sorted(self._before(value, start))
+        attending = [v for v in behind if self._attends([v])]
+        if not attending:
+            return False
+        fused = "softmax" not in self._vertices[attending[-1]].operation
+        after, products = {attending[-1]}, 0
+        for later in behind:
+            if after.intersection(self._vertices[later].parents):
+                after.add(later)
+                products += self._vertices[later].operation in _PRODUCTS
+        # A pattern is multiplied by the values first.
+        return products <= (1 if fused else 2)
 
     def _attends(self, values: Iterable[int]) -> bool:
         """Tell whether there is attention among values: a softmax of tokens over tokens."""

@@ -56,6 +56,14 @@ class Attention:
     n_calls: int
 
 
+def without_interface(title: str) -> ConfigError:
+    """Return what is to be said of a model or block whose heads cannot be told apart."""
+    return ConfigError(
+        f"{title}: its attention is not called through transformers' attention interface, and its "
+        "heads cannot be told apart"
+    )
+
+
 @dataclass(eq=False)
 class Run:
     """One run of a block.
@@ -66,7 +74,7 @@ class Run:
         shape: how many rows and tokens run side by side.
         given: the residual stream that enters.
         calls: the modules' runs, in the order in which they ended; the block's own is the last.
-        attention: the first call of attention, alone; empty before, and where there is none.
+        attentions: the first call of attention, alone; empty before, and where there is none.
     """
 
     title: str
@@ -74,7 +82,18 @@ class Run:
     shape: tuple[int, int]
     given: Tensor
     calls: list[Call] = field(default_factory=list)
-    attention: list[Attention] = field(default_factory=list)
+    attentions: list[Attention] = field(default_factory=list)
+
+    @property
+    def attention(self) -> Attention:
+        """The call of attention.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not self.attentions:
+            raise without_interface(self.title)
+        return self.attentions[0]
 
     @property
     def projections(self) -> list[Call]:
@@ -84,7 +103,7 @@ class Run:
     @property
     def before_attention(self) -> list[Call]:
         """The runs of linear maps up to the first call of attention."""
-        n_calls = self.attention[0].n_calls
+        n_calls = self.attention.n_calls
         return [call for call in self.calls[:n_calls] if _is_projection(call.module)]
 
     def norms_before(self, reader: Call) -> list[Call]:
@@ -127,8 +146,11 @@ def hollow(model: LanguageModel) -> LanguageModel:
             row = torch.linspace(-1, 1, weight.shape[-1]) if weight.ndim > 1 else torch.ones(1)
             setattr(part, name, nn.Parameter(row.expand(weight.shape), requires_grad=False))
         for name, buffer in part.named_buffers(recurse=False):
-            setattr(part, name, torch.ones_like(buffer, device="cpu"))
-        if _is_projection(part):
+            # Numbers scale, and integers are ids, of which 0 is always there.
+            fill = 1.0 if buffer.is_floating_point() or buffer.dtype == torch.bool else 0
+            setattr(part, name, torch.full_like(buffer, fill, device="cpu"))
+        # A router may be a linear map by its class alone.
+        if type(part).forward in (nn.Linear.forward, Conv1D.forward):
             part.forward = partial(_nothing, int(matrix_of(part).shape[1]))
         elif is_experts(part):
             part.forward = _zeros
@@ -194,7 +216,7 @@ def traced(
         # Llama 4's router is a linear map by its class alone.
         linear = _is_projection(module) and isinstance(output, Tensor)
         instead = replaced(run, returned) if linear else output
-        if past_norms and run.projections and not run.attention and call.is_norm:
+        if past_norms and run.projections and not run.attentions and call.is_norm:
             instead = given
         run.calls.append(call)
         return instead
@@ -225,6 +247,12 @@ def traced(
         inputs = model.inputs(choice, np.broadcast_to(ids, shape).copy(), mask)
         with suppress(_AllTraced):
             model.entry(choice)(**inputs)
+    except ConfigError:
+        raise
+    except Exception as error:
+        # Any model's own code may fail in any way on made-up values.
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"{model.title} does not run on made-up values: {reason}") from error
     finally:
         for handle in handles:
             handle.remove()
@@ -294,9 +322,6 @@ def with_codes(
         read: called at the end of a block's run.
         parts: which of the blocks to read; all, where none are given.
         past_norms: whether norms between projections and attention leave what they are given.
-
-    Raises:
-        ConfigError: no attention is called through the interface, or a block has none.
     """
     blocks = [model.module.get_submodule(path) for path in model.stack(choice).blocks]
     widths = [sum(max(matrix_of(m).shape) for m in projections_in(block)) for block in blocks]
@@ -304,7 +329,7 @@ def with_codes(
     running: list[Run] = []
 
     def coded(run: Run, output: Tensor) -> Tensor:
-        if run.attention:
+        if run.attentions:
             # Mild, lest half precision overflow, and of all sizes, lest a norm undo it.
             return run.spread(torch.linspace(-1, 1, output.shape[-1])[None], output)
         start = sum(call.returned.shape[-1] for call in run.projections)
@@ -313,24 +338,16 @@ def with_codes(
     def attend(_kernel: object, _eager: object, call: AttentionCall) -> tuple[Tensor, None]:
         rows, heads, tokens, width = *call.query.shape[:3], call.value.shape[-1]
         given = call.value.new_zeros(rows, tokens, heads, width)
-        if not running or running[0].attention:
+        if not running or running[0].attentions:
             return given, None
         (run,) = running
         query, key, value = (t[:, :, 0].clone() for t in (call.query, call.key, call.value))
-        run.attention.append(Attention(query, key, value, call.scale, len(run.calls)))
+        run.attentions.append(Attention(query, key, value, call.scale, len(run.calls)))
         return run.spread(_codes(0, heads * width, n_rows), given.flatten(2)).view_as(given), None
-
-    def checked(run: Run) -> Layout:
-        if not run.attention:
-            raise ConfigError(
-                f"{run.title}: its attention is not called through transformers' attention "
-                "interface, and its heads cannot be told apart; its MLP can be read still"
-            )
-        return read(run)
 
     with intercepted(attend):
         return traced(
-            *(model, choice, (n_rows, 1), coded, checked, parts, running), past_norms=past_norms
+            *(model, choice, (n_rows, 1), coded, read, parts, running), past_norms=past_norms
         )
 
 

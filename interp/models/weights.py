@@ -220,14 +220,13 @@ class _Heads:
 
 
 def _queries_and_keys(run: Run) -> tuple[_Heads, _Heads, float]:
-    (attention,) = run.attention
-    query = _heads(run, attention.query, "queries")
-    return query, _heads(run, attention.key, "keys"), attention.scale
+    query = _heads(run, run.attention.query, "queries")
+    return query, _heads(run, run.attention.key, "keys"), run.attention.scale
 
 
 def _values_and_outputs(run: Run) -> tuple[_Heads, OutputRows]:
     output = output_rows(run)
-    return _heads(run, run.attention[0].value, "values"), output
+    return _heads(run, run.attention.value, "values"), output
 
 
 def _heads(run: Run, codes: Tensor, what: str) -> _Heads:
@@ -248,7 +247,7 @@ def _heads(run: Run, codes: Tensor, what: str) -> _Heads:
             )
         readers[start] = _Reader(call.module, norms[0].module if norms else nn.Identity())
     # As every attention function does where there are fewer keys and values than queries.
-    repeats = run.attention[0].query.shape[1] // len(found.numbers)
+    repeats = run.attention.query.shape[1] // len(found.numbers)
     return _Heads(readers, found.numbers.repeat(repeats, 0), found.factors.repeat(repeats, 0))
 
 
