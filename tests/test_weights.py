@@ -308,7 +308,10 @@ def test_heads_that_are_sorted_and_scaled_before_the_output_are_found():
 def test_heads_need_the_attention_interface(architecture):
     model = loaded(architecture)
     for weights in (query_key_weights, value_output_weights):
-        with pytest.raises(ConfigError, match=f"random {architecture}, .* its heads cannot be told apart"):
+        said = f"random {architecture}, .* its heads cannot be told apart"
+        with pytest.raises(ConfigError, match=said):
+            ConfigError, match=f"random {architecture}, .* its heads cannot be told apart"
+        ):
             weights(model)
 
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from interp.hooks import units
 from interp.hooks.hook import HOOKS, AttentionTap, LayeredHookPoint, MissingSite, Tap
 from interp.models import LanguageModel
@@ -44,6 +47,11 @@ class HeadSite(LayeredHookPoint, ABC):
         """Return which of n heads are read; None for all."""
         return units.picked("heads", self.heads, n_heads, f"heads in {self.site}")
 
+    def channels(self, place: Place) -> NDArray[np.int64]:
+        """Return the channels [head, d_head] of the heads that are read."""
+        heads = self.picked(len(place.channels))
+        return place.channels if heads is None else place.channels[list(heads)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedSite(HeadSite, ABC):
@@ -61,12 +69,10 @@ class ProjectedSite(HeadSite, ABC):
             places = projected(hollow(model), self.stack, self.of)
         except ConfigError as reason:
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
-        return {i: self._tap(i, place) for i, place in places.items()}
-
-    def _tap(self, block: int, place: Place) -> Tap:
-        heads = self.picked(len(place.channels))
-        channels = place.channels if heads is None else place.channels[list(heads)]
-        return Tap(place.path, "output", block, channels=channels)
+        return {
+            i: Tap(place.path, "output", i, channels=self.channels(place))
+            for i, place in places.items()
+        }
 
 
 @HOOKS.register("q")
@@ -220,9 +226,7 @@ class HeadResult(HeadSite):
             places = entering_output(hollow(model), self.stack)
         except ConfigError as reason:
             raise MissingSite(f"hook: no {self.site}: {reason}") from reason
-        found = {}
-        for i, place in places.items():
-            heads = self.picked(len(place.channels))
-            channels = place.channels if heads is None else place.channels[list(heads)]
-            found[i] = Tap(place.path, "input", i, channels=channels, projects=True)
-        return found
+        return {
+            i: Tap(place.path, "input", i, channels=self.channels(place), projects=True)
+            for i, place in places.items()
+        }

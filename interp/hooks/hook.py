@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from interp.hooks import units
 from interp.models import LanguageModel
 from interp.registry import ConfigError, Registry
 
@@ -128,13 +129,7 @@ class LayeredHookPoint(HookPoint, ABC):
     layers: Any = "all"
 
     def __post_init__(self) -> None:
-        layers = [self.layers] if isinstance(self.layers, int) else self.layers
-        if layers == "all":
-            return
-        whole = isinstance(layers, (list, tuple)) and layers
-        if not whole or not all(type(layer) is int for layer in layers):
-            raise ConfigError(f"layers must be all, 3, or [0,3,-1], not {self.layers!r}")
-        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "layers", units.checked("layers", self.layers))
 
     def chosen(self, layers: Sequence[int]) -> tuple[int, ...]:
         """Return the layers to read of those that there are, in increasing order.

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interp.hooks import units
 from interp.hooks.hook import HOOKS, LayeredHookPoint, MissingSite, Tap
@@ -55,7 +56,7 @@ class NeuronSite(LayeredHookPoint, ABC):
             "from its structure"
         )
 
-    def picked(self, start: int, stop: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def picked(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the channels of the chosen neurons, out of those from start to stop."""
         n = stop - start
         chosen = units.picked("neurons", self.neurons, n, f"neurons in {self.site}")

@@ -1,4 +1,4 @@
-"""Which heads or neurons of a site are read."""
+"""Which layers, heads or neurons of a site are read."""
 
 from collections.abc import Sequence
 from typing import Any
