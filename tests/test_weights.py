@@ -310,8 +310,6 @@ def test_heads_need_the_attention_interface(architecture):
     for weights in (query_key_weights, value_output_weights):
         said = f"random {architecture}, .* its heads cannot be told apart"
         with pytest.raises(ConfigError, match=said):
-            ConfigError, match=f"random {architecture}, .* its heads cannot be told apart"
-        ):
             weights(model)
 
 
