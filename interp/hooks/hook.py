@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from interp.hooks import units
 from interp.models import LanguageModel
 from interp.registry import ConfigError, Registry
-
-if TYPE_CHECKING:
-    from interp.hooks.vocabulary import LogitLens, Logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +103,7 @@ class HookPoint(ABC):
         """Say what a reader should know of how the site stands in this model; "" if nothing."""
         return ""
 
-    def in_vocabulary(self) -> "LogitLens | Logits":
+    def in_vocabulary(self) -> "HookPoint":
         """Return the hook point that reads the same layers as logits over the vocabulary.
 
         Raises:

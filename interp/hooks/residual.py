@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, Tap
-from interp.hooks.vocabulary import LogitLens, Logits
+from interp.hooks.vocabulary import LogitLens
 from interp.models import LanguageModel
 from interp.models.final_norm import final_norm_path
 from interp.models.tracing import hollow
@@ -155,7 +155,7 @@ class HiddenStates(LayeredHookPoint):
             return ""
         return f"last layer {'after' if self.final_norm else 'before'} the final norm"
 
-    def in_vocabulary(self) -> "LogitLens | Logits":
+    def in_vocabulary(self) -> HookPoint:
         """Return the logit lens at the same layers."""
         return LogitLens(layers=self.layers, stack=self.stack)
 

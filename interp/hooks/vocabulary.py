@@ -44,7 +44,7 @@ class LogitLens(LayeredHookPoint):
         """Name the vocabulary."""
         return _vocabulary(model)
 
-    def in_vocabulary(self) -> "LogitLens | Logits":
+    def in_vocabulary(self) -> HookPoint:
         """Return itself."""
         return self
 
@@ -81,7 +81,7 @@ class Logits(HookPoint):
         """Name the vocabulary."""
         return _vocabulary(model)
 
-    def in_vocabulary(self) -> "LogitLens | Logits":
+    def in_vocabulary(self) -> HookPoint:
         """Return itself."""
         return self
 
