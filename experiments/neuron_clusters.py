@@ -131,8 +131,8 @@ class NeuronClusters:
         groups = self._groups(prompts)
         number = observations(prompts, plan, activations, groups)
         shared = words(prompts, number, self.words)
-        sentences = Contrast.of(activations, prompts, number, groups)
-        tested = Contrast.of(activations, prompts, shared.number, groups)
+        sentences = Contrast.of(activations, prompts, number, groups, hook.units)
+        tested = Contrast.of(activations, prompts, shared.number, groups, hook.units)
         neuron = self._neuron(sentences.neurons)
         criterion = Criterion(self.test, self.correction, self.alpha)
         reading = Reading(

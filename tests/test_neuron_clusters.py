@@ -14,7 +14,7 @@ from experiments.neurons.criterion import Criterion
 from experiments.neurons.over_layers import measured
 from interp.activations import Activations
 from interp.clusterings import CLUSTERINGS
-from interp.hooks import AttentionScores, ResidPost
+from interp.hooks import AttentionScores, HeadOutput, MlpPost, ResidPost
 from interp.models import Random
 from interp.positions import Target, Tokens
 from interp.prompts import from_marked
@@ -285,6 +285,21 @@ def test_units_with_two_axes_are_named_by_both():
     assert title.startswith("Neuron 1:1 of layer 1")
     with pytest.raises(ConfigError, match=r"analysis.neuron cannot be 7: it is top, or one of 0:0"):
         run(values, TWO, neuron=7)
+
+
+def test_neurons_that_were_chosen_keep_their_numbers():
+    activations, _ = planned(planted(), TWO)
+    number = np.tile(np.arange(PAIRS), 2)
+    of_some = Contrast.of(activations, TWO, number, ("him", "her"), tuple(range(100, 160)))
+    assert of_some.neurons[:2] == ("100", "101")
+    heads = planned(planted().reshape(3, 2 * PAIRS, 2, 30), TWO)[0]
+    of_heads = Contrast.of(heads, TWO, number, ("him", "her"), (7, 3))
+    assert of_heads.neurons[::30] == ("7:0", "3:0")
+    assert MlpPost(neurons=[381, 7]).units == (381, 7)
+    assert MlpPost(neurons=[381, 7]).label == "mlp_post neurons 381, 7"
+    assert HeadOutput(heads=3).label == "z head 3"
+    assert HeadOutput(heads=[0, 1, 2, 3, 4]).label == "z, 5 heads"
+    assert HeadOutput().units == ()
 
 
 def test_two_of_three_groups_are_compared():

@@ -24,6 +24,7 @@ class Contrast:
         texts: the sentences, the target left blank: a pair's two read alike, [sentence].
         groups: the names of both groups.
         n_prompts: how many prompts there were of each group before any were merged.
+        numbers: those of the heads or neurons along the units' first axis; empty for 0, 1, …
     """
 
     activations: Activations
@@ -33,6 +34,7 @@ class Contrast:
     texts: tuple[str, ...]
     groups: tuple[str, str]
     n_prompts: tuple[int, int]
+    numbers: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -41,6 +43,7 @@ class Contrast:
         prompts: PromptSet,
         number: NDArray[np.intp],
         groups: tuple[str, str],
+        numbers: tuple[int, ...] = (),
     ) -> "Contrast":
         """Gather the sentences of both groups, those of one observation merged.
 
@@ -49,6 +52,7 @@ class Contrast:
             prompts: the prompts.
             number: the observation of each, [prompt].
             groups: the names of both.
+            numbers: of the heads or neurons that were read, where these are not all.
         """
         of_group = [np.array(prompts.members(group)) for group in groups]
         rows = [
@@ -64,6 +68,7 @@ class Contrast:
             texts=tuple(_blanked(prompts, merged[0]) for _, _, merged in rows),
             groups=groups,
             n_prompts=(len(of_group[0]), len(of_group[1])),
+            numbers=numbers,
         )
 
     @property
@@ -129,7 +134,9 @@ class Contrast:
         """What the neurons are called: their number, or "3:17" where they have two axes."""
         if self.activations.unembedding is not None:
             return tuple(map(str, range(self.points(0).shape[1])))
-        return tuple(":".join(map(str, at)) for at in np.ndindex(self.activations.values.shape[2:]))
+        shape = self.activations.values.shape[2:]
+        first = self.numbers or range(shape[0])
+        return tuple(":".join(map(str, (first[at[0]], *at[1:]))) for at in np.ndindex(shape))
 
     def points(self, i: int) -> Array:
         """Return the activations at the layer of index i, [sentence, neuron]."""

@@ -33,11 +33,14 @@ class HeadSite(LayeredHookPoint, ABC):
         object.__setattr__(self, "heads", units.checked("heads", self.heads))
 
     @property
+    def units(self) -> tuple[int, ...]:
+        """The numbers of the heads that are read; empty for all of them."""
+        return () if self.heads == "all" else self.heads
+
+    @property
     def label(self) -> str:
-        """The site, and the heads where they are few."""
-        if self.heads == "all":
-            return self.site
-        return f"{self.site} {', '.join(f'head {head}' for head in self.heads)}"
+        """The site, and which heads where some are read."""
+        return units.told(self.site, "heads", self.units)
 
     def space(self, model: LanguageModel) -> str:
         """Leave it open: a head of one model is no head of another."""

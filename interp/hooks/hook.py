@@ -84,6 +84,11 @@ class HookPoint(ABC):
         """How figures call the site."""
         return self.site
 
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The numbers of the heads or neurons that are read; empty for all of them."""
+        return ()
+
     def chosen(self, layers: Sequence[int]) -> tuple[int, ...]:
         """Return the layers to read of those that there are: all, where none can be chosen."""
         return tuple(layers)

@@ -30,6 +30,16 @@ class NeuronSite(LayeredHookPoint, ABC):
         super().__post_init__()
         object.__setattr__(self, "neurons", units.checked("neurons", self.neurons))
 
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The numbers of the neurons that are read; empty for all of them."""
+        return () if self.neurons == "all" else self.neurons
+
+    @property
+    def label(self) -> str:
+        """The site, and which neurons where some are read."""
+        return units.told(self.site, "neurons", self.units)
+
     def space(self, model: LanguageModel) -> str:
         """Leave it open: a neuron of one model is no neuron of another."""
         return ""

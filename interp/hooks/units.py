@@ -38,5 +38,14 @@ def picked(field: str, chosen: Any, n: int, what: str) -> tuple[int, ...] | None
     return tuple(found)
 
 
+def told(site: str, field: str, numbers: Sequence[int]) -> str:
+    """Return what figures call a site of which some are read: "z heads 3, 7", "z, 12 heads"."""
+    if not numbers:
+        return site
+    if len(numbers) > 4:
+        return f"{site}, {len(numbers)} {field}"
+    return f"{site} {field if len(numbers) > 1 else field[:-1]} {', '.join(map(str, numbers))}"
+
+
 def _said(numbers: Sequence[int]) -> str:
     return f"[{','.join(map(str, numbers))}]"
