@@ -54,7 +54,8 @@ class NeuronClusters:
         neuron: the neuron shown over sentences: "top", that of the smallest p, or its number;
             where units have two axes both, "3:17".
         words: which column's words sentences that share one are averaged by for tests; "auto" for
-            the one with most different words, "none" to test sentences.
+            the targets where these vary, else for the one with most different words; "none" to test
+            sentences.
         split_half: whether neurons are chosen on one half of the sentences and clustered on the
             other.
         most: the most neurons that are clustered, those of the largest statistic: each draw of the
@@ -142,7 +143,7 @@ class NeuronClusters:
             hook=hook.label,
             position=f"position: {described(position)}",
             groups=groups,
-            units=sentences.counted,
+            units=_counted(sentences, tested, shared),
             notice=plan.notice,
         )
         if not tested.can_be_tested:
@@ -166,9 +167,9 @@ class NeuronClusters:
             ),
         ]
         together = Result.merged(parts)
-        remarks = [sentences.merged, _said(tested, shared)]
-        if said := " ".join(remark for remark in remarks if remark):
-            together = dataclasses.replace(together, finding=f"{together.finding}\n\n{said}")
+        headline, *rest = together.finding.split("\n\n")
+        told = [headline, _said(tested, shared), sentences.merged, *rest]
+        together = dataclasses.replace(together, finding="\n\n".join(filter(None, told)))
         return dataclasses.replace(
             together, scalars={**together.scalars, "layer_shown": float(reading.layers[i])}
         )
@@ -202,14 +203,22 @@ class NeuronClusters:
         return names.index(str(self.neuron))
 
 
+def _counted(sentences: Contrast, tested: Contrast, shared: Words) -> str:
+    """Say what was read, and what the tests count where that is something else."""
+    if not shared.name:
+        return sentences.counted
+    n = len(np.unique(tested.observation))
+    return f"{sentences.counted}, tested by {shared.called} (n = {n})"
+
+
 def _said(tested: Contrast, shared: Words) -> str:
     """Say what the tests count, where it is not sentences; "" where it is."""
     if not shared.name:
         return ""
     n = len(np.unique(tested.observation))
     return (
-        f"Tests count {shared.counted(n)}: sentences that share their {shared.name} are averaged, "
-        "as they are no independent evidence for other words."
+        f"Tests count {shared.counted(n)}: sentences that share it are averaged, as they are no "
+        "independent evidence for other words."
     )
 
 

@@ -55,7 +55,8 @@ class Rotation:
         permutations: draws of the null; the smallest p is 1 / (permutations + 1).
         alpha: the corrected p below which a step counts as significant.
         words: which column's words observations that share one are put together by; "auto" for the
-            one with most different words, "none" to count sentences.
+            targets where these vary, else for the one with most different words; "none" to count
+            sentences.
     """
 
     permutations: int = 999
@@ -132,12 +133,10 @@ class Rotation:
         )
         remarks = []
         if n < len(kept):
+            alike = f" or has its {shared.called} in common" if shared.name else ""
             remarks.append(
-                f"{len(kept)} prompts are {counted}: a pair counts once, and so does what the "
-                f"model reads alike, and what has its {shared.name} in common."
-                if shared.name
-                else f"{len(kept)} prompts are {counted}: a pair counts once, and so does what the "
-                "model reads alike."
+                f"{len(kept)} prompts are {counted}: the members of a pair count once, and so does "
+                f"what the model reads alike{alike}."
             )
         if n < observation.max() + 1:
             remarks.append(

@@ -83,8 +83,8 @@ class Activations:
             units: NDArray[np.float64] = vectors[rows].astype(np.float64)
             if not np.isfinite(units).all():
                 raise ConfigError(
-                    "hook: attn_scores are −∞ where a token may not look, and no points; use "
-                    "hook=pattern"
+                    "hook: attn_scores are −∞ where a token may not look or its prompt has ended, "
+                    "and no points; use hook=pattern"
                 )
             return units.reshape(len(rows), -1)
         decoded = self.unembedding(vectors[rows[:_DECODED_AT_ONCE]])

@@ -86,8 +86,13 @@ class Words:
     number: NDArray[np.intp]
 
     def counted(self, n: int) -> str:
-        """Say how many there are: "18 observations, one a verb"."""
-        return f"{n} observation{'s' * (n != 1)}{f', one a {self.name}' * bool(self.name)}"
+        """Say how many there are: "18 observations, one per verb"."""
+        return f"{n} observation{'s' * (n != 1)}{f', one per {self.called}' * bool(self.name)}"
+
+    @property
+    def called(self) -> str:
+        """What is in common: "verb", or "target word" where that is of the slot."""
+        return "target word" if self.name == "slot" else self.name
 
 
 def words(prompts: PromptSet, observation: NDArray[np.intp], choice: str) -> Words:
@@ -96,8 +101,9 @@ def words(prompts: PromptSet, observation: NDArray[np.intp], choice: str) -> Wor
     Args:
         prompts: the prompts, whose columns hold the words.
         observation: of each prompt, [prompt].
-        choice: a column; "auto" for the one with most different words, of those that observations
-            share; "none" for the observations themselves.
+        choice: a column; "auto" for the targets' own, `slot`, where pairs differ in several words,
+            else for the one with most different words, of those that observations share; "none" for
+            the observations themselves.
 
     Raises:
         ConfigError: no such column, or one that differs within an observation.
@@ -120,7 +126,8 @@ def words(prompts: PromptSet, observation: NDArray[np.intp], choice: str) -> Wor
         found[name] = number.astype(np.intp)
     if not found:
         return Words("", observation)
-    name = max(found, key=lambda name: found[name].max())
+    # What pairs differ in is what is asked about, however few words stand for it.
+    name = "slot" if "slot" in found else max(found, key=lambda name: found[name].max())
     return Words(name, found[name])
 
 

@@ -318,7 +318,7 @@ def test_too_few_neurons_are_said_to_be(n):
     said = (
         "No neuron was chosen at layer 3"
         if n == 0
-        else f"{n} vary over the sentences; kmeans needs 4"
+        else f"{n} vary over the sentences; k-means needs 4"
     )
     assert said in result.finding
 
@@ -381,7 +381,7 @@ def test_a_layout_that_cannot_be_made_is_left_out_with_its_reason(reduction, sai
 def test_noise_alone_is_no_cluster_and_the_rest_is_drawn():
     neurons, signs = tuned(12, np.random.default_rng(26))
     result = asked(chosen(neurons, 3 * signs), PCA(2), DBSCAN(eps=1e-6))
-    assert "dbscan finds no cluster among 12 neurons at layer 3" in result.finding
+    assert "DBSCAN finds no cluster among 12 neurons at layer 3" in result.finding
     assert result.scalars["clusters_noise"] == 1
     assert "clusters_sign_ari" not in result.scalars
     assert set(result.tables["clusters"]["cluster"]) == {"noise"}

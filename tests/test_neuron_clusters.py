@@ -183,7 +183,7 @@ def test_sentences_that_share_a_word_are_one_to_the_tests():
         for words, found in false.items():
             result = run(values, prompts, words=words, permutations=19, split_half=False)
             found.append(result.series["significant_share"].values[0])
-            tested = "Tests count 8 observations, one a verb" in result.finding
+            tested = "Tests count 8 observations, one per verb" in result.finding
             assert tested == (words == "auto")
     assert np.mean(false["auto"]) < 0.02
     assert np.mean(false["none"]) > 0.3
@@ -272,7 +272,7 @@ def test_a_layer_without_any_test_leaves_the_run_complete():
     assert result.series["significant"].values[0] == 0
     assert result.series["effect_size"].values[0] == 0
     assert result.series["probe_accuracy"].values[0] == 0.5
-    assert "they have no test" in result.finding
+    assert "and cannot be tested" in result.finding
     nothing = run(np.ones((1, 2 * PAIRS, 4)), TWO)
     assert "at no layer" in nothing.finding
 

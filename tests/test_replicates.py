@@ -74,12 +74,16 @@ def test_words_are_those_of_the_column_with_most_of_them_that_observations_share
     found = words(prompts, pair, "auto")
     assert found.name == "verb"
     np.testing.assert_array_equal(found.number, np.array([2, 2, 1, 1, 0, 0] * 2))
-    assert found.counted(3) == "3 observations, one a verb"
-    assert words(prompts, pair, "place").counted(1) == "1 observation, one a place"
+    assert found.counted(3) == "3 observations, one per verb"
+    assert words(prompts, pair, "place").counted(1) == "1 observation, one per place"
     np.testing.assert_array_equal(words(prompts, pair, "none").number, pair)
     with pytest.raises(ConfigError, match="own differs within observations"):
         words(prompts, pair, "own")
     with pytest.raises(ConfigError, match="cannot be 'verbs'; did you mean 'verb'"):
         words(prompts, pair, "verbs")
+    # What pairs differ in goes before what has more words.
+    targets = from_marked(texts, {**columns, "slot": ["dog", "cat"] * 6})
+    assert words(targets, pair, "auto").counted(2) == "2 observations, one per target word"
+    assert words(targets, pair, "verb").name == "verb"
     no_columns = from_marked(texts)
     assert words(no_columns, pair, "auto").name == ""

@@ -252,7 +252,7 @@ def test_sentences_that_share_a_word_count_once():
     degrees[:, BEFORE, 1] += rng.normal(0.8, 3, size=8)[words]
     columns = {"verb": [f"verb {i}" for i in words], "kind": [float(i % 3) for i in range(48)]}
     result = run(turning(degrees), prompts_of(columns, a=48), permutations=999)
-    assert "48 prompts are 8 observations, one a verb" in result.finding
+    assert "48 prompts are 8 observations, one per verb" in result.finding
     assert (result.tables["tests"]["n"] == 8).all()
     p = result.series["minus_before_p"].values
     difference = pd.Series(degrees[:, TARGET, 1] - degrees[:, BEFORE, 1]).groupby(words).mean()
@@ -268,7 +268,7 @@ def test_sentences_that_share_a_word_count_once():
     sentences = run(turning(degrees), prompts_of(columns, a=48), words="none")
     assert (sentences.series["minus_before_p_corrected"].values < 0.05).all()
     kinds = run(turning(degrees), prompts_of(columns, a=48), words="kind")
-    assert "48 prompts are 3 observations, one a kind" in kinds.finding
+    assert "48 prompts are 3 observations, one per kind" in kinds.finding
     with pytest.raises(ConfigError, match="words cannot be 'verbs'; did you mean 'verb'"):
         run(turning(degrees), prompts_of(columns, a=48), words="verbs")
 

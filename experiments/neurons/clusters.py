@@ -25,6 +25,13 @@ _FEWEST_NEURONS, _FEWEST_SENTENCES = 4, 4
 # Draws of each null: at most in all dimensions, and at least, of those asked for, in the layout.
 _MOST_DRAWS, _FEWEST_DRAWS = 99, 20
 
+_METHODS = {
+    "kmeans": "k-means",
+    "agglomerative": "agglomerative",
+    "dbscan": "DBSCAN",
+    "hdbscan": "HDBSCAN",
+}
+
 # The adjusted Rand index from which clusters are as good as the sign of t.
 _BY_SIGN = 0.95
 
@@ -60,7 +67,7 @@ def clustered(
         rng: where all that is drawn comes from.
     """
     counts = {"chosen_neurons": float(len(chosen.neurons))}
-    method = CLUSTERINGS.name_of(clustering)
+    method = _METHODS[CLUSTERINGS.name_of(clustering)]
     if not chosen.neurons:
         return Result(scalars=counts, finding=f"No neuron was chosen at {where}: none to cluster.")
     if len(chosen.in_first) < _FEWEST_SENTENCES:
@@ -103,6 +110,7 @@ def clustered(
     finding = [
         f"{headline}.",
         _choice(chosen, kept, strongest),
+        _beyond(parts[0], verdicts, strongest),
         *(_told(part, verdicts, i, strongest) for i, part in enumerate(parts)),
         missing,
     ]
@@ -229,6 +237,15 @@ def _told(found: Found, verdicts: Verdicts, i: int, chosen: Chosen) -> str:
         f"with the sign of t at an adjusted Rand index of {_with_sign(found, chosen):.2f}, with "
         f"themselves over other seeds at {found.over_seeds.mean():.2f} and over resampled "
         f"observations at {found.over_resamples.mean():.2f}."
+    )
+
+
+def _beyond(found: Found, verdicts: Verdicts, chosen: Chosen) -> str:
+    """Say what being alike beyond tuning may come from; "" where neurons are not."""
+    if found.n_clusters < 2 or not verdicts.passes[0, 1] or _with_sign(found, chosen) >= _BY_SIGN:
+        return ""
+    return (
+        "Neurons of one layer read the same words, which makes them alike beyond their tuning, too."
     )
 
 

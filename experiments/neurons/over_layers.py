@@ -153,11 +153,15 @@ def over_layers(
     if found.share_alike >= alpha:
         verdict = f"{reading.together}: too few sentences or draws to tell from chance"
     neurons = len(found.tuning[0].p)
+    has_test = np.array([np.isfinite(tuning.p).sum() for tuning in found.tuning])
+    # Dependent neurons are found by chance together: mostly none, and now and then very many.
+    wide = count.null_high[top] > 0.1 * neurons
     finding = (
         f"{verdict} (mean |{criterion.effect}| over neurons, p < {alpha:g}, corrected over "
         f"{reading.unit}s). Most neurons at {reading.names[top]}: "
-        f"{found.significant[top, 0]:.0f} of {neurons} ({criterion}), by chance "
-        f"{count.null_low[top]:.0f} to {count.null_high[top]:.0f} (95% of draws), corrected p = "
+        f"{found.significant[top, 0]:.0f} of {has_test[top]} ({criterion}), by chance "
+        f"{count.null_low[top]:.0f} to {count.null_high[top]:.0f} (95% of draws"
+        f"{', wide because neurons depend on each other' * bool(wide)}), corrected p = "
         f"{count.p_corrected[top]:.2g}; "
         f"mean |{criterion.effect}| {found.effect_size[top, 0]:.2f}, by chance "
         f"{size.null_mean[top]:.2f}, corrected p = {size.p_corrected[top]:.2g}. There a linear "
@@ -179,7 +183,6 @@ def over_layers(
         alpha=alpha,
         layer_names=reading.ticks,
     )
-    has_test = np.array([np.isfinite(tuning.p).sum() for tuning in found.tuning])
     series: dict[str, Series] = {
         "significant_share": Series.over(layers, found.significant[:, 0] / neurons)
     }

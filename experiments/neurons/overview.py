@@ -46,7 +46,7 @@ def overview(
     means = {one: points[first].mean(0), other: points[second].mean(0)}
     histogram = figures.activation_histograms(
         means,
-        title=f"Mean activation of each neuron over sentences of {one} and of {other}",
+        title=f"Mean activation of each neuron over sentences with {one} and with {other}",
         subtitle=told,
         xlabel="mean activation of a neuron over sentences",
     )

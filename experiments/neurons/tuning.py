@@ -46,7 +46,10 @@ def tuned(
     names = contrast.neurons
     has_test = np.isfinite(found.p)
     untested = int((~has_test).sum())
-    gap = f"{untested} of {len(names)} neurons do not vary there beyond rounding: they have no test"
+    gap = (
+        f"{untested} of {len(names)} neurons {'do' if untested != 1 else 'does'} not vary there "
+        "beyond rounding, and cannot be tested"
+    )
     if not has_test.any():
         shown = 0 if neuron is None else neuron
         return Result(
@@ -158,15 +161,15 @@ def _statistics(
     reading: Reading,
 ) -> "dict[int, Figure]":
     one, other = contrast.groups
-    counts = [int(found.significant.sum()) for found in tuning]
+    counts = [(int(found.significant.sum()), np.isfinite(found.p).sum()) for found in tuning]
     return figures.neuron_statistics(
         layers,
         np.array([found.statistic for found in tuning]),
         np.array([found.significant for found in tuning]),
         contrast.neurons,
         titles=[
-            f"{count} of {len(contrast.neurons)} neurons of {where} tell {one} from {other}"
-            for count, where in zip(counts, names, strict=True)
+            f"{count} of {tested} neurons of {where} tell {one} from {other}"
+            for (count, tested), where in zip(counts, names, strict=True)
         ],
         subtitle=reading.told(str(criterion)),
         ylabel=f"{criterion.statistic} of a neuron",

@@ -281,7 +281,7 @@ def activation_heatmap(
     image = axes.imshow(
         values,
         aspect="auto",
-        cmap="PuOr_r" if signed else "cividis",
+        cmap="PuOr" if signed else "cividis",
         vmin=-furthest if signed else 0,
         vmax=furthest,
         interpolation="nearest",
