@@ -176,7 +176,7 @@ def test_sentences_that_share_a_word_are_one_to_the_tests():
     verb = np.tile(np.repeat(np.arange(8), 6), 2)
     prompts = prompts_of({"verb": [f"verb {i}" for i in verb]}, him=48, her=48)
     false = {"auto": [], "none": []}
-    for trial in range(12):
+    for trial in range(5):
         rng = np.random.default_rng(trial)
         of_verb = rng.normal(size=(8, 40))[verb] * np.where(np.arange(96) < 48, 1, -1)[:, None]
         values = (of_verb + 0.5 * rng.normal(size=(96, 40)))[None]
