@@ -14,7 +14,8 @@ from torch import nn
 from interp.capture import capture
 from interp.hooks import HOOKS, Embed, ResidMid, ResidPost, ResidPre, Stream
 from interp.models import Random
-from interp.models.residual_stream import BlockSites, Middle, UnclearStructure, block_sites
+from interp.models.dataflow import UnclearStructure
+from interp.models.residual_stream import BlockSites, Middle, block_sites
 from interp.plan import plan
 from interp.positions import All, AttentionMean, Last, Mean
 from interp.registry import ConfigError

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from interp.models.residual_stream import BlockSites, Middle, UnclearStructure, block_sites
+from interp.models.dataflow import UnclearStructure
+from interp.models.residual_stream import BlockSites, Middle, block_sites
 from interp.models.vocabulary import Vocabulary
 from interp.positions import Tokens
 from interp.registry import ConfigError, check_choice
