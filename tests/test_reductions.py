@@ -329,15 +329,14 @@ def test_lda_needs_a_spread_within_groups():
 def test_a_layout_stays_nearer_to_the_one_it_was_begun_from():
     for reduction in (MDS(), TSNE(), UMAP()):
         anew, begun = [], []
-        for seed in range(2):
-            before, *clouds = drifting(seed=seed)
-            layout = reduction.estimator().fit_transform(before)
-            for points in clouds:
-                own = reduction.estimator().fit_transform(points)
-                following = reduction.estimator(layout).fit_transform(points)
-                anew.append(apart(layout, own))
-                begun.append(apart(layout, following))
-                layout = following
+        before, *clouds = drifting(seed=0)
+        layout = reduction.estimator().fit_transform(before)
+        for points in clouds:
+            own = reduction.estimator().fit_transform(points)
+            following = reduction.estimator(layout).fit_transform(points)
+            anew.append(apart(layout, own))
+            begun.append(apart(layout, following))
+            layout = following
         assert np.mean(begun) < 0.7 * np.mean(anew), reduction
 
 
