@@ -130,7 +130,8 @@ def units(
     unit, part = np.arange(len(prompts)), np.zeros(len(prompts), np.intp)
     if len(members) > 1 and {len(rows) for rows in members} == {len(members[0])} != {1}:
         for number, rows in enumerate(members):
-            unit[rows], part[rows] = np.arange(len(rows)), number
+            # By its first prompt, which no other unit has.
+            unit[rows], part[rows] = members[0], number
     return unit, part
 
 

@@ -50,6 +50,18 @@ def test_prompts_that_are_no_pairs_stand_by_themselves_and_are_merged_by_their_g
     np.testing.assert_array_equal(counted(BERT, prompts, Target()), [0, 1, 0])
 
 
+def test_the_chosen_groups_alone_are_pairs_and_no_other_prompt_is_one_of_theirs():
+    texts = {g: [f"{v} {{{g}}} now" for v in ("saw", "met", "heard")] for g in ("her", "them")}
+    prompts = from_marked({"him": ["we left {him}", "I called {him}"], **texts})
+    hook, position = ResidPost(), Target()
+    what, found = (
+        plan(BERT, prompts, hook, position),
+        capture(BERT, prompts, hook, position, batch_size=3),
+    )
+    number = observations(prompts, what, found, ("her", "them"))
+    np.testing.assert_array_equal(number, [0, 1, 2, 3, 4, 2, 3, 4])
+
+
 def test_activations_that_differ_are_not_merged_though_the_text_is_the_same():
     hook = ResidPost()
     found = capture(GPT2, PAIRS, hook, Target(), batch_size=3)
