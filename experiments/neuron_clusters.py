@@ -207,18 +207,16 @@ def _counted(sentences: Contrast, tested: Contrast, shared: Words) -> str:
     """Say what was read, and what the tests count where that is something else."""
     if not shared.name:
         return sentences.counted
-    n = len(np.unique(tested.observation))
-    return f"{sentences.counted}, tested by {shared.called} (n = {n})"
+    return f"{sentences.counted}, tested by {shared.called} (n = {tested.n_observations})"
 
 
 def _said(tested: Contrast, shared: Words) -> str:
     """Say what the tests count, where it is not sentences; "" where it is."""
     if not shared.name:
         return ""
-    n = len(np.unique(tested.observation))
     return (
-        f"Tests count {shared.counted(n)}: sentences that share it are averaged, as they are no "
-        "independent evidence for other words."
+        f"Tests count {shared.counted(tested.n_observations)}: sentences that share it are "
+        "averaged, as they are no independent evidence for other words."
     )
 
 

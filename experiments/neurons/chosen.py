@@ -78,10 +78,19 @@ def chosen(
 
 def _half(contrast: Contrast, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw half of the observations, of pairs or of each group; returns [sentence]."""
-    # Which of the groups an observation has a sentence of: 1, 2, or 1 + 2.
-    kind = np.bincount(contrast.observation, weights=np.where(contrast.in_first, 1, 2))
+    kind = kinds(contrast.observation, contrast.in_first)
     drawn = np.zeros(len(kind), bool)
     for each in np.unique(kind):
         order = rng.permutation(np.flatnonzero(kind == each))
         drawn[order[: -(-len(order) // 2)]] = True
     return drawn[contrast.observation]
+
+
+def kinds(observation: NDArray[np.intp], in_first: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return which groups each observation has a sentence of: 1, 2, or 3 for both; [observation].
+
+    Args:
+        observation: of each sentence, 0, 1, …, [sentence].
+        in_first: whether it is of the first group, [sentence].
+    """
+    return np.bincount(observation, weights=np.where(in_first, 1, 2)).astype(np.intp)

@@ -77,9 +77,14 @@ class Contrast:
         return int(self.in_first.sum()), int((~self.in_first).sum())
 
     @property
+    def n_observations(self) -> int:
+        """How many independent observations there are."""
+        return len(np.unique(self.observation))
+
+    @property
     def are_pairs(self) -> bool:
         """Whether every observation has a sentence of each group."""
-        return 2 * len(np.unique(self.observation)) == len(self.observation)
+        return 2 * self.n_observations == len(self.observation)
 
     @property
     def can_be_tested(self) -> bool:

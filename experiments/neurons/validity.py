@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from experiments.neurons.chosen import kinds
 from interp.clusterings import Clustering
 from interp.geometry import clusters
 from interp.reductions import Reduction
@@ -70,9 +71,8 @@ class Points:
         Observations of one group, the other, or both are drawn apart.
         """
         number = np.unique(self.observation, return_inverse=True)[1]
-        kind = np.bincount(number, weights=np.where(self.in_first, 1, 2))
         found = []
-        for times in times_drawn(kind.astype(np.intp), draws, rng):
+        for times in times_drawn(kinds(number, self.in_first), draws, rng):
             rows = np.repeat(np.arange(len(number)), times[number].astype(int))
             drawn = self.directions[:, rows].T
             found.append(Points.of(drawn, self.in_first[rows], self.observation[rows]))

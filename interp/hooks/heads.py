@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.hooks import units
-from interp.hooks.hook import HOOKS, AttentionTap, LayeredHookPoint, MissingSite, Tap
+from interp.hooks.hook import HOOKS, AttentionTap, LayeredHookPoint, Tap, missing
 from interp.models import LanguageModel
 from interp.models.attention import KERNELS_WITH_MASKS
 from interp.models.head_layout import Heads, Place, entering_output, head_counts, projected
@@ -68,10 +68,8 @@ class ProjectedSite(HeadSite, ABC):
         Raises:
             MissingSite: they cannot be told apart.
         """
-        try:
+        with missing(self.site):
             places = projected(hollow(model), self.stack, self.of)
-        except ConfigError as reason:
-            raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         return {
             i: Tap(place.path, "output", i, channels=self.channels(place))
             for i, place in places.items()
@@ -111,10 +109,8 @@ class AttentionSite(HeadSite, ABC):
         Raises:
             MissingSite: attention is not called through transformers' interface.
         """
-        try:
+        with missing(self.site):
             counts = head_counts(hollow(model), self.stack)
-        except ConfigError as reason:
-            raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         blocks = model.stack(self.stack).blocks
         return {i: self._tap(i, blocks[i], heads) for i, heads in counts.items()}
 
@@ -225,10 +221,8 @@ class HeadResult(HeadSite):
         Raises:
             MissingSite: heads write nothing of their own.
         """
-        try:
+        with missing(self.site):
             places = entering_output(hollow(model), self.stack)
-        except ConfigError as reason:
-            raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         return {
             i: Tap(place.path, "input", i, channels=self.channels(place), projects=True)
             for i, place in places.items()

@@ -1,7 +1,8 @@
 """What a hook point is: it turns a model's structure into taps, one a layer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -58,6 +59,15 @@ class AttentionTap:
 
 class MissingSite(ConfigError):  # noqa: N818 — named after what is missing
     """The model has no such site."""
+
+
+@contextmanager
+def missing(site: str) -> Iterator[None]:
+    """Say of whatever cannot be told of the model's structure that it lacks the site for it."""
+    try:
+        yield
+    except ConfigError as reason:
+        raise MissingSite(f"hook: no {site}: {reason}") from reason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.hooks import units
-from interp.hooks.hook import HOOKS, LayeredHookPoint, MissingSite, Tap
+from interp.hooks.hook import HOOKS, LayeredHookPoint, MissingSite, Tap, missing
 from interp.models import LanguageModel
 from interp.models.mlp_layout import MlpLayout, Part, mlp_layouts
 from interp.models.tracing import hollow, of_each_kind
-from interp.registry import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +49,10 @@ class NeuronSite(LayeredHookPoint, ABC):
         Raises:
             MissingSite: no neurons can be told.
         """
-        try:
+        with missing(self.site):
             empty = hollow(model)
             layouts = partial(mlp_layouts, empty, self.stack)
             found = of_each_kind(empty, self.stack, layouts)
-        except ConfigError as reason:
-            raise MissingSite(f"hook: no {self.site}: {reason}") from reason
         return list(zip(model.stack(self.stack).blocks, found, strict=True))
 
     def unclear(self, model: LanguageModel, layout: MlpLayout) -> MissingSite:
