@@ -8,7 +8,7 @@ demo: .venv/installed
 	@$(BIN)/interp
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/installed
 	$(BIN)/ruff check .

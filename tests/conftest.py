@@ -1,7 +1,8 @@
 import os
 
-# Nothing here may reach for a network, and a worker a core is enough.
+# Nothing here may reach for a network, and with a worker a core each of them keeps to one thread.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import pytest
