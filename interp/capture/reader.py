@@ -93,6 +93,9 @@ class Reader:
         if layer in self._read:
             raise ConfigError(f"hook: {path} runs several times in one pass, so it is no one layer")
         n_prompts, width = self._mask.shape
+        if tensor.shape[:-1] in ((1, width), (width,)):
+            # Positions are embedded once for all prompts.
+            tensor = tensor.expand(n_prompts, width, -1)
         if tensor.shape[:2] == (n_prompts, width):
             tensor = tensor.flatten(0, 1)
         elif tensor.ndim != 2 or len(tensor) != n_prompts * width:

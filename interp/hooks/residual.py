@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, Tap
+from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, Tap, missing
 from interp.hooks.vocabulary import LogitLens
 from interp.models import LanguageModel
 from interp.models.final_norm import final_norm_path
+from interp.models.position_embedding import position_embedding_path
 from interp.models.tracing import hollow
 from interp.registry import ConfigError
 
@@ -26,6 +27,33 @@ class Embed(HookPoint):
         """Name the embedding's width, which may be another than the residual stream's."""
         table = model.module.get_submodule(model.embedding(model.stack(self.stack)))
         return f"{table.weight.shape[-1]} dimensions"
+
+
+@HOOKS.register("pos_embed")
+@dataclass(frozen=True, kw_only=True)
+class PosEmbed(HookPoint):
+    """The embedding of positions, learned or fixed, that is added to that of tokens."""
+
+    site: ClassVar[str] = "pos_embed"
+
+    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+        """Return the one tap.
+
+        Raises:
+            MissingSite: positions come in otherwise (rotary, relative, ALiBi).
+        """
+        with missing(self.site):
+            path = position_embedding_path(hollow(model), self.stack)
+        if not path:
+            raise MissingSite(
+                f"hook: {model.title} has no pos_embed: it adds no embedding of positions to that "
+                "of tokens"
+            )
+        return {0: Tap(path, "output", 0)}
+
+    def space(self, model: LanguageModel) -> str:
+        """Leave the width to what is read: it may be another than the residual stream's."""
+        return ""
 
 
 @HOOKS.register("resid_pre")
@@ -176,7 +204,7 @@ class FinalNorm(HookPoint):
         path = final_norm_path(hollow(model), self.stack)
         if not path:
             raise MissingSite(
-                f"hook: {model.title} has no final norm, as each block of a post-norm model ends "
-                "in its own"
+                f"hook: {model.title} has no final norm: what leaves its last block is normed "
+                "within it, as in BERT, or not at all"
             )
         return {0: Tap(path, "output", len(model.stack(self.stack).blocks) - 1)}
