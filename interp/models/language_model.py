@@ -84,13 +84,24 @@ class LanguageModel:
         return int(pad) if isinstance(pad, int) else 0
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenise each text by itself, with the special tokens that the model expects."""
-        encoded = self.tokenizer(
-            list(texts),
-            return_offsets_mapping=True,
-            return_special_tokens_mask=True,
-            verbose=False,
-        )
+        """Tokenise each text by itself, with the special tokens that the model expects.
+
+        Raises:
+            ConfigError: the tokenizer has no token for something that is written there.
+        """
+        try:
+            encoded = self.tokenizer(
+                list(texts),
+                return_offsets_mapping=True,
+                return_special_tokens_mask=True,
+                verbose=False,
+            )
+        except Exception as error:
+            # The tokenizers library raises nothing narrower, and does not say where.
+            unread = next((text for text in texts if not self._reads(text)), "")
+            raise ConfigError(
+                f"prompts: {self.title} has no token for some word of {unread[:40]!r} ({error})"
+            ) from error
         return [
             Tokens(
                 text=text,
@@ -100,6 +111,13 @@ class LanguageModel:
             )
             for i, text in enumerate(texts)
         ]
+
+    def _reads(self, text: str) -> bool:
+        try:
+            self.tokenizer(text)
+        except Exception:
+            return False
+        return True
 
     @cached_property
     def stacks(self) -> dict[str, Stack]:

@@ -2,6 +2,7 @@
 
 from interp.prompts.contexts import WordsInContexts
 from interp.prompts.generated import Counting, MinimalPairs, NumberSequences
+from interp.prompts.modular import ModularArithmetic
 from interp.prompts.prompt_set import PromptSet, Span, from_marked, parse_marked
 from interp.prompts.source import PROMPTS, PromptSource
 from interp.prompts.written import Inline, PromptFile
@@ -11,6 +12,7 @@ __all__ = [
     "Counting",
     "Inline",
     "MinimalPairs",
+    "ModularArithmetic",
     "NumberSequences",
     "PromptFile",
     "PromptSet",

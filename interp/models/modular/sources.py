@@ -1,0 +1,180 @@
+"""Where models of modular arithmetic come from: drawn at random, the one carried, or a user's."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from interp.models.heads import Head, head_of_type
+from interp.models.modular.state_dicts import converted
+from interp.models.modular.tokenizer import number_tokenizer
+from interp.models.modular.transformer import ModularArithmeticConfig, ModularArithmeticForCausalLM
+from interp.models.pretrained import Pretrained
+from interp.models.sources import MODELS, ModelSource, explained
+from interp.registry import ConfigError
+
+# Trained by `interp experiment=modular_addition_training`; training.json beside it says how.
+CARRIED = Path(__file__).parent / "checkpoint"
+
+
+@MODELS.register("modular_arithmetic")
+@dataclass(frozen=True, kw_only=True)
+class ModularArithmetic(ModelSource):
+    """A transformer of one block with random weights that reads "a b =", to be trained.
+
+    Attributes:
+        modulus: p, which the vocabulary is made for.
+        hidden_size: dimensions of the residual stream.
+        heads: heads.
+        head_dim: dimensions of a head.
+        neurons: neurons of the MLP.
+    """
+
+    modulus: int = 113
+    hidden_size: int = 128
+    heads: int = 4
+    head_dim: int = 32
+    neurons: int = 512
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (
+            ("modulus", 3),
+            ("hidden_size", 1),
+            ("heads", 1),
+            ("head_dim", 1),
+            ("neurons", 1),
+        ):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    @property
+    def title(self) -> str:
+        """The modulus and the seed."""
+        return f"random transformer mod {self.modulus}, seed {self.seed}"
+
+    @property
+    def revision(self) -> str:
+        """The architecture and the seed."""
+        sizes = (self.modulus, self.hidden_size, self.heads, self.head_dim, self.neurons)
+        return f"modular arithmetic {sizes}, seed {self.seed}"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Always."""
+        return True
+
+    def config(self) -> ModularArithmeticConfig:
+        """Return the architecture."""
+        return ModularArithmeticConfig(
+            modulus=self.modulus,
+            hidden_size=self.hidden_size,
+            num_attention_heads=self.heads,
+            head_dim=self.head_dim,
+            intermediate_size=self.neurons,
+        )
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer of numbers."""
+        return number_tokenizer(self.modulus)
+
+    def head(self) -> Head | None:
+        """Return the model with its unembedding."""
+        return head_of_type(self.config())
+
+    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+        """Draw the weights."""
+        return self.draw(head, **options)
+
+
+@MODELS.register("modular_checkpoint")
+@dataclass(frozen=True, kw_only=True)
+class ModularCheckpoint(Pretrained):
+    """A trained transformer that reads "a b =": the one carried, or one of your own.
+
+    Attributes:
+        path: a folder that training wrote, or a state dict of TransformerLens's HookedTransformer
+            (.pt or .pth, read as plain tensors); None is the one carried.
+    """
+
+    path: str | None = None
+
+    @property
+    def trained_title(self) -> str:
+        """The name of the file or folder; of the one carried, what it has learned."""
+        return "grokked addition mod 113" if self.path is None else self._where().name
+
+    @property
+    def trained_revision(self) -> str:
+        """The checksum of the weights."""
+        where = self._where()
+        file = where / "model.safetensors" if where.is_dir() else where
+        return f"sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the folder; a ConfigError where it holds no such model."""
+        return str(self._where()), {"local_files_only": True}
+
+    def _where(self) -> Path:
+        if self.path is None:
+            return CARRIED
+        where = Path(self.path).expanduser().resolve()
+        if where.is_file() and where.suffix in (".pt", ".pth"):
+            return where
+        if not where.is_dir():
+            raise ConfigError(
+                f"model.path: no folder, and no .pt or .pth file, at {str(where)!r}; leave it out "
+                "for the model that interp carries"
+            )
+        for name in ("config.json", "model.safetensors"):
+            if not (where / name).is_file():
+                raise ConfigError(f"model.path: no {name} in {str(where)!r}")
+        return where
+
+    def config(self) -> ModularArithmeticConfig:
+        """Read the architecture, of a state dict off the shapes of its tensors.
+
+        Raises:
+            ConfigError: it is another one.
+        """
+        if self._where().is_file():
+            with explained(self._where().name):
+                return converted(self._where()).config
+        with explained(str(self._where())):
+            config = AutoConfig.from_pretrained(self._where(), local_files_only=True)
+        if not isinstance(config, ModularArithmeticConfig):
+            raise ConfigError(
+                f"model.path: {str(self._where())!r} holds a {config.model_type}, no transformer "
+                "of modular arithmetic; use model=path for it"
+            )
+        return config
+
+    def training(self) -> pd.DataFrame:
+        """Return what was recorded while the model was trained; empty where that is not known."""
+        recorded = self._where() / "training.csv"
+        if self.untrained or not recorded.is_file():
+            return pd.DataFrame()
+        return pd.read_csv(recorded)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer of numbers."""
+        return number_tokenizer(self.config().modulus)
+
+    def head(self) -> Head | None:
+        """Return the model with its unembedding."""
+        return head_of_type(self.config())
+
+    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+        """Read the weights as plain tensors."""
+        if self.untrained or self._where().is_dir():
+            return super().weights(head, **options)
+        options.pop("device_map", None)
+        with explained(self._where().name):
+            found = converted(self._where())
+            model = ModularArithmeticForCausalLM.from_pretrained(
+                None, config=found.config, state_dict=found.state_dict, **options
+            )
+        return model if head else model.model
