@@ -12,6 +12,15 @@ from interp.figures.clusters import (
 )
 from interp.figures.curves import Statistic, similarity_over_layers, statistics_over_layers
 from interp.figures.doses import DoseBand, DoseCurve, dose_curves
+from interp.figures.fourier import (
+    PowerSpectrum,
+    fourier_basis,
+    neuron_fractions,
+    power_spectra,
+    singular_vectors_over_numbers,
+    wave_coefficients,
+)
+from interp.figures.grids import attention_patterns, number_maps, product_spectrum
 from interp.figures.heatmaps import (
     calibrated_scores,
     component_heatmap,
@@ -40,6 +49,7 @@ from interp.figures.spectra import (
     vocabulary_projection,
 )
 from interp.figures.style import pixels, save
+from interp.figures.training import TrainingCurve, TrainingPanel, training_curves
 
 __all__ = [
     "Bundle",
@@ -48,11 +58,15 @@ __all__ = [
     "Estimate",
     "Layout",
     "Partition",
+    "PowerSpectrum",
     "SilhouetteNull",
     "SpectrumBand",
     "Statistic",
+    "TrainingCurve",
+    "TrainingPanel",
     "activation_heatmap",
     "activation_histograms",
+    "attention_patterns",
     "calibrated_scores",
     "cluster_centroids",
     "cluster_layouts",
@@ -64,25 +78,33 @@ __all__ = [
     "effect_sizes",
     "embedding_pair",
     "estimates_over_steps",
+    "fourier_basis",
     "gif",
     "head_heatmap",
     "layer_matrix",
     "layout_frames",
     "layout_panels",
+    "neuron_fractions",
     "neuron_statistics",
     "null_distributions",
+    "number_maps",
     "pair_tables",
     "pixels",
     "player",
+    "power_spectra",
+    "product_spectrum",
     "rotations",
     "save",
     "sentence_values",
     "silhouette_nulls",
     "similarity_over_layers",
     "singular_vectors",
+    "singular_vectors_over_numbers",
     "spectra",
     "spectra_over_layers",
     "spectra_together",
     "statistics_over_layers",
+    "training_curves",
     "vocabulary_projection",
+    "wave_coefficients",
 ]
