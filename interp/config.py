@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from interp.metrics import Metric
     from interp.models import ModelSource
     from interp.positions import Position
-    from interp.prompts import PromptSet
+    from interp.prompts import PromptSet, PromptSource
     from interp.reductions import Reduction
 
 
@@ -71,6 +71,7 @@ class Experiment:
     source: "ModelSource"
     reference: "ModelSource | None"
     reference_draws: int
+    prompt_source: "PromptSource"
     prompts: "PromptSet"
     hook: "HookPoint"
     position: "Position"
@@ -123,12 +124,14 @@ def build(config: DictConfig) -> Experiment:
         raise ConfigError(f"reference is chosen as model@reference={config.reference}")
     hook, metric = HOOKS.build(config.hook), METRICS.build(config.metric)
     analysis = ANALYSES.build(config.analysis)
+    prompt_source = PROMPTS.build(config.prompts)
     in_vocabulary = metric.in_vocabulary and asks_for(analysis, "metric")
     return Experiment(
         source=MODELS.build(config.model),
         reference=MODELS.build(config.reference, at="reference") if config.reference else None,
         reference_draws=config.reference_draws,
-        prompts=PROMPTS.build(config.prompts).load(),
+        prompt_source=prompt_source,
+        prompts=prompt_source.load(),
         hook=hook.in_vocabulary() if in_vocabulary else hook,
         position=POSITIONS.build(config.position),
         reduction=REDUCTIONS.build(config.reduction),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -72,6 +73,7 @@ class Result:
         figures: written as PNG and SVG.
         images: figures of one size and the same axes, one a layer, for MLflow's slider.
         animations: the same, played: besides written as a GIF and as a page to step through.
+        folders: folders to keep with the run, as a model that was trained.
         finding: what came out, in a sentence or two.
         null: what the series `score` is calibrated against, in a few words.
     """
@@ -83,6 +85,7 @@ class Result:
     figures: dict[str, "Figure"] = field(default_factory=dict)
     images: dict[str, dict[int, "Figure"]] = field(default_factory=dict)
     animations: dict[str, Animation] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
     finding: str = ""
     null: str = ""
 
@@ -100,7 +103,16 @@ class Result:
 
         What two parts name alike is that of the later one.
         """
-        kept = ("series", "spectra", "scalars", "tables", "figures", "images", "animations")
+        kept = (
+            "series",
+            "spectra",
+            "scalars",
+            "tables",
+            "figures",
+            "images",
+            "animations",
+            "folders",
+        )
         return cls(
             **{
                 name: {key: value for part in parts for key, value in getattr(part, name).items()}
@@ -137,6 +149,8 @@ class Result:
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         for name, figure in self.figures.items():
             figures.save(figure, folder / "figures" / name)
+        for name, source in self.folders.items():
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
         for name, animation in self.animations.items():
             frames, path = list(animation.pixels.values()), folder / "animations" / name
             figures.gif(frames, path.with_suffix(".gif"))

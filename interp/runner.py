@@ -8,7 +8,7 @@ import inspect
 import json
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from interp.models import LanguageModel, ModelSource
     from interp.plan import Plan
     from interp.positions import Position
-    from interp.prompts import PromptSet
+    from interp.prompts import PromptSet, PromptSource
     from interp.reductions import Reduction
     from interp.reference import Reference
 
@@ -45,16 +45,36 @@ _VERSIONED = (
 _VERSIONED_TOO = {"umap": "umap-learn", "pacmap": "pacmap"}
 
 
-class Provisions:
-    """What an analysis may ask for by name, each made when it is first asked for."""
+# Takes a step's number, and its values by name.
+Track = Callable[[int, Mapping[str, float]], None]
 
-    def __init__(self, experiment: Experiment) -> None:
+
+def _nowhere(_step: int, _values: Mapping[str, float]) -> None:
+    """Stand in for a run that has not begun."""
+
+
+class Provisions:
+    """What an analysis may ask for by name, each made when it is first asked for.
+
+    Attributes:
+        outputs: the folder that runs share: what takes long may be kept there, to go on from.
+        track: sends values of a step to the run while it works, one curve a name.
+    """
+
+    def __init__(self, experiment: Experiment, outputs: Path) -> None:
         self._experiment = experiment
+        self.outputs = outputs
+        self.track: Track = _nowhere
 
     @property
     def prompts(self) -> "PromptSet":
         """The prompt set."""
         return self._experiment.prompts
+
+    @property
+    def prompt_source(self) -> "PromptSource":
+        """Where the prompts come from: the rule that made them, with its settings."""
+        return self._experiment.prompt_source
 
     @property
     def source(self) -> "ModelSource":
@@ -149,7 +169,8 @@ class Provisions:
             TypeError: a parameter that names none of them.
         """
         names = list(inspect.signature(function).parameters)
-        known = [n for n in dir(type(self)) if not n.startswith("_") and n != "call"]
+        known = ["outputs", "track"]
+        known += [n for n in dir(type(self)) if not n.startswith("_") and n != "call"]
         for name in names:
             if name not in known:
                 raise TypeError(f"{function}: no provision {name!r} (there are {known})")
@@ -178,7 +199,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
     try:
         settings = resolved(config)
         experiment = build(config)
-        provisions = Provisions(experiment)
+        provisions = Provisions(experiment, Path(config.outputs).resolve())
         _refuse_idle_choices(experiment, settings)
         if check := getattr(experiment.analysis, "check", None):
             provisions.call(check)
@@ -195,6 +216,7 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
     with recorded(_store(config), settings["tracking"]["experiment"], name, folder) as record:
         save(settings, folder / "config.yaml")
         record.log_setup(settings, tags, experiment.prompts)
+        provisions.track = record.log_step
         found: Result = provisions.call(experiment.analysis.__call__)
         tables = {"layers": found.layer_table()} if found.series else {}
         tables["prompts"] = experiment.prompts.table()

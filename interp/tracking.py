@@ -179,6 +179,14 @@ class Record:
         with self.store.locked():
             self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, context)])
 
+    def log_step(self, step: int, values: Mapping[str, float]) -> None:
+        """Log values of a step while the run works: the point of a curve each."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, float(value), now, step) for name, value in values.items()]
+        self.store.client.log_batch(self.run_id, metrics=metrics)
+
     def log_result(self, result: "Result", folder: Path) -> None:
         """Log what the run found: metrics in one batch, images a layer, tables, and its folder."""
         from mlflow.entities import Metric

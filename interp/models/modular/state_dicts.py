@@ -20,6 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ from interp.registry import ConfigError
 # Where a file may keep the state dict, beside what else it holds.
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _POSITIONS = 3
+# The packages whose configurations lie beside the weights in files of the grokking demos.
+_SETTINGS = ("transformer_lens.", "easy_transformer.")
 
 # An axis is a letter; one that runs through heads and their dimensions is "nh".
 _AXES = {
@@ -120,7 +123,8 @@ def converted(path: Path) -> Converted:
 
     Args:
         path: what `torch.save` wrote: the state dict, or a dict that holds it under "model",
-            "state_dict" or "model_state_dict". No code in it is run.
+            "state_dict" or "model_state_dict". No code in it is run, and a configuration of
+            TransformerLens that it holds beside the weights is passed over.
 
     Raises:
         ConfigError: the file cannot be read, or is of another model; it begins with the path.
@@ -133,7 +137,8 @@ def converted(path: Path) -> Converted:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_stand_ins(path)):
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ConfigError(
             f"expected a state dict that torch.save wrote, tensors alone; {_reason(error)}"
@@ -149,6 +154,19 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"found a {kind}{keys}"
         )
     return {str(name): tensor for name, tensor in found.items() if name not in _WITHOUT_WEIGHTS}
+
+
+def _stand_ins(path: Path) -> list[Any]:
+    """Return empty classes for those that a checkpoint keeps its settings in, beside the weights.
+
+    What torch reads into them is thrown away, and no code of theirs is needed or run.
+    """
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:
+        # torch.load, which comes next, says what is wrong with the file.
+        return []
+    return [(type("Settings", (), {}), name) for name in names if name.startswith(_SETTINGS)]
 
 
 def _reason(error: Exception) -> str:

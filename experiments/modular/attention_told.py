@@ -1,0 +1,60 @@
+"""Where each head looks from "=", at what numbers."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.modular.observed import Observed
+from interp import figures
+from interp.result import Result
+
+
+def attention_told(
+    seen: Observed,
+    one: NDArray[np.float32],
+    one_tokens: tuple[str, ...],
+    *,
+    told: str,
+    axis: str,
+) -> Result:
+    """Return where heads look on average, in one prompt, and at a over all pairs.
+
+    Args:
+        seen: the model over all pairs.
+        one: the pattern of one prompt, [head, query, key].
+        one_tokens: its tokens.
+        told: the model.
+        axis: what is said of the order of numbers.
+    """
+    mean = seen.all.pattern.mean((0, 1), dtype=np.float64)
+    heads = [f"head {head}" for head in range(len(mean))]
+    to_a = np.moveaxis(seen.grouped.pattern[..., 0].astype(np.float64), -1, 0)
+    # Numbers in the order of the group: what a neighbour changes is smooth, or it is not.
+    spread = to_a.std((1, 2))
+    most = int(spread.argmax())
+    return Result(
+        figures={
+            "attention": figures.attention_patterns(
+                mean,
+                one.astype(np.float64),
+                ("a", "b", "="),
+                one_tokens,
+                title="From “=” heads attend "
+                f"{mean[:, :2].sum(1).min():.0%} to {mean[:, :2].sum(1).max():.0%} to the two "
+                "numbers, about alike"
+                if np.abs(mean[:, 0] - mean[:, 1]).max() < 0.1
+                else "From “=” heads attend to one number more than to the other",
+                subtitle=told,
+                mean_name="from “=”, mean of all pairs",
+                one_name=f"in “{' '.join(one_tokens)}”, rows attend to columns",
+            ),
+            "attention_to_a": figures.number_maps(
+                to_a,
+                heads,
+                title="Attention from “=” to a depends on both numbers: its standard deviation "
+                f"over pairs is up to {spread[most]:.2f} (head {most})",
+                subtitle=f"{told} · the rest goes to b and to “=”{axis}",
+                label="attention to a",
+                limits=(0.0, 1.0),
+            ),
+        },
+    )

@@ -1,0 +1,125 @@
+"""Which frequency each neuron follows over the pairs, and how closely."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.modular.observed import Observed
+from interp import figures
+from interp.geometry.waves import neuron_frequencies, shuffled_fractions, two_dimensional
+from interp.result import Result
+
+Array = NDArray[np.float64]
+
+# From this share on a neuron counts as one of a frequency (Nanda et al., 2023).
+FOLLOWS = 0.85
+_DRAWS = 10
+_SHOWN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """What each neuron is made of.
+
+    Attributes:
+        coefficients: in the products of the Fourier basis over a and b, [n, n, m].
+        frequency: the one that explains most of each neuron's variance, [m].
+        explained: what share it does, [m].
+        null: the best share where the numbers are shuffled, [draw, m].
+    """
+
+    coefficients: NDArray[np.floating]
+    frequency: NDArray[np.intp]
+    explained: Array
+    null: Array
+
+    @property
+    def following(self) -> float:
+        """The fraction of neurons that one frequency explains to more than 85%."""
+        return float((self.explained > FOLLOWS).mean())
+
+    @property
+    def following_by_chance(self) -> float:
+        """The same where the numbers are shuffled."""
+        return float((self.null > FOLLOWS).mean())
+
+
+def neurons_of(seen: Observed, rng: np.random.Generator) -> Neurons:
+    """Take the neurons apart."""
+    maps = seen.grouped.mlp_post
+    coefficients = two_dimensional(maps)
+    frequency, explained = neuron_frequencies(coefficients)
+    return Neurons(coefficients, frequency, explained, shuffled_fractions(maps, _DRAWS, rng))
+
+
+def neurons_told(
+    seen: Observed, found: Neurons, keys: tuple[int, ...], *, told: str, axis: str
+) -> Result:
+    """Return the maps of some neurons, their components, and which frequency each one follows."""
+    maps = seen.grouped.mlp_post
+    strength = maps.std((0, 1), dtype=np.float64)
+    chosen = _examples(found, strength, keys)
+    mean = np.sqrt((found.coefficients.astype(np.float64) ** 2).mean(2))
+    return Result(
+        tables={
+            "neurons": pd.DataFrame(
+                {
+                    "neuron": np.arange(len(strength)),
+                    "frequency": found.frequency,
+                    "explained": found.explained,
+                    "by_chance": found.null.mean(0),
+                    "standard_deviation": strength,
+                }
+            )
+        },
+        figures={
+            "neurons": figures.number_maps(
+                np.moveaxis(maps[..., chosen].astype(np.float64), -1, 0),
+                [
+                    f"neuron {i}: frequency {found.frequency[i]}, {found.explained[i]:.0%}"
+                    for i in chosen
+                ],
+                title="Neurons are periodic in both numbers, each at a frequency of its own"
+                if found.following > 0.5
+                else f"{found.following:.0%} of neurons are periodic in both numbers",
+                subtitle=f"{told} · activation after ReLU at “=”, and the variance that its "
+                f"frequency explains{axis}",
+                label="activation",
+            ),
+            "neuron_components": figures.product_spectrum(
+                np.stack([mean, _logit_components(seen)]),
+                ["neurons, root mean square", "logits, root mean square"],
+                title="Neurons have a few frequencies in a and b, logits those of their sum",
+                subtitle=f"{told} · components of the two-dimensional Fourier transform",
+                label="component",
+            ),
+            "neuron_frequencies": figures.neuron_fractions(
+                found.frequency,
+                found.explained,
+                found.null,
+                FOLLOWS,
+                keys,
+                n_frequencies=len(seen.order) // 2,
+                title=f"One frequency explains more than {FOLLOWS:.0%} of "
+                f"{found.following:.0%} of neurons",
+                subtitle=f"{told} · where numbers are shuffled, of {found.following_by_chance:.0%}",
+                xlabel="fraction of a neuron's variance",
+                null_label=f"numbers shuffled, {len(found.null)} draws",
+            ),
+        },
+    )
+
+
+def _logit_components(seen: Observed) -> Array:
+    logits = seen.grouped.logits - seen.grouped.logits.mean(2, keepdims=True)
+    return np.asarray(np.sqrt((two_dimensional(logits).astype(np.float64) ** 2).mean(2)))
+
+
+def _examples(found: Neurons, strength: Array, keys: tuple[int, ...]) -> list[int]:
+    """Return the strongest neurons of each key frequency by turns, then the strongest of all."""
+    strongest = [int(i) for i in np.argsort(-strength, kind="stable")]
+    of_key = [[i for i in strongest if found.frequency[i] == key] for key in keys]
+    by_turns = [own[turn] for turn in range(_SHOWN) for own in of_key if turn < len(own)]
+    return list(dict.fromkeys([*by_turns, *strongest]))[:_SHOWN]

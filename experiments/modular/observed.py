@@ -1,0 +1,81 @@
+"""What a model does with every pair of numbers, in the order of their group."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.modular.progress import cross_entropy
+from interp.models.modular import (
+    AllPairs,
+    EffectiveWeights,
+    ModularArithmeticForCausalLM,
+    all_pairs,
+    effective_weights,
+)
+from interp.modular_arithmetic import Pairs
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A model over all pairs.
+
+    Attributes:
+        pairs: the pairs, and which of them the model was trained on.
+        knows_split: whether that is known.
+        all: what "=" has for each of them, the numbers in their own order.
+        weights: the effective weights, in the order of the group.
+        grouped: what "=" has for pairs of the group's elements, in its order, and their logits of
+            these alone, [n, n, n].
+        loss: the cross-entropy of each pair in nats, [p, p].
+        right: which pairs are answered right, [p, p].
+    """
+
+    pairs: Pairs
+    knows_split: bool
+    all: AllPairs
+    weights: EffectiveWeights
+    grouped: AllPairs
+    loss: Array
+    right: NDArray[np.bool_]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The numbers in the order of their group."""
+        return self.pairs.arithmetic.order
+
+    @property
+    def parts(self) -> dict[str, NDArray[np.bool_]]:
+        """The pairs that are told apart: trained on, not trained on, and all; [p, p] each."""
+        everything = np.ones_like(self.pairs.train)
+        if not self.knows_split:
+            return {"all pairs": everything}
+        return {
+            "training pairs": self.pairs.train,
+            "test pairs": ~self.pairs.train,
+            "all pairs": everything,
+        }
+
+
+def observed(model: ModularArithmeticForCausalLM, pairs: Pairs, *, knows_split: bool) -> Observed:
+    """Run the model over all pairs."""
+    found, weights, order = all_pairs(model), effective_weights(model), pairs.arithmetic.order
+    among = np.ix_(order, order)
+    return Observed(
+        pairs,
+        knows_split,
+        found,
+        EffectiveWeights(
+            weights.embedding[order], weights.neurons[:, order], weights.logits[:, order]
+        ),
+        replace(
+            found,
+            pattern=found.pattern[among],
+            mlp_post=found.mlp_post[among],
+            logits=found.logits[np.ix_(order, order, order)],
+        ),
+        cross_entropy(found.logits, pairs.answers),
+        found.logits.argmax(-1) == pairs.answers,
+    )

@@ -1,0 +1,172 @@
+"""What a training run says: when pairs were learned by heart, when they were understood."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from interp import figures
+from interp.figures import TrainingCurve, TrainingPanel
+from interp.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Of the pairs; what is right from some epoch on counts as learned there.
+LEARNED = 0.999
+
+
+def training_told(
+    history: pd.DataFrame,
+    keys: tuple[int, ...],
+    folder: Path,
+    interval: int,
+    *,
+    told: str,
+    modulus: int,
+) -> Result:
+    """Return the curves, and when what was learned.
+
+    Args:
+        history: a row an evaluated epoch.
+        keys: the key frequencies of the trained model.
+        folder: where the model is.
+        interval: epochs between evaluations.
+        told: the model, the question and the recipe.
+        modulus: p; by chance one answer in p is right.
+    """
+    last = history.iloc[-1]
+    by_heart, understood = (_learned(history, f"{part}_accuracy") for part in ("train", "test"))
+    summary = pd.DataFrame(
+        {
+            "": ["train", "test"],
+            "accuracy": [last.train_accuracy, last.test_accuracy],
+            "by chance": 1 / modulus,
+            "loss (nats)": [last.train_loss, last.test_loss],
+            "of a guess": math.log(modulus),
+            f"{LEARNED:.1%} right from epoch": [_said(by_heart), _said(understood)],
+        }
+    )
+    scalars = {
+        "epochs": float(last.epoch),
+        "train_accuracy": float(last.train_accuracy),
+        "test_accuracy": float(last.test_accuracy),
+        "train_loss": float(last.train_loss),
+        "test_loss": float(last.test_loss),
+        "minutes": float(last.seconds) / 60,
+    }
+    scalars |= {"epoch_by_heart": by_heart} if math.isfinite(by_heart) else {}
+    scalars |= {"epoch_grokked": understood} if math.isfinite(understood) else {}
+    return Result(
+        scalars=scalars,
+        tables={"summary": summary, "training": history},
+        figures={"training": training_figure(history, keys, told)},
+        folders={"model": folder},
+        finding=_finding(history, by_heart, understood, keys, interval, modulus)
+        + f" The model is in {folder}; model=modular_addition model.path={folder} opens it.",
+    )
+
+
+def training_figure(history: pd.DataFrame, keys: tuple[int, ...], told: str) -> "Figure":
+    """Return losses, accuracies and progress measures over the epochs."""
+    understood = _learned(history, "test_accuracy")
+    values = {name: history[name].to_numpy(np.float64) for name in history}
+    by_keys = f"of the key frequencies {', '.join(map(str, keys))}" if keys else "no key frequency"
+    by_heart = _learned(history, "train_accuracy")
+    if math.isfinite(understood) and math.isfinite(by_heart):
+        title = (
+            f"Training pairs are known by heart at epoch {by_heart:,.0f}, the others are answered "
+            f"at epoch {understood:,.0f}"
+        )
+    else:
+        last = history.iloc[-1]
+        title = (
+            f"After {last.epoch:,.0f} epochs {last.train_accuracy:.1%} of training pairs are right "
+            f"and {last.test_accuracy:.1%} of the others"
+        )
+    return figures.training_curves(
+        [int(epoch) for epoch in history["epoch"]],
+        [
+            TrainingPanel(
+                "cross-entropy (nats)",
+                [
+                    TrainingCurve("train", "train", values["train_loss"]),
+                    TrainingCurve("test", "test", values["test_loss"]),
+                    TrainingCurve(
+                        "restricted to the key frequencies, all pairs",
+                        "restricted",
+                        values["restricted_loss"],
+                    ),
+                    TrainingCurve(
+                        "without the key frequencies, train", "excluded", values["excluded_loss"]
+                    ),
+                ],
+                "logarithmic",
+            ),
+            TrainingPanel(
+                "accuracy",
+                [
+                    TrainingCurve("train", "train", values["train_accuracy"]),
+                    TrainingCurve("test", "test", values["test_accuracy"]),
+                ],
+                "fraction",
+            ),
+            TrainingPanel(
+                "Gini coefficient of norms by frequency",
+                [
+                    TrainingCurve("W_E", "weights", values["gini_embedding"]),
+                    TrainingCurve("W_logit", "logits", values["gini_logits"]),
+                ],
+                "fraction",
+            ),
+            TrainingPanel(
+                "sum of squared weights",
+                [TrainingCurve("all weights", "all", values["squared_weights"])],
+                "logarithmic",
+            ),
+        ],
+        title=title,
+        subtitle=f"{told} · {by_keys}",
+        marked=(f"{LEARNED:.1%} of test pairs right", understood)
+        if math.isfinite(understood)
+        else None,
+    )
+
+
+def _learned(history: pd.DataFrame, accuracy: str) -> float:
+    """Return the first evaluated epoch from which on nearly all are right; infinite if none is."""
+    wrong = np.flatnonzero(history[accuracy].to_numpy() < LEARNED)
+    first = int(wrong[-1]) + 1 if len(wrong) else 0
+    return float(history["epoch"].iloc[first]) if first < len(history) else math.inf
+
+
+def _said(epoch: float) -> str:
+    return f"{epoch:,.0f}" if math.isfinite(epoch) else "none"
+
+
+def _finding(
+    history: pd.DataFrame,
+    by_heart: float,
+    understood: float,
+    keys: tuple[int, ...],
+    interval: int,
+    modulus: int,
+) -> str:
+    last = history.iloc[-1]
+    if not math.isfinite(understood):
+        return (
+            f"Not grokked: after {last.epoch:,.0f} epochs {last.test_accuracy:.1%} of the test "
+            f"pairs are right (by chance {1 / modulus:.1%}), {last.train_accuracy:.1%} of the "
+            "training pairs."
+        )
+    named = f"key frequencies {', '.join(map(str, keys))}" if keys else "no key frequency"
+    return (
+        f"Grokked: {LEARNED:.1%} of the training pairs are right from epoch {by_heart:,.0f} on, of "
+        f"the test pairs from epoch {understood:,.0f} on (by chance {1 / modulus:.1%}; looked at "
+        f"every {interval:,} epochs). Test loss {last.test_loss:.1e} nats at epoch "
+        f"{last.epoch:,.0f}, {named}; with these alone the loss over all pairs is "
+        f"{last.restricted_loss:.1e}, without them that of the training pairs "
+        f"{last.excluded_loss:.1f} (a guess: {math.log(modulus):.1f})."
+    )

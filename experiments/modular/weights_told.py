@@ -1,0 +1,176 @@
+"""The frequencies of a model's weights: by the Fourier basis, and by singular vectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.modular.observed import Observed
+from interp import figures
+from interp.geometry.fourier import (
+    KeyFrequencies,
+    dominant_frequencies,
+    fourier_basis,
+    names,
+    power_by_frequency,
+)
+from interp.result import Result
+
+Array = NDArray[np.float64]
+
+# Draws of shuffled embeddings that singular values are held against.
+_DRAWS = 99
+# So many singular vectors are drawn.
+_SHOWN = 8
+_LABELS = {
+    "W_E": "W_E, the embedding",
+    "W_neur": "W_neur = W_E W_V W_O W_in, all heads",
+    "W_logit": "W_logit = W_out W_U",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Leading:
+    """The singular vectors of W_E that say something of the order of numbers.
+
+    Attributes:
+        values: all singular values, [k].
+        null: those of embeddings whose columns are shuffled each by itself, [draw, k].
+        vectors: left singular vectors, [p, k].
+        count: how many values are above all those of the draws.
+        frequencies: the dominant frequency of each vector, [k].
+    """
+
+    values: Array
+    null: Array
+    vectors: Array
+    count: int
+    frequencies: NDArray[np.intp]
+
+    @property
+    def found(self) -> tuple[int, ...]:
+        """The dominant frequencies of the leading vectors, in increasing order."""
+        return tuple(sorted({int(k) for k in self.frequencies[: self.count]}))
+
+
+def leading(embedding: Array, rng: np.random.Generator) -> Leading:
+    """Decompose an embedding [p, d], and hold it against ones whose columns are shuffled.
+
+    The mean over numbers, which no number can be told by, is taken off; how many singular values
+    count is told by parallel analysis (Horn, 1965).
+    """
+    moved = embedding - embedding.mean(0)
+    vectors, values, _ = np.linalg.svd(moved, full_matrices=False)
+    null = np.array(
+        [np.linalg.svd(rng.permuted(moved, axis=0), compute_uv=False) for _ in range(_DRAWS)]
+    )
+    below = np.flatnonzero(values <= null.max(0))
+    count = int(below[0]) if len(below) else len(values)
+    return Leading(values, null, vectors, count, dominant_frequencies(vectors)[0])
+
+
+def weights_told(
+    seen: Observed, keys: dict[str, KeyFrequencies], found: Leading, *, told: str, axis: str
+) -> Result:
+    """Return power by frequency, singular values and vectors, and the basis itself."""
+    n = len(seen.order)
+    basis = fourier_basis(n)
+    model_keys = keys["W_logit"].keys
+    shown = min(max(found.count, 4), _SHOWN, len(found.values))
+    powers = power_by_frequency_of_each(found.vectors[:, :shown])
+    agree = set(found.found) == set(keys["W_E"].keys)
+    drawn = {
+        "fourier_basis": figures.fourier_basis(
+            basis,
+            names(n),
+            title=f"Any function of {n} numbers is a sum of {n} waves",
+            subtitle="the orthonormal Fourier basis: constant, and cosine and sine of each "
+            "frequency",
+            xlabel=f"number{axis}",
+            label="value",
+        ),
+        "frequencies": figures.power_spectra(
+            [
+                figures.PowerSpectrum(_LABELS[name], key.share, key.null_high, key.keys)
+                for name, key in keys.items()
+            ],
+            title=f"Weights hold a few frequencies: {said(model_keys)} in W_logit"
+            if model_keys
+            else "No frequency of the weights stands out",
+            subtitle=told,
+            ylabel="share of power without the constant",
+            null_label="largest share where numbers are shuffled, 99.9th percentile",
+        ),
+        "singular_values": figures.spectra(
+            "W_E",
+            [
+                figures.SpectrumBand(
+                    "singular value",
+                    found.values,
+                    found.null.mean(0),
+                    np.quantile(found.null, 0.025, axis=0),
+                    np.quantile(found.null, 0.975, axis=0),
+                ),
+                figures.SpectrumBand(
+                    "share of variance, cumulative",
+                    _cumulative(found.values),
+                    _cumulative(found.null).mean(0),
+                    np.quantile(_cumulative(found.null), 0.025, axis=0),
+                    np.quantile(_cumulative(found.null), 0.975, axis=0),
+                ),
+            ],
+            title=f"{found.count} singular values of W_E are larger than by chance",
+            subtitle=told,
+            band_label="its columns shuffled, 95%",
+        ),
+        "singular_vectors": figures.singular_vectors_over_numbers(
+            found.vectors[:, :shown],
+            powers / powers.sum(0),
+            found.frequencies[:shown],
+            [f"singular vector {i + 1}" for i in range(shown)],
+            title=f"Singular vectors of W_E are waves over the numbers: frequencies "
+            f"{said(found.found)} lead",
+            subtitle=f"{told} · {'the' if agree else 'not the'} key frequencies of W_E"
+            + f", {said(keys['W_E'].keys)}" * (not agree),
+            xlabel=f"number{axis}",
+            ylabel="entry of U",
+        ),
+    }
+    return Result(
+        spectra={
+            **{f"power_{name}": key.share for name, key in keys.items()},
+            "singular_value_W_E": found.values,
+        },
+        tables={"singular_vectors": _vector_table(found)},
+        figures=drawn,
+    )
+
+
+def power_by_frequency_of_each(vectors: Array) -> Array:
+    """Return the power of each column [n, k] by frequency, [F, k]."""
+    return np.stack([power_by_frequency(vector) for vector in vectors.T], axis=1)
+
+
+def said(keys: tuple[int, ...]) -> str:
+    """Return frequencies as one reads them, or that there are none."""
+    return ", ".join(map(str, keys)) or "none"
+
+
+def _cumulative(values: Array) -> Array:
+    squares = values**2
+    return np.asarray(np.cumsum(squares, -1) / squares.sum(-1, keepdims=True))
+
+
+def _vector_table(found: Leading) -> pd.DataFrame:
+    share = dominant_frequencies(found.vectors)[1]
+    return pd.DataFrame(
+        {
+            "vector": np.arange(1, len(found.values) + 1),
+            "singular_value": found.values,
+            "null_high": np.quantile(found.null, 0.975, axis=0),
+            "frequency": found.frequencies,
+            "share_of_its_power": share,
+            "leads": np.arange(len(found.values)) < found.count,
+        }
+    )

@@ -1,0 +1,184 @@
+"""How does a transformer come to add modulo p, long after it knows its training pairs by heart?
+
+Trains a transformer of one block on some of all pairs, and follows losses and progress measures
+until it answers the pairs that it has never seen: grokking (Power et al., 2022; Nanda et al.,
+2023).
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from tqdm import tqdm
+
+from experiments.modular.fitting import prompts_for
+from experiments.modular.progress import ablated, sparsity
+from experiments.modular.training_told import training_told
+from experiments.modular.weights_in_frequencies import key_frequencies_of
+from interp import training
+from interp.analysis import ANALYSES
+from interp.models import LanguageModel, ModelSource
+from interp.models.modular import effective_weights
+from interp.modular_arithmetic import Pairs
+from interp.prompts import ModularArithmetic, PromptSource
+from interp.registry import ConfigError
+from interp.result import Result
+
+
+@ANALYSES.register("modular_addition_training")
+@dataclass(frozen=True)
+class ModularAdditionTraining:
+    """Trains a transformer on arithmetic modulo p until it generalises.
+
+    What is trained is kept in the folder `training` of the outputs, under a digest of all that
+    decides it: a run that was killed goes on from there when it is started again.
+
+    Attributes:
+        epochs: the most steps, each on all training pairs.
+        learning_rate: AdamW's.
+        weight_decay: AdamW's.
+        betas: AdamW's.
+        interval: epochs from one evaluation to the next, and from one checkpoint to the next.
+        stop_below: the test loss, in nats, below which training ends, once all pairs are right.
+    """
+
+    epochs: int = 40000
+    learning_rate: float = 1e-3
+    weight_decay: float = 1.0
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
+    interval: int = 200
+    stop_below: float = 2e-5
+
+    def __post_init__(self) -> None:
+        for name, value, holds, what in (
+            ("epochs", self.epochs, self.epochs >= 1, "at least 1"),
+            ("interval", self.interval, self.interval >= 1, "at least 1"),
+            ("learning_rate", self.learning_rate, self.learning_rate > 0, "above 0"),
+            ("weight_decay", self.weight_decay, self.weight_decay >= 0, "at least 0"),
+            ("stop_below", self.stop_below, self.stop_below >= 0, "at least 0"),
+        ):
+            if not holds:
+                raise ConfigError(f"{name} must be {what}, not {value}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas must be two numbers from 0 to below 1, not {self.betas}")
+
+    def check(self, prompt_source: PromptSource, source: ModelSource) -> None:
+        """Refuse prompts that are no pairs, and models that do not read them."""
+        prompts_for(source, prompt_source)
+
+    def __call__(
+        self,
+        prompt_source: PromptSource,
+        source: ModelSource,
+        model: LanguageModel,
+        outputs: Path,
+        track: Callable[[int, Mapping[str, float]], None],
+        rng: np.random.Generator,
+    ) -> Result:
+        """Train, or go on training, and say how it went."""
+        prompts = prompts_for(source, prompt_source)
+        pairs = prompts.pairs()
+        recipe = training.Recipe(
+            self.learning_rate, self.weight_decay, (self.betas[0], self.betas[1])
+        )
+        state = training.begin(model, recipe)
+        folder = outputs / "training" / self._digest(prompts, source)
+        folder.mkdir(parents=True, exist_ok=True)
+        # A second process that is to train the same waits for the first, and then has it.
+        with FileLock(folder / ".lock"):
+            history = self._train(state, pairs, folder, track)
+            keys = key_frequencies_of(effective_weights(state.model), pairs.arithmetic.order, rng)[
+                "W_logit"
+            ].keys
+            _measure_again(history, state, pairs, folder, keys, track)
+            trained_on = {**asdict(prompts), **asdict(self), "weights": source.revision}
+            training.export(state, folder / "model", trained_on, history)
+        return training_told(
+            pd.DataFrame(history),
+            keys,
+            folder / "model",
+            self.interval,
+            told=f"{source.title} · {pairs.arithmetic} · weight decay {self.weight_decay:g}",
+            modulus=pairs.arithmetic.modulus,
+        )
+
+    def _digest(self, prompts: ModularArithmetic, source: ModelSource) -> str:
+        """Return what tells this training from every other."""
+        decisive = [asdict(self), asdict(prompts), source.revision, source.dtype]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _train(
+        self,
+        state: training.State,
+        pairs: Pairs,
+        folder: Path,
+        track: Callable[[int, Mapping[str, float]], None],
+    ) -> list[dict[str, float]]:
+        history = training.restored(state, folder)
+        for row in history:
+            track(int(row["epoch"]), _curves(row))
+        before, began = history[-1]["seconds"] if history else 0.0, time.monotonic()
+        with tqdm(
+            total=self.epochs, initial=state.epoch, unit="epoch", delay=1, disable=None, leave=False
+        ) as bar:
+            while True:
+                if not history or history[-1]["epoch"] < state.epoch:
+                    row = _evaluated(state, pairs)
+                    row["seconds"] = before + time.monotonic() - began
+                    history.append(row)
+                    track(state.epoch, _curves(row))
+                    training.save(state, history, folder)
+                row = history[-1]
+                bar.set_description(
+                    f"loss {row['train_loss']:.1e}, test {row['test_loss']:.1e}, "
+                    f"test accuracy {row['test_accuracy']:.1%}"
+                )
+                if self._is_done(row):
+                    return history
+                epochs = min(self.interval, self.epochs - state.epoch)
+                training.advance(state, pairs, epochs, bar.update)
+
+    def _is_done(self, row: Mapping[str, float]) -> bool:
+        right = row["train_accuracy"] == row["test_accuracy"] == 1
+        return row["epoch"] >= self.epochs or (right and row["test_loss"] < self.stop_below)
+
+
+def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:
+    found = training.evaluate(state.model, pairs)
+    weights = effective_weights(state.model)
+    return {
+        "epoch": state.epoch,
+        "train_loss": found.train_loss,
+        "test_loss": found.test_loss,
+        "train_accuracy": found.train_accuracy,
+        "test_accuracy": found.test_accuracy,
+        **sparsity(weights, pairs.arithmetic.order),
+        "squared_weights": sum(float((w.detach() ** 2).sum()) for w in state.model.parameters()),
+    }
+
+
+def _measure_again(
+    history: list[dict[str, float]],
+    state: training.State,
+    pairs: Pairs,
+    folder: Path,
+    keys: tuple[int, ...],
+    track: Callable[[int, Mapping[str, float]], None],
+) -> None:
+    """Add the losses that are measured by the key frequencies, known only at the end."""
+    rows = {int(row["epoch"]): row for row in history}
+    for epoch, model in training.snapshots(state, folder):
+        found = ablated(training.evaluate(model, pairs).logits, pairs, pairs.train, keys)
+        losses = {"restricted_loss": found.restricted, "excluded_loss": found.excluded}
+        rows[epoch] |= losses
+        track(epoch, _curves(losses))
+
+
+def _curves(row: Mapping[str, float]) -> dict[str, float]:
+    return {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
