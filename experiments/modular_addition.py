@@ -202,7 +202,7 @@ def _finding(
         )
     agree = "the same" if set(spectrum.found) == set(keys["W_E"].keys) else "not the same"
     sentences.append(
-        f"The {spectrum.count} leading singular vectors of W_E have frequencies "
+        f"{spectrum.waves.sum()} leading singular vectors of W_E are waves, at frequencies "
         f"{said(spectrum.found)}: {agree} as by its Fourier basis."
     )
     sign = "−" if arithmetic.sign < 0 else "+"

@@ -45,7 +45,8 @@ class ModularAdditionTraining:
         weight_decay: AdamW's.
         betas: AdamW's.
         interval: epochs from one evaluation to the next, and from one checkpoint to the next.
-        stop_below: the test loss, in nats, below which training ends, once all pairs are right.
+        stop_within: training ends once all pairs are right and the test loss is less than so many
+            times the training loss: grokked, and cleaned of what was learned by heart. 0 is never.
     """
 
     epochs: int = 40000
@@ -53,7 +54,7 @@ class ModularAdditionTraining:
     weight_decay: float = 1.0
     betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
     interval: int = 200
-    stop_below: float = 2e-5
+    stop_within: float = 2.0
 
     def __post_init__(self) -> None:
         for name, value, holds, what in (
@@ -61,7 +62,7 @@ class ModularAdditionTraining:
             ("interval", self.interval, self.interval >= 1, "at least 1"),
             ("learning_rate", self.learning_rate, self.learning_rate > 0, "above 0"),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0, "at least 0"),
-            ("stop_below", self.stop_below, self.stop_below >= 0, "at least 0"),
+            ("stop_within", self.stop_within, self.stop_within >= 0, "at least 0"),
         ):
             if not holds:
                 raise ConfigError(f"{name} must be {what}, not {value}")
@@ -146,7 +147,8 @@ class ModularAdditionTraining:
 
     def _is_done(self, row: Mapping[str, float]) -> bool:
         right = row["train_accuracy"] == row["test_accuracy"] == 1
-        return row["epoch"] >= self.epochs or (right and row["test_loss"] < self.stop_below)
+        alike = row["test_loss"] < self.stop_within * row["train_loss"]
+        return row["epoch"] >= self.epochs or (right and alike)
 
 
 def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:

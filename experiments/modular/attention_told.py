@@ -38,11 +38,8 @@ def attention_told(
                 one.astype(np.float64),
                 ("a", "b", "="),
                 one_tokens,
-                title="From “=” heads attend "
-                f"{mean[:, :2].sum(1).min():.0%} to {mean[:, :2].sum(1).max():.0%} to the two "
-                "numbers, about alike"
-                if np.abs(mean[:, 0] - mean[:, 1]).max() < 0.1
-                else "From “=” heads attend to one number more than to the other",
+                title=f"On average heads attend {_range(mean[:, 0])} to a, "
+                f"{_range(mean[:, 1])} to b and {_range(mean[:, 2])} to “=”",
                 subtitle=told,
                 mean_name="from “=”, mean of all pairs",
                 one_name=f"in “{' '.join(one_tokens)}”, rows attend to columns",
@@ -58,3 +55,8 @@ def attention_told(
             ),
         },
     )
+
+
+def _range(shares: NDArray[np.float64]) -> str:
+    low, high = f"{shares.min():.0%}", f"{shares.max():.0%}"
+    return low if low == high else f"{low} to {high}"

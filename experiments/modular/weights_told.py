@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.modular.observed import Observed
+from experiments.modular.weights_in_frequencies import ALPHA, DRAWS
 from interp import figures
 from interp.geometry.fourier import (
     KeyFrequencies,
@@ -16,11 +17,12 @@ from interp.geometry.fourier import (
     power_by_frequency,
 )
 from interp.result import Result
+from interp.statistics import permutations
 
 Array = NDArray[np.float64]
 
-# Draws of shuffled embeddings that singular values are held against.
-_DRAWS = 99
+# Embeddings with shuffled columns that singular values are held against.
+_SHUFFLED = 99
 # So many singular vectors are drawn.
 _SHOWN = 8
 _LABELS = {
@@ -32,42 +34,58 @@ _LABELS = {
 
 @dataclass(frozen=True, eq=False)
 class Leading:
-    """The singular vectors of W_E that say something of the order of numbers.
+    """The singular vectors of W_E, and which of them are waves over the numbers.
 
     Attributes:
-        values: all singular values, [k].
+        values: singular values, [k].
         null: those of embeddings whose columns are shuffled each by itself, [draw, k].
         vectors: left singular vectors, [p, k].
-        count: how many values are above all those of the draws.
         frequencies: the dominant frequency of each vector, [k].
+        shares: what share of the vector's power it has, [k].
+        p: how often shuffles of the numbers give a share as large; not a number for a vector that
+            holds no more than an even share of the variance, [k].
     """
 
     values: Array
     null: Array
     vectors: Array
-    count: int
     frequencies: NDArray[np.intp]
+    shares: Array
+    p: Array
+
+    @property
+    def waves(self) -> NDArray[np.bool_]:
+        """The vectors that count: more variance than an even share, and a wave, [k]."""
+        return np.asarray(self.p <= ALPHA)
 
     @property
     def found(self) -> tuple[int, ...]:
-        """The dominant frequencies of the leading vectors, in increasing order."""
-        return tuple(sorted({int(k) for k in self.frequencies[: self.count]}))
+        """The dominant frequencies of these, in increasing order."""
+        return tuple(sorted({int(k) for k in self.frequencies[self.waves]}))
+
+    def variance(self, values: Array) -> float:
+        """Return the share of the variance that so many leading singular values [..., k] hold."""
+        return float(_cumulative(values)[..., max(int(self.waves.sum()), 1) - 1].mean())
 
 
 def leading(embedding: Array, rng: np.random.Generator) -> Leading:
-    """Decompose an embedding [p, d], and hold it against ones whose columns are shuffled.
+    """Decompose an embedding [p, d] around its mean over the numbers, which tells none of them.
 
-    The mean over numbers, which no number can be told by, is taken off; how many singular values
-    count is told by parallel analysis (Horn, 1965).
+    Singular values are held against those of embeddings whose columns are shuffled each by itself,
+    vectors against shuffles of the numbers.
     """
     moved = embedding - embedding.mean(0)
     vectors, values, _ = np.linalg.svd(moved, full_matrices=False)
+    frequencies, shares = dominant_frequencies(vectors)
+    p = np.full(len(values), np.nan)
+    orders = permutations(len(vectors), DRAWS, rng)
+    for i in np.flatnonzero(values**2 > (values**2).mean()):
+        shuffled = dominant_frequencies(vectors[orders, i].T)[1]
+        p[i] = ((shuffled >= shares[i]).sum() + 1) / (DRAWS + 1)
     null = np.array(
-        [np.linalg.svd(rng.permuted(moved, axis=0), compute_uv=False) for _ in range(_DRAWS)]
+        [np.linalg.svd(rng.permuted(moved, axis=0), compute_uv=False) for _ in range(_SHUFFLED)]
     )
-    below = np.flatnonzero(values <= null.max(0))
-    count = int(below[0]) if len(below) else len(values)
-    return Leading(values, null, vectors, count, dominant_frequencies(vectors)[0])
+    return Leading(values, null, vectors, frequencies, shares, p)
 
 
 def weights_told(
@@ -77,9 +95,8 @@ def weights_told(
     n = len(seen.order)
     basis = fourier_basis(n)
     model_keys = keys["W_logit"].keys
-    shown = min(max(found.count, 4), _SHOWN, len(found.values))
+    shown = min(max(int(found.waves.sum()), 4), _SHOWN, len(found.values))
     powers = power_by_frequency_of_each(found.vectors[:, :shown])
-    agree = set(found.found) == set(keys["W_E"].keys)
     drawn = {
         "fourier_basis": figures.fourier_basis(
             basis,
@@ -100,7 +117,8 @@ def weights_told(
             else "No frequency of the weights stands out",
             subtitle=told,
             ylabel="share of power without the constant",
-            null_label="largest share where numbers are shuffled, 99.9th percentile",
+            null_label="99.9th percentile of the largest share where numbers are shuffled; keys "
+            "below it stand out of what stronger ones leave",
         ),
         "singular_values": figures.spectra(
             "W_E",
@@ -120,7 +138,11 @@ def weights_told(
                     np.quantile(_cumulative(found.null), 0.975, axis=0),
                 ),
             ],
-            title=f"{found.count} singular values of W_E are larger than by chance",
+            title=f"{found.waves.sum()} leading singular vectors of W_E are waves: as many values "
+            f"hold {found.variance(found.values):.0%} of its variance, "
+            f"{found.variance(found.null):.0%} by chance"
+            if found.found
+            else "No leading singular vector of W_E is a wave over the numbers",
             subtitle=told,
             band_label="its columns shuffled, 95%",
         ),
@@ -130,9 +152,10 @@ def weights_told(
             found.frequencies[:shown],
             [f"singular vector {i + 1}" for i in range(shown)],
             title=f"Singular vectors of W_E are waves over the numbers: frequencies "
-            f"{said(found.found)} lead",
-            subtitle=f"{told} · {'the' if agree else 'not the'} key frequencies of W_E"
-            + f", {said(keys['W_E'].keys)}" * (not agree),
+            f"{said(found.found)}"
+            if found.found
+            else "Singular vectors of W_E are no waves over the numbers",
+            subtitle=f"{told} · key frequencies of W_E: {said(keys['W_E'].keys)}",
             xlabel=f"number{axis}",
             ylabel="entry of U",
         ),
@@ -163,14 +186,14 @@ def _cumulative(values: Array) -> Array:
 
 
 def _vector_table(found: Leading) -> pd.DataFrame:
-    share = dominant_frequencies(found.vectors)[1]
     return pd.DataFrame(
         {
             "vector": np.arange(1, len(found.values) + 1),
             "singular_value": found.values,
             "null_high": np.quantile(found.null, 0.975, axis=0),
             "frequency": found.frequencies,
-            "share_of_its_power": share,
-            "leads": np.arange(len(found.values)) < found.count,
+            "share_of_its_power": found.shares,
+            "p": found.p,
+            "is_wave": found.waves,
         }
     )
