@@ -5,6 +5,8 @@ What is read of them must compute what TransformerLens computes.
 
 import argparse
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -105,6 +107,28 @@ def test_a_state_dict_is_found_beside_what_else_was_saved(file, key, saved):
     assert found.state_dict.keys() == plain.state_dict.keys()
     for name, weight in plain.state_dict.items():
         assert torch.equal(found.state_dict[name], weight)
+
+
+def test_a_configuration_of_transformer_lens_beside_the_weights_is_passed_over(saved, monkeypatch):
+    module = types.ModuleType("transformer_lens.HookedTransformerConfig")
+
+    class HookedTransformerConfig:
+        def __init__(self):
+            self.d_model, self.dtype, self.device = 16, torch.float32, torch.device("cpu")
+
+    HookedTransformerConfig.__module__ = module.__name__
+    HookedTransformerConfig.__qualname__ = "HookedTransformerConfig"
+    module.HookedTransformerConfig = HookedTransformerConfig
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "transformer_lens", types.ModuleType("transformer_lens"))
+        patch.setitem(sys.modules, module.__name__, module)
+        # As the grokking demos save their checkpoints.
+        content = {"model": weights_of(CURRENT), "config": HookedTransformerConfig(), "losses": []}
+        path = saved(content)
+    # Without TransformerLens.
+    found, expected = converted(path).state_dict, converted(CURRENT).state_dict
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["current", "older"])

@@ -28,7 +28,6 @@ def attention_told(
     mean = seen.all.pattern.mean((0, 1), dtype=np.float64)
     heads = [f"head {head}" for head in range(len(mean))]
     to_a = np.moveaxis(seen.grouped.pattern[..., 0].astype(np.float64), -1, 0)
-    # Numbers in the order of the group: what a neighbour changes is smooth, or it is not.
     spread = to_a.std((1, 2))
     most = int(spread.argmax())
     return Result(
@@ -47,8 +46,8 @@ def attention_told(
             "attention_to_a": figures.number_maps(
                 to_a,
                 heads,
-                title="Attention from “=” to a depends on both numbers: its standard deviation "
-                f"over pairs is up to {spread[most]:.2f} (head {most})",
+                title="How much “=” attends to a varies over pairs, with a standard deviation of "
+                f"{spread[most]:.2f} in head {most}",
                 subtitle=f"{told} · the rest goes to b and to “=”{axis}",
                 label="attention to a",
                 limits=(0.0, 1.0),

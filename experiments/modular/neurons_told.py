@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from experiments.modular.observed import Observed
 from interp import figures
+from interp.geometry.fourier import frequencies
 from interp.geometry.waves import neuron_frequencies, shuffled_fractions, two_dimensional
 from interp.result import Result
 
@@ -61,7 +62,9 @@ def neurons_told(
     maps = seen.grouped.mlp_post
     strength = maps.std((0, 1), dtype=np.float64)
     chosen = _examples(found, strength, keys)
-    mean = np.sqrt((found.coefficients.astype(np.float64) ** 2).mean(2))
+    logits = seen.grouped.logits - seen.grouped.logits.mean(2, keepdims=True)
+    powers = [_mean_power(found.coefficients), _mean_power(two_dimensional(logits))]
+    held, at_keys = _at_keys(powers, keys), 8 * len(keys) / (len(seen.order) ** 2 - 1)
     return Result(
         tables={
             "neurons": pd.DataFrame(
@@ -89,10 +92,14 @@ def neurons_told(
                 label="activation",
             ),
             "neuron_components": figures.product_spectrum(
-                np.stack([mean, _logit_components(seen)]),
+                np.sqrt(powers),
                 ["neurons, root mean square", "logits, root mean square"],
-                title="Neurons have a few frequencies in a and b, logits those of their sum",
-                subtitle=f"{told} · components of the two-dimensional Fourier transform",
+                title=f"Components at the key frequencies hold {held[0]:.0%} of the neurons' "
+                f"variance and {held[1]:.0%} of the logits'"
+                if keys
+                else "Two-dimensional Fourier components of neurons and logits",
+                subtitle=f"{told} · {at_keys:.2%} of all components: of a, of b, and their "
+                "products, at one key frequency",
                 label="component",
             ),
             "neuron_frequencies": figures.neuron_fractions(
@@ -112,9 +119,20 @@ def neurons_told(
     )
 
 
-def _logit_components(seen: Observed) -> Array:
-    logits = seen.grouped.logits - seen.grouped.logits.mean(2, keepdims=True)
-    return np.asarray(np.sqrt((two_dimensional(logits).astype(np.float64) ** 2).mean(2)))
+def _mean_power(coefficients: NDArray[np.floating]) -> Array:
+    return np.asarray((coefficients.astype(np.float64) ** 2).mean(2))
+
+
+def _at_keys(powers: list[Array], keys: tuple[int, ...]) -> list[float]:
+    """Return the share of power, the constant's left out, that lies at one key frequency."""
+    of_row = frequencies(len(powers[0]))
+    here = np.zeros(powers[0].shape, bool)
+    for key in keys:
+        rows = np.flatnonzero((of_row == 0) | (of_row == key))
+        here[np.ix_(rows, rows)] = True
+    here[0, 0] = False
+    # Where nothing varies nothing is held.
+    return [float(power[here].sum() / ((power.sum() - power[0, 0]) or 1.0)) for power in powers]
 
 
 def _examples(found: Neurons, strength: Array, keys: tuple[int, ...]) -> list[int]:

@@ -73,7 +73,7 @@ def training_figure(history: pd.DataFrame, keys: tuple[int, ...], told: str) -> 
     """Return losses, accuracies and progress measures over the epochs."""
     understood = _learned(history, "test_accuracy")
     values = {name: history[name].to_numpy(np.float64) for name in history}
-    by_keys = f"of the key frequencies {', '.join(map(str, keys))}" if keys else "no key frequency"
+    by_keys = f"key frequencies {', '.join(map(str, keys))}" if keys else "no key frequency"
     by_heart = _learned(history, "train_accuracy")
     if math.isfinite(understood) and math.isfinite(by_heart):
         title = (

@@ -117,8 +117,7 @@ def weights_told(
             else "No frequency of the weights stands out",
             subtitle=told,
             ylabel="share of power without the constant",
-            null_label="99.9th percentile of the largest share where numbers are shuffled; keys "
-            "below it stand out of what stronger ones leave",
+            null_label="largest share where numbers are shuffled, 99.9th percentile",
         ),
         "singular_values": figures.spectra(
             "W_E",
