@@ -18,7 +18,7 @@ from experiments.modular.logits_told import Logits, logits_of, logits_told
 from experiments.modular.neurons_told import FOLLOWS, Neurons, neurons_of, neurons_told
 from experiments.modular.observed import Observed, observed
 from experiments.modular.training_told import training_figure
-from experiments.modular.weights_in_frequencies import key_frequencies_of
+from experiments.modular.weights_in_frequencies import by_chance, key_frequencies_of
 from experiments.modular.weights_told import Leading, leading, said, weights_told
 from interp.analysis import ANALYSES
 from interp.capture import capture
@@ -26,7 +26,6 @@ from interp.geometry.fourier import KeyFrequencies
 from interp.hooks import Pattern
 from interp.models import LanguageModel, ModelSource
 from interp.models.modular import ModularArithmeticForCausalLM, ModularCheckpoint
-from interp.modular_arithmetic import SIGNS
 from interp.positions import All
 from interp.prompts import PromptSource, from_marked
 from interp.registry import ConfigError
@@ -39,8 +38,8 @@ class ModularAddition:
     """Attention, weights, neurons and logits of a transformer that does arithmetic modulo p.
 
     Attributes:
-        a: the first number of the prompt whose attention is drawn.
-        b: its second number.
+        a: the first number of the prompt whose attention is drawn, modulo p.
+        b: its second number, modulo p.
     """
 
     a: int = 17
@@ -53,19 +52,15 @@ class ModularAddition:
             ConfigError: saying which prompts would be.
         """
         prompts = prompts_for(source, prompt_source)
-        _ = prompts.pairs().arithmetic.order
-        for name, number in (("a", self.a), ("b", self.b)):
-            if not 0 <= number < prompts.modulus:
-                raise ConfigError(
-                    f"analysis.{name} must be a number from 0 to {prompts.modulus - 1}, not "
-                    f"{number}"
-                )
         known = config_of(source).trained_on if _is_trained(source) else {}
         given = asdict(prompts)
         differing = {key: known[key] for key in given if key in known and known[key] != given[key]}
         if differing:
             wanted = " ".join(f"prompts.{key}={value}" for key, value in differing.items())
-            raise ConfigError(f"prompts: {source.title} was trained on other pairs; add {wanted}")
+            raise ConfigError(
+                f"prompts: {source.title} was trained on other pairs; add {wanted}, or train one "
+                "on these: experiment=modular_addition_training"
+            )
 
     def __call__(
         self,
@@ -82,27 +77,30 @@ class ModularAddition:
             model.head,
             pairs,
             knows_split=_is_trained(source) and bool(config_of(source).trained_on),
+            is_trained=_is_trained(source),
         )
         keys = key_frequencies_of(seen.weights, np.arange(len(seen.order)), rng)
+        chance = by_chance(seen.weights, keys, rng)
         model_keys = keys["W_logit"].keys
         spectrum = leading(seen.weights.embedding, rng)
         neurons, logits = neurons_of(seen, rng), logits_of(seen, model_keys, rng)
         told = f"{source.title} · {pairs.arithmetic}"
-        axis = ""
+        place = "number"
         if pairs.arithmetic.operation == "multiplication":
-            axis = f" · numbers in the order of the powers of {seen.order[1]}"
-        one_tokens = (str(self.a), str(self.b), "=")
+            place = f"exponent of {seen.order[1]}"
+        modulus = pairs.arithmetic.modulus
+        one_tokens = (str(self.a % modulus), str(self.b % modulus), "=")
         prompt = from_marked({"one": [" ".join(one_tokens)]})
         # [layer, query, head, key] of the one block.
         one = capture(source, prompt, Pattern(), All(), 1).values[0].swapaxes(0, 1)
         return Result.merged(
             [
-                attention_told(seen, one, one_tokens, told=told, axis=axis),
-                weights_told(seen, keys, spectrum, told=told, axis=axis),
-                neurons_told(seen, neurons, model_keys, told=told, axis=axis),
+                attention_told(seen, one, one_tokens, told=told, place=place),
+                weights_told(seen, keys, spectrum, told=told, place=place),
+                neurons_told(seen, neurons, model_keys, rng, told=told, place=place),
                 logits_told(seen, logits, model_keys, told=told),
-                _over_training(source, model_keys, told),
-                _summary(seen, keys, spectrum, neurons, logits),
+                _over_training(source, model_keys, told, modulus),
+                _summary(seen, keys, chance, spectrum, neurons, logits),
             ]
         )
 
@@ -111,19 +109,19 @@ def _is_trained(source: ModelSource) -> bool:
     return isinstance(source, ModularCheckpoint) and not source.untrained
 
 
-def _over_training(source: ModelSource, keys: tuple[int, ...], told: str) -> Result:
+def _over_training(source: ModelSource, keys: tuple[int, ...], told: str, modulus: int) -> Result:
     """Return the curves of the training that made the weights, where they were kept."""
     history = source.training() if isinstance(source, ModularCheckpoint) else pd.DataFrame()
     if history.empty:
         return Result()
-    return Result(
-        tables={"training": history}, figures={"training": training_figure(history, keys, told)}
-    )
+    drawn = training_figure(history, keys, told, modulus)
+    return Result(tables={"training": history}, figures={"training": drawn})
 
 
 def _summary(
     seen: Observed,
     keys: dict[str, KeyFrequencies],
+    chance: dict[str, float],
     spectrum: Leading,
     neurons: Neurons,
     logits: Logits,
@@ -135,22 +133,23 @@ def _summary(
         rows.append((f"accuracy, {name}", seen.right[part].mean(), 1 / modulus))
         rows.append((f"loss, {name} (nats)", seen.loss[part].mean(), math.log(modulus)))
     for name, key in keys.items():
-        held = key.share[[k - 1 for k in key.keys]].sum()
-        rows.append(
-            (f"power of {name} at its key frequencies", held, len(key.keys) / len(key.share))
-        )
+        if key.keys:
+            rows.append((f"power of {name} at its key frequencies", key.held, chance[name]))
     rows += [
-        (f"neurons explained above {FOLLOWS:.0%}", neurons.following, neurons.following_by_chance),
+        ("neurons that follow a frequency", neurons.following, neurons.following_by_chance),
         ("logits' variance explained", logits.waves.explained, logits.null.mean()),
-        ("restricted loss (nats)", logits.ablated.restricted, logits.by_chance.restricted),
-        ("excluded loss (nats)", logits.ablated.excluded, logits.by_chance.excluded),
     ]
+    if keys["W_logit"].keys:
+        kept, left = logits.ablated, logits.by_chance
+        excluded_of = "training pairs" if seen.knows_split else "all pairs"
+        rows.append(("restricted loss, all pairs (nats)", kept.restricted, left.restricted))
+        rows.append((f"excluded loss, {excluded_of} (nats)", kept.excluded, left.excluded))
     summary = pd.DataFrame(rows, columns=["", "value", "by chance"])
     scalars = {_key(name): float(value) for name, value, _ in rows}
     return Result(
         scalars={**scalars, "key_frequencies": float(len(keys["W_logit"].keys))},
         tables={"summary": summary, "frequencies": _frequencies(keys, neurons, logits)},
-        finding=_finding(seen, keys, spectrum, neurons, logits),
+        finding=_finding(seen, keys, chance, spectrum, neurons, logits),
     )
 
 
@@ -162,7 +161,7 @@ def _key(name: str) -> str:
 
 def _frequencies(keys: dict[str, KeyFrequencies], neurons: Neurons, logits: Logits) -> pd.DataFrame:
     count = len(logits.waves.coefficients)
-    following = neurons.frequency[neurons.explained > FOLLOWS]
+    following = neurons.frequency[neurons.explained >= FOLLOWS]
     columns: dict[str, object] = {"frequency": np.arange(1, count + 1)}
     for name, key in keys.items():
         columns |= {f"share_{name}": key.share, f"p_{name}": key.p}
@@ -176,6 +175,7 @@ def _frequencies(keys: dict[str, KeyFrequencies], neurons: Neurons, logits: Logi
 def _finding(
     seen: Observed,
     keys: dict[str, KeyFrequencies],
+    chance: dict[str, float],
     spectrum: Leading,
     neurons: Neurons,
     logits: Logits,
@@ -186,7 +186,7 @@ def _finding(
     )
     model_keys = keys["W_logit"].keys
     sentences = [f"Right are {right}."]
-    if not seen.knows_split:
+    if seen.is_trained and not seen.knows_split:
         sentences.append("Which pairs it was trained on is not known.")
     if not model_keys:
         sentences.append(
@@ -194,33 +194,37 @@ def _finding(
             "are shuffled (p = 0.001)."
         )
     else:
-        share = keys["W_logit"].share[[k - 1 for k in model_keys]].sum()
         sentences.append(
-            f"Key frequencies {said(model_keys)} hold {share:.1%} of the power of W_logit (each "
-            "more than shuffled numbers give, p = 0.001); those of W_E are "
-            f"{said(keys['W_E'].keys)}, of W_neur {said(keys['W_neur'].keys)}."
+            f"Key frequencies: {said(model_keys)}, with {keys['W_logit'].held:.1%} of the power of "
+            f"W_logit (as many strongest of shuffled numbers: {chance['W_logit']:.1%}; p = 0.001 "
+            f"each). In W_E: {said(keys['W_E'].keys)}; in W_neur: {said(keys['W_neur'].keys)}."
         )
-    agree = "the same" if set(spectrum.found) == set(keys["W_E"].keys) else "not the same"
+    if spectrum.found:
+        agree = "the same" if set(spectrum.found) == set(keys["W_E"].keys) else "not the same"
+        sentences.append(
+            f"{spectrum.waves.sum()} singular vectors of W_E are waves, at frequencies "
+            f"{said(spectrum.found)}: {agree} as by its Fourier basis."
+        )
+    else:
+        sentences.append("No leading singular vector of W_E is a wave over the numbers.")
     sentences.append(
-        f"{spectrum.waves.sum()} leading singular vectors of W_E are waves, at frequencies "
-        f"{said(spectrum.found)}: {agree} as by its Fourier basis."
-    )
-    sign = "−" if arithmetic.sign < 0 else "+"
-    sentences.append(
-        f"One frequency explains more than {FOLLOWS:.0%} of {neurons.following:.1%} of neurons "
-        f"(by chance {neurons.following_by_chance:.1%}); waves cos w(a {sign} b − c) explain "
-        f"{logits.waves.explained:.1%} of the logits ({logits.null.mean():.1%})."
+        f"{neurons.following:.1%} of neurons follow one frequency, to {FOLLOWS:.0%} of their "
+        f"variance or more (by chance {neurons.following_by_chance:.1%}); waves {arithmetic.wave} "
+        f"explain {logits.waves.explained:.1%} of the logits' variance "
+        f"({logits.null.mean():.1%})."
     )
     if model_keys:
         sentences.append(
-            f"With the key frequencies alone the loss is {logits.ablated.restricted:.2g} nats (as "
-            f"many others {logits.by_chance.restricted:.2g}), without them "
+            f"With the key frequencies alone the loss of all pairs is "
+            f"{logits.ablated.restricted:.2g} nats (with as many others "
+            f"{logits.by_chance.restricted:.2g}), without them that of "
+            f"{'the training' if seen.knows_split else 'all'} pairs is "
             f"{logits.ablated.excluded:.2g} ({logits.by_chance.excluded:.2g}); a guess has "
             f"{math.log(arithmetic.modulus):.2g}."
         )
     if arithmetic.operation == "multiplication":
         sentences.append(
-            f"Under {SIGNS[arithmetic.operation]} frequencies are those of the numbers other than "
-            f"0, in the order of the powers of {seen.order[1]}; pairs with 0 are left out."
+            f"Frequencies are those of exponents of {seen.order[1]}, whose powers are the numbers "
+            "other than 0; pairs with 0 are left out."
         )
     return " ".join(sentences)

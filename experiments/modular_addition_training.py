@@ -7,14 +7,18 @@ until it answers the pairs that it has never seen: grokking (Power et al., 2022;
 
 import hashlib
 import json
+import math
+import shlex
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from experiments.modular.fitting import prompts_for
@@ -70,8 +74,16 @@ class ModularAdditionTraining:
             raise ConfigError(f"betas must be two numbers from 0 to below 1, not {self.betas}")
 
     def check(self, prompt_source: PromptSource, source: ModelSource) -> None:
-        """Refuse prompts that are no pairs, and models that do not read them."""
+        """Refuse prompts that are no pairs, and models that do not read them or are trained.
+
+        Raises:
+            ConfigError: saying what would do.
+        """
         prompts_for(source, prompt_source)
+        if not source.is_drawn:
+            raise ConfigError(
+                "model: training begins from random weights: model=modular_addition_untrained"
+            )
 
     def __call__(
         self,
@@ -82,7 +94,11 @@ class ModularAdditionTraining:
         track: Callable[[int, Mapping[str, float]], None],
         rng: np.random.Generator,
     ) -> Result:
-        """Train, or go on training, and say how it went."""
+        """Train, or go on training, and say how it went.
+
+        Raises:
+            ConfigError: the loss is no longer a number.
+        """
         prompts = prompts_for(source, prompt_source)
         pairs = prompts.pairs()
         recipe = training.Recipe(
@@ -91,8 +107,7 @@ class ModularAdditionTraining:
         state = training.begin(model, recipe)
         folder = outputs / "training" / self._digest(prompts, source)
         folder.mkdir(parents=True, exist_ok=True)
-        # A second process that is to train the same waits for the first, and then has it.
-        with FileLock(folder / ".lock"):
+        with _alone(folder):
             history = self._train(state, pairs, folder, track)
             keys = key_frequencies_of(effective_weights(state.model), pairs.arithmetic.order, rng)[
                 "W_logit"
@@ -106,6 +121,7 @@ class ModularAdditionTraining:
             folder / "model",
             self.interval,
             told=f"{source.title} · {pairs.arithmetic} · weight decay {self.weight_decay:g}",
+            opened=_opened(prompts, folder / "model"),
             modulus=pairs.arithmetic.modulus,
         )
 
@@ -131,6 +147,12 @@ class ModularAdditionTraining:
             while True:
                 if not history or history[-1]["epoch"] < state.epoch:
                     row = _evaluated(state, pairs)
+                    if not math.isfinite(row["train_loss"]):
+                        raise ConfigError(
+                            f"analysis.learning_rate: with {self.learning_rate:g} the loss is no "
+                            f"longer a number at epoch {state.epoch}; what was reached before is "
+                            f"kept in {folder}"
+                        )
                     row["seconds"] = before + time.monotonic() - began
                     history.append(row)
                     track(state.epoch, _curves(row))
@@ -160,6 +182,7 @@ def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:
         "test_loss": found.test_loss,
         "train_accuracy": found.train_accuracy,
         "test_accuracy": found.test_accuracy,
+        "new_accuracy": found.new_accuracy,
         **sparsity(weights, pairs.arithmetic.order),
         "squared_weights": sum(float((w.detach() ** 2).sum()) for w in state.model.parameters()),
     }
@@ -182,5 +205,27 @@ def _measure_again(
         track(epoch, _curves(losses))
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process train at a time; a second one waits, and then finds what was trained."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tqdm.write("waiting for another process that trains the same model", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _opened(prompts: ModularArithmetic, folder: Path) -> str:
+    """Return the command that opens the model."""
+    usual, path = asdict(ModularArithmetic()), shlex.quote(str(folder))
+    given = [f"prompts.{n}={value}" for n, value in asdict(prompts).items() if value != usual[n]]
+    return " ".join(["interp experiment=modular_addition", f"model.path={path}", *given])
+
+
 def _curves(row: Mapping[str, float]) -> dict[str, float]:
-    return {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
+    return {f"epoch/{n}": x for n, x in row.items() if n != "epoch" and math.isfinite(x)}

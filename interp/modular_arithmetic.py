@@ -45,6 +45,13 @@ class Arithmetic:
         return np.asarray(_ANSWERS[self.operation](a, b) % self.modulus)
 
     @property
+    def wave(self) -> str:
+        """The wave that is highest at the right answer c, as figures write it."""
+        if self.operation == "multiplication":
+            return "cos w(log a + log b − log c)"
+        return f"cos w(a {SIGNS[self.operation]} b − c)"
+
+    @property
     def sign(self) -> Literal[1, -1]:
         """What the place of b counts for in the answer's: -1 for a difference, else 1."""
         return -1 if self.operation == "subtraction" else 1
@@ -103,3 +110,12 @@ class Pairs:
     def answers(self) -> Numbers:
         """What is to be predicted, [p, p]."""
         return self.arithmetic.answers(self.a, self.b)
+
+    @cached_property
+    def new(self) -> NDArray[np.bool_]:
+        """The test pairs (a, b) of which (b, a), where it has the same answer, is one too; [p, p].
+
+        The others are answered by whoever has found out that the order does not matter.
+        """
+        same = np.array_equal(self.answers, self.answers.T)
+        return ~self.train & ~(self.train.T & same)

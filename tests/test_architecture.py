@@ -20,7 +20,7 @@ OWNERS = {
     "tokenizers": ("interp/models/",),
     "huggingface_hub": ("interp/models/",),
     "torch": ("interp/models/", "interp/capture/", "interp/training/"),
-    "safetensors": ("interp/training/",),
+    "safetensors": ("interp/models/", "interp/training/"),
     "matplotlib": ("interp/figures/",),
     "textalloc": ("interp/figures/",),
     "PIL": ("interp/figures/",),

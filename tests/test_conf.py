@@ -89,13 +89,8 @@ def test_the_default_has_at_least_forty_pairs():
 
 # What the presets that are made for a model of their own run with here.
 OTHERWISE = {
-    "modular_addition": [
-        "model=modular_addition_untrained",
-        "prompts.modulus=7",
-        "analysis.a=1",
-        "analysis.b=2",
-    ],
-    "modular_addition_training": ["prompts.modulus=7", "analysis.epochs=3"],
+    "modular_addition": ["model=modular_addition_untrained", "prompts.modulus=11"],
+    "modular_addition_training": ["prompts.modulus=11", "analysis.epochs=3"],
 }
 
 

@@ -25,13 +25,13 @@ from interp.registry import ConfigError
 from interp.runner import run
 
 register_analyses()
-SMALL = ModularArithmetic(modulus=7, hidden_size=16, heads=2, head_dim=8, neurons=24, seed=1)
-PAIRS = Prompts(modulus=7, train_fraction=0.5).pairs()
+SMALL = ModularArithmetic(modulus=11, hidden_size=16, heads=2, head_dim=8, neurons=24, seed=1)
+PAIRS = Prompts(modulus=11, train_fraction=0.5).pairs()
 RECIPE = training.Recipe(1e-2, 0.5, (0.9, 0.98))
 SIZES = [
     "model=modular_addition_untrained",
     "prompts=modular_addition",
-    "prompts.modulus=7",
+    "prompts.modulus=11",
     "prompts.train_fraction=0.5",
     "model.hidden_size=16",
     "model.heads=2",
@@ -53,7 +53,7 @@ def test_epochs_are_those_of_a_plain_loop_over_the_whole_forward():
     optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.5, betas=(0.9, 0.98))
     a, b = (torch.from_numpy(numbers[PAIRS.train]) for numbers in (PAIRS.a, PAIRS.b))
     answers = torch.from_numpy(PAIRS.answers[PAIRS.train])
-    ids = torch.stack([a, b, torch.full_like(a, 7)], dim=1)
+    ids = torch.stack([a, b, torch.full_like(a, 11)], dim=1)
     for _ in range(30):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(plain(ids).logits[:, -1], answers).backward()
@@ -148,7 +148,7 @@ def test_curves_have_the_epoch_as_step(trained):
     for name in ("train_loss", "test_accuracy", "gini_logits", "restricted_loss", "excluded_loss"):
         assert curves[f"epoch/{name}"] == pytest.approx(history[name].to_dict())
     # Before the first step all answers are alike likely.
-    assert history["train_loss"].iloc[0] == pytest.approx(np.log(8), abs=0.2)
+    assert history["train_loss"].iloc[0] == pytest.approx(np.log(12), abs=0.2)
 
 
 def test_the_model_is_kept_with_the_run_and_opens(trained):
@@ -164,11 +164,11 @@ def test_the_model_is_kept_with_the_run_and_opens(trained):
     assert trained_on["train_fraction"] == 0.5
     assert trained_on["epochs"] == 35
     opened = ["model=modular_addition", f"model.path={outcome.folder / 'model'}"]
-    analysis = ["analysis=modular_addition", "analysis.a=3", "analysis.b=5"]
+    analysis = ["analysis=modular_addition"]
     base = [f"outputs={outcome.folder.parent}", "prompts=modular_addition"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        wrong = compose("config", overrides=[*base, *opened, *analysis, "prompts.modulus=7"])
-        right = [*base, *opened, *analysis, "prompts.modulus=7", "prompts.train_fraction=0.5"]
+        wrong = compose("config", overrides=[*base, *opened, *analysis, "prompts.modulus=11"])
+        right = [*base, *opened, *analysis, "prompts.modulus=11", "prompts.train_fraction=0.5"]
         good = compose("config", overrides=right)
     with pytest.raises(ConfigError, match=r"other pairs; add prompts.train_fraction=0.5"):
         run(wrong, outcome.folder.parent / "wrong")
@@ -223,7 +223,7 @@ def test_a_killed_process_loses_no_more_than_an_interval(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     state = training.begin(
-        ModularArithmetic(modulus=7, hidden_size=16, heads=2, head_dim=8, neurons=24).load(
+        ModularArithmetic(modulus=11, hidden_size=16, heads=2, head_dim=8, neurons=24).load(
             head=True
         ),
         training.Recipe(1e-3, 1.0, (0.9, 0.98)),
@@ -236,9 +236,10 @@ def test_a_killed_process_loses_no_more_than_an_interval(tmp_path):
 
 
 def test_training_ends_once_every_pair_is_right_and_the_loss_is_low(tmp_path):
-    config = composed(
-        tmp_path, "analysis.epochs=3000", "analysis.stop_within=20", "prompts.train_fraction=0.9"
-    )
+    larger = ["model.hidden_size=32", "model.head_dim=16", "model.neurons=48"]
+    recipe = ["analysis.learning_rate=0.01", "analysis.weight_decay=3"]
+    ends = ["analysis.epochs=3000", "analysis.stop_within=20", "prompts.train_fraction=0.9"]
+    config = composed(tmp_path, *larger, *recipe, *ends)
     outcome = run(config, tmp_path / "run")
     last = outcome.result.tables["training"].iloc[-1]
     assert last.epoch < 3000
@@ -296,11 +297,15 @@ def test_settings_that_cannot_be_are_refused(settings, said):
     [
         (["model=tiny"], "does not read 'a b ='; use model=modular_addition"),
         (["prompts=digits"], "prompts=modular_addition"),
-        (["model.modulus=11"], "modulo 11, the prompts are modulo 7; add prompts.modulus=11"),
+        (["model.modulus=13"], "modulo 13, the prompts are modulo 11; add prompts.modulus=13"),
+        (["prompts.modulus=7"], "7 numbers are too few"),
+        (["prompts.modulus=12", "prompts.operation=multiplication"], "12, which is not prime"),
+        (["model=modular_addition", "prompts.modulus=113"], "begins from random weights"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_work(overrides, said, tmp_path):
-    kept = [o for o in SIZES if not o.startswith("model.") or "model=tiny" not in overrides]
+    another = any(override.startswith("model=") for override in overrides)
+    kept = [o for o in SIZES if not (another and o.startswith("model."))]
     if "prompts=digits" in overrides:
         kept = [o for o in kept if not o.startswith("prompts.")]
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -308,3 +313,23 @@ def test_what_cannot_be_trained_is_refused_before_work(overrides, said, tmp_path
     with pytest.raises(ConfigError, match=said):
         run(config, tmp_path / "run")
     assert not (tmp_path / "training").exists()
+
+
+def test_a_loss_that_is_no_number_ends_training_and_keeps_what_was_reached(tmp_path):
+    config = composed(tmp_path, "analysis.epochs=100", "analysis.learning_rate=1e30")
+    with pytest.raises(
+        ConfigError, match=r"learning_rate: with 1e\+30 .* no longer a number at epo"
+    ):
+        run(config, tmp_path / "run")
+    (state,) = tmp_path.glob("training/*/state.safetensors")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in load_file(state).values())
+
+
+def test_new_pairs_are_those_whose_mirror_image_was_not_trained_on_either():
+    sums = Prompts(modulus=11, train_fraction=0.5).pairs()
+    for a in range(11):
+        for b in range(11):
+            assert sums.new[a, b] == (not sums.train[a, b] and not sums.train[b, a])
+    differences = Prompts(modulus=11, train_fraction=0.5, operation="subtraction").pairs()
+    # There (b, a) has another answer.
+    assert np.array_equal(differences.new, ~differences.train)

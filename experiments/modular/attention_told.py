@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.modular.neurons_told import axis_of
 from experiments.modular.observed import Observed
 from interp import figures
 from interp.result import Result
@@ -14,7 +15,7 @@ def attention_told(
     one_tokens: tuple[str, ...],
     *,
     told: str,
-    axis: str,
+    place: str,
 ) -> Result:
     """Return where heads look on average, in one prompt, and at a over all pairs.
 
@@ -23,7 +24,7 @@ def attention_told(
         one: the pattern of one prompt, [head, query, key].
         one_tokens: its tokens.
         told: the model.
-        axis: what is said of the order of numbers.
+        place: what numbers are ordered by.
     """
     mean = seen.all.pattern.mean((0, 1), dtype=np.float64)
     heads = [f"head {head}" for head in range(len(mean))]
@@ -37,20 +38,22 @@ def attention_told(
                 one.astype(np.float64),
                 ("a", "b", "="),
                 one_tokens,
-                title=f"On average heads attend {_range(mean[:, 0])} to a, "
-                f"{_range(mean[:, 1])} to b and {_range(mean[:, 2])} to “=”",
-                subtitle=told,
+                title=f"Over all pairs a head attends by {_range(mean[:, 0])} to a, by "
+                f"{_range(mean[:, 1])} to b and by {_range(mean[:, 2])} to “=”",
+                subtitle=f"{told} · without a preference it would be a third each",
                 mean_name="from “=”, mean of all pairs",
                 one_name=f"in “{' '.join(one_tokens)}”, rows attend to columns",
             ),
             "attention_to_a": figures.number_maps(
                 to_a,
                 heads,
-                title="How much “=” attends to a varies over pairs, with a standard deviation of "
-                f"{spread[most]:.2f} in head {most}",
-                subtitle=f"{told} · the rest goes to b and to “=”{axis}",
+                title="How much “=” attends to a, by both numbers",
+                subtitle=f"{told} · the rest goes to b and “=”; standard deviation up to "
+                f"{spread[most]:.2f} (head {most})",
                 label="attention to a",
                 limits=(0.0, 1.0),
+                xlabel=axis_of("b", place),
+                ylabel=axis_of("a", place),
             ),
         },
     )

@@ -1,9 +1,14 @@
 """Whether model and prompts are of the same arithmetic."""
 
+import numpy as np
+
 from interp.models import ModelSource
 from interp.models.modular.transformer import ModularArithmeticConfig
 from interp.prompts import ModularArithmetic, PromptSource
 from interp.registry import ConfigError
+
+# The order of fewer numbers is repeated by too many of its shuffles, turned or mirrored.
+_FEWEST = 10
 
 
 def config_of(source: ModelSource) -> ModularArithmeticConfig:
@@ -25,7 +30,8 @@ def prompts_for(source: ModelSource, prompts: PromptSource) -> ModularArithmetic
     """Return the rule that made the prompts, which are all pairs of the model's numbers.
 
     Raises:
-        ConfigError: other prompts, another kind of model, or another modulus.
+        ConfigError: other prompts, another kind of model, another modulus, multiplication modulo a
+            number that is not prime, or too few numbers to tell frequencies from chance.
     """
     modulus = config_of(source).modulus
     if not isinstance(prompts, ModularArithmetic):
@@ -33,6 +39,18 @@ def prompts_for(source: ModelSource, prompts: PromptSource) -> ModularArithmetic
     if modulus != prompts.modulus:
         raise ConfigError(
             f"prompts.modulus: {source.title} reads numbers modulo {modulus}, the prompts are "
-            f"modulo {prompts.modulus}; add prompts.modulus={modulus}"
+            f"modulo {prompts.modulus}; add prompts.modulus={modulus}, or train another: "
+            "experiment=modular_addition_training"
+        )
+    pairs = prompts.pairs()
+    order = pairs.arithmetic.order
+    if len(order) < _FEWEST:
+        raise ConfigError(
+            f"prompts.modulus: {len(order)} numbers are too few to tell a frequency from a chance "
+            f"order of them; {_FEWEST} or more are needed"
+        )
+    if not pairs.train[np.ix_(order, order)].any():
+        raise ConfigError(
+            f"prompts.train_fraction: {prompts.train_fraction} leaves no training pair without 0"
         )
     return prompts

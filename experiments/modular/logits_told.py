@@ -67,7 +67,7 @@ def logits_of(seen: Observed, keys: tuple[int, ...], rng: np.random.Generator) -
 
 def logits_told(seen: Observed, found: Logits, keys: tuple[int, ...], *, told: str) -> Result:
     """Return the coefficients of the waves, and the singular values."""
-    wave = "cos w(a − b − c)" if seen.pairs.arithmetic.sign < 0 else "cos w(a + b − c)"
+    wave = seen.pairs.arithmetic.wave
     return Result(
         spectra={
             "logit_coefficient": found.waves.coefficients,
@@ -80,8 +80,7 @@ def logits_told(seen: Observed, found: Logits, keys: tuple[int, ...], *, told: s
                 found.waves.shares,
                 keys,
                 title=f"Waves {wave} explain {found.waves.explained:.1%} of the logits' variance",
-                subtitle=f"{told} · where the answers are shuffled, "
-                f"{np.quantile(found.null, 0.975):.1%} at most in 97.5% of draws",
+                subtitle=f"{told} · where the answers are shuffled {found.null.mean():.1%}",
                 coefficient_label=f"coefficient of {wave}, w = 2πk / {len(seen.order)}",
                 explained_label="fraction of the logits' variance within a pair",
             ),

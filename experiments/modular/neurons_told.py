@@ -38,13 +38,13 @@ class Neurons:
 
     @property
     def following(self) -> float:
-        """The fraction of neurons that one frequency explains to more than 85%."""
-        return float((self.explained > FOLLOWS).mean())
+        """The fraction of neurons that one frequency explains to 85% or more."""
+        return float((self.explained >= FOLLOWS).mean())
 
     @property
     def following_by_chance(self) -> float:
         """The same where the numbers are shuffled."""
-        return float((self.null > FOLLOWS).mean())
+        return float((self.null >= FOLLOWS).mean())
 
 
 def neurons_of(seen: Observed, rng: np.random.Generator) -> Neurons:
@@ -55,8 +55,19 @@ def neurons_of(seen: Observed, rng: np.random.Generator) -> Neurons:
     return Neurons(coefficients, frequency, explained, shuffled_fractions(maps, _DRAWS, rng))
 
 
+def axis_of(number: str, place: str) -> str:
+    """Return what an axis of numbers is called: "a", or "a, as exponent of 3"."""
+    return number if place == "number" else f"{number}, as {place}"
+
+
 def neurons_told(
-    seen: Observed, found: Neurons, keys: tuple[int, ...], *, told: str, axis: str
+    seen: Observed,
+    found: Neurons,
+    keys: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    told: str,
+    place: str,
 ) -> Result:
     """Return the maps of some neurons, their components, and which frequency each one follows."""
     maps = seen.grouped.mlp_post
@@ -64,7 +75,10 @@ def neurons_told(
     chosen = _examples(found, strength, keys)
     logits = seen.grouped.logits - seen.grouped.logits.mean(2, keepdims=True)
     powers = [_mean_power(found.coefficients), _mean_power(two_dimensional(logits))]
-    held, at_keys = _at_keys(powers, keys), 8 * len(keys) / (len(seen.order) ** 2 - 1)
+    held = _at_keys(powers, keys)
+    order = rng.permutation(len(seen.order))
+    shuffled = [two_dimensional(x[np.ix_(order, order)]) for x in (maps, logits)]
+    chance = _at_keys([_mean_power(x) for x in shuffled], keys)
     return Result(
         tables={
             "neurons": pd.DataFrame(
@@ -84,12 +98,12 @@ def neurons_told(
                     f"neuron {i}: frequency {found.frequency[i]}, {found.explained[i]:.0%}"
                     for i in chosen
                 ],
-                title="Neurons are periodic in both numbers, each at a frequency of its own"
-                if found.following > 0.5
-                else f"{found.following:.0%} of neurons are periodic in both numbers",
-                subtitle=f"{told} · activation after ReLU at “=”, and the variance that its "
-                f"frequency explains{axis}",
+                title="Neurons over both numbers, with their frequency and the variance that it "
+                "explains",
+                subtitle=f"{told} · at “=”, the strongest" + " of each key frequency" * bool(keys),
                 label="activation",
+                xlabel=axis_of("b", place),
+                ylabel=axis_of("a", place),
             ),
             "neuron_components": figures.product_spectrum(
                 np.sqrt(powers),
@@ -98,8 +112,9 @@ def neurons_told(
                 f"variance and {held[1]:.0%} of the logits'"
                 if keys
                 else "Two-dimensional Fourier components of neurons and logits",
-                subtitle=f"{told} · {at_keys:.2%} of all components: of a, of b, and their "
-                "products, at one key frequency",
+                subtitle=f"{told} · where numbers are shuffled {chance[0]:.1%} and {chance[1]:.1%}"
+                if keys
+                else told,
                 label="component",
             ),
             "neuron_frequencies": figures.neuron_fractions(
@@ -109,9 +124,9 @@ def neurons_told(
                 FOLLOWS,
                 keys,
                 n_frequencies=len(seen.order) // 2,
-                title=f"One frequency explains more than {FOLLOWS:.0%} of "
-                f"{found.following:.0%} of neurons",
-                subtitle=f"{told} · where numbers are shuffled, of {found.following_by_chance:.0%}",
+                title=f"{found.following:.0%} of neurons follow one frequency to {FOLLOWS:.0%} of "
+                "their variance or more",
+                subtitle=f"{told} · where numbers are shuffled {found.following_by_chance:.0%} do",
                 xlabel="fraction of a neuron's variance",
                 null_label=f"numbers shuffled, {len(found.null)} draws",
             ),

@@ -14,8 +14,11 @@ from interp.models.modular import (
     effective_weights,
 )
 from interp.modular_arithmetic import Pairs
+from interp.registry import ConfigError
 
 Array = NDArray[np.float64]
+
+_NEW = "new test pairs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +28,7 @@ class Observed:
     Attributes:
         pairs: the pairs, and which of them the model was trained on.
         knows_split: whether that is known.
+        is_trained: whether it was trained at all.
         all: what "=" has for each of them, the numbers in their own order.
         weights: the effective weights, in the order of the group.
         grouped: what "=" has for pairs of the group's elements, in its order, and their logits of
@@ -35,6 +39,7 @@ class Observed:
 
     pairs: Pairs
     knows_split: bool
+    is_trained: bool
     all: AllPairs
     weights: EffectiveWeights
     grouped: AllPairs
@@ -48,24 +53,41 @@ class Observed:
 
     @property
     def parts(self) -> dict[str, NDArray[np.bool_]]:
-        """The pairs that are told apart: trained on, not trained on, and all; [p, p] each."""
+        """The pairs that are told apart, [p, p] each.
+
+        Those trained on, the others, of these the ones of which (b, a) was not trained on either,
+        and all.
+        """
         everything = np.ones_like(self.pairs.train)
         if not self.knows_split:
             return {"all pairs": everything}
-        return {
+        parts = {
             "training pairs": self.pairs.train,
             "test pairs": ~self.pairs.train,
+            _NEW: self.pairs.new,
             "all pairs": everything,
         }
+        # Of differences all test pairs are new, and where training took most pairs none may be.
+        told = self.pairs.new.any() and not np.array_equal(self.pairs.new, ~self.pairs.train)
+        return {name: part for name, part in parts.items() if name != _NEW or told}
 
 
-def observed(model: ModularArithmeticForCausalLM, pairs: Pairs, *, knows_split: bool) -> Observed:
-    """Run the model over all pairs."""
+def observed(
+    model: ModularArithmeticForCausalLM, pairs: Pairs, *, knows_split: bool, is_trained: bool
+) -> Observed:
+    """Run the model over all pairs.
+
+    Raises:
+        ConfigError: its weights give values that are not finite.
+    """
     found, weights, order = all_pairs(model), effective_weights(model), pairs.arithmetic.order
     among = np.ix_(order, order)
+    if not np.isfinite(found.logits).all():
+        raise ConfigError("model: its weights give logits that are not finite")
     return Observed(
         pairs,
         knows_split,
+        is_trained,
         found,
         EffectiveWeights(
             weights.embedding[order], weights.neurons[:, order], weights.logits[:, order]

@@ -25,6 +25,7 @@ def training_told(
     interval: int,
     *,
     told: str,
+    opened: str,
     modulus: int,
 ) -> Result:
     """Return the curves, and when what was learned.
@@ -35,18 +36,19 @@ def training_told(
         folder: where the model is.
         interval: epochs between evaluations.
         told: the model, the question and the recipe.
+        opened: the command that opens the model.
         modulus: p; by chance one answer in p is right.
     """
     last = history.iloc[-1]
     by_heart, understood = (_learned(history, f"{part}_accuracy") for part in ("train", "test"))
     summary = pd.DataFrame(
         {
-            "": ["train", "test"],
+            "": ["training pairs", "test pairs"],
             "accuracy": [last.train_accuracy, last.test_accuracy],
             "by chance": 1 / modulus,
             "loss (nats)": [last.train_loss, last.test_loss],
-            "of a guess": math.log(modulus),
-            f"{LEARNED:.1%} right from epoch": [_said(by_heart), _said(understood)],
+            "loss of a guess": math.log(modulus),
+            f"{LEARNED:.1%} right by epoch": [_said(by_heart), _said(understood)],
         }
     )
     scalars = {
@@ -62,23 +64,25 @@ def training_told(
     return Result(
         scalars=scalars,
         tables={"summary": summary, "training": history},
-        figures={"training": training_figure(history, keys, told)},
+        figures={"training": training_figure(history, keys, told, modulus)},
         folders={"model": folder},
         finding=_finding(history, by_heart, understood, keys, interval, modulus)
-        + f" The model is in {folder}; model=modular_addition model.path={folder} opens it.",
+        + f" The model is kept; this opens it: {opened}",
     )
 
 
-def training_figure(history: pd.DataFrame, keys: tuple[int, ...], told: str) -> "Figure":
+def training_figure(
+    history: pd.DataFrame, keys: tuple[int, ...], told: str, modulus: int
+) -> "Figure":
     """Return losses, accuracies and progress measures over the epochs."""
     understood = _learned(history, "test_accuracy")
     values = {name: history[name].to_numpy(np.float64) for name in history}
-    by_keys = f"key frequencies {', '.join(map(str, keys))}" if keys else "no key frequency"
+    by_keys = f"{_keys_said(keys)} in the end"
     by_heart = _learned(history, "train_accuracy")
     if math.isfinite(understood) and math.isfinite(by_heart):
         title = (
-            f"Training pairs are known by heart at epoch {by_heart:,.0f}, the others are answered "
-            f"at epoch {understood:,.0f}"
+            f"{LEARNED:.1%} of training pairs are right by epoch {by_heart:,.0f}, of the others by "
+            f"epoch {understood:,.0f}"
         )
     else:
         last = history.iloc[-1]
@@ -104,14 +108,17 @@ def training_figure(history: pd.DataFrame, keys: tuple[int, ...], told: str) -> 
                     ),
                 ],
                 "logarithmic",
+                math.log(modulus),
             ),
             TrainingPanel(
                 "accuracy",
                 [
                     TrainingCurve("train", "train", values["train_accuracy"]),
                     TrainingCurve("test", "test", values["test_accuracy"]),
+                    TrainingCurve("test, (b, a) too", "new", values["new_accuracy"]),
                 ],
                 "fraction",
+                1 / modulus,
             ),
             TrainingPanel(
                 "Gini coefficient of norms by frequency",
@@ -155,18 +162,26 @@ def _finding(
     modulus: int,
 ) -> str:
     last = history.iloc[-1]
-    if not math.isfinite(understood):
+    if not (math.isfinite(understood) and math.isfinite(by_heart)):
         return (
-            f"Not grokked: after {last.epoch:,.0f} epochs {last.test_accuracy:.1%} of the test "
-            f"pairs are right (by chance {1 / modulus:.1%}), {last.train_accuracy:.1%} of the "
-            "training pairs."
+            f"Not grokked: after {last.epoch:,.0f} epochs {last.train_accuracy:.1%} of the "
+            f"training pairs are right and {last.test_accuracy:.1%} of the test pairs (by chance "
+            f"{1 / modulus:.1%}); of those whose mirror image (b, a) is no training pair either "
+            f"{last.new_accuracy:.1%}."
         )
-    named = f"key frequencies {', '.join(map(str, keys))}" if keys else "no key frequency"
-    return (
-        f"Grokked: {LEARNED:.1%} of the training pairs are right from epoch {by_heart:,.0f} on, of "
-        f"the test pairs from epoch {understood:,.0f} on (by chance {1 / modulus:.1%}; looked at "
-        f"every {interval:,} epochs). Test loss {last.test_loss:.1e} nats at epoch "
-        f"{last.epoch:,.0f}, {named}; with these alone the loss over all pairs is "
-        f"{last.restricted_loss:.1e}, without them that of the training pairs "
-        f"{last.excluded_loss:.1f} (a guess: {math.log(modulus):.1f})."
+    by_keys = (
+        f" With these alone the loss of all pairs is {last.restricted_loss:.1e}, without them that "
+        f"of the training pairs {last.excluded_loss:.1f} (a guess: {math.log(modulus):.1f})."
     )
+    return (
+        f"Grokked: {LEARNED:.1%} of the training pairs are right by epoch {by_heart:,.0f}, of "
+        f"the test pairs by epoch {understood:,.0f} (by chance {1 / modulus:.1%}; looked at "
+        f"every {interval:,} epochs). At epoch {last.epoch:,.0f} the test loss is "
+        f"{last.test_loss:.1e} nats, with {_keys_said(keys)}.{by_keys * bool(keys)}"
+    )
+
+
+def _keys_said(keys: tuple[int, ...]) -> str:
+    if not keys:
+        return "no key frequency"
+    return f"key frequenc{'y' if len(keys) == 1 else 'ies'} {', '.join(map(str, keys))}"

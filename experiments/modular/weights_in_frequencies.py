@@ -1,14 +1,18 @@
 """The frequencies that a model's weights are made of."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.geometry.fourier import KeyFrequencies, key_frequencies
+from interp.geometry.fourier import KeyFrequencies, key_frequencies, power_by_frequency
 from interp.models.modular import EffectiveWeights
 
 # Shuffles of the numbers' order, and the p that a key frequency may have: a model with random
 # weights has a key frequency in one of a thousand draws.
 DRAWS, ALPHA = 999, 0.001
+# Shuffles that say what as many frequencies hold by chance.
+_SHUFFLES = 20
 
 
 def key_frequencies_of(
@@ -24,12 +28,34 @@ def key_frequencies_of(
         order: the numbers in the order of their group.
         rng: where shuffles are drawn from.
     """
-    along_numbers = {
+    return {
+        name: key_frequencies(matrix[order], DRAWS, ALPHA, rng)
+        for name, matrix in _along_numbers(weights).items()
+    }
+
+
+def by_chance(
+    weights: EffectiveWeights, keys: Mapping[str, KeyFrequencies], rng: np.random.Generator
+) -> dict[str, float]:
+    """Return the share of power that as many strongest frequencies hold where numbers are shuffled.
+
+    Args:
+        weights: of the model, of the elements of the group alone.
+        keys: the key frequencies of each matrix.
+        rng: where shuffles are drawn from.
+    """
+    found = {}
+    for name, matrix in _along_numbers(weights).items():
+        powers = np.array([power_by_frequency(rng.permutation(matrix)) for _ in range(_SHUFFLES)])
+        strongest = np.sort(powers)[:, ::-1][:, : len(keys[name].keys)].sum(1)
+        found[name] = float((strongest / powers.sum(1)).mean())
+    return found
+
+
+def _along_numbers(weights: EffectiveWeights) -> dict[str, NDArray[np.float64]]:
+    """Return each matrix with the numbers along its first axis."""
+    return {
         "W_E": weights.embedding,
         "W_neur": np.moveaxis(weights.neurons, 1, 0),
         "W_logit": weights.logits.T,
-    }
-    return {
-        name: key_frequencies(matrix[order], DRAWS, ALPHA, rng)
-        for name, matrix in along_numbers.items()
     }

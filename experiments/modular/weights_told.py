@@ -23,8 +23,10 @@ Array = NDArray[np.float64]
 
 # Embeddings with shuffled columns that singular values are held against.
 _SHUFFLED = 99
+# Shuffles that repeat the order found differ from it by rounding.
+_TIE = 1e-9
 # So many singular vectors are drawn.
-_SHOWN = 8
+_SHOWN = 10
 _LABELS = {
     "W_E": "W_E, the embedding",
     "W_neur": "W_neur = W_E W_V W_O W_in, all heads",
@@ -42,8 +44,8 @@ class Leading:
         vectors: left singular vectors, [p, k].
         frequencies: the dominant frequency of each vector, [k].
         shares: what share of the vector's power it has, [k].
-        p: how often shuffles of the numbers give a share as large; not a number for a vector that
-            holds no more than an even share of the variance, [k].
+        p: how often shuffles of the numbers give some vector a share as large (Westfall and Young,
+            1993); not a number for one that holds no more than an even share of the variance, [k].
     """
 
     values: Array
@@ -63,9 +65,16 @@ class Leading:
         """The dominant frequencies of these, in increasing order."""
         return tuple(sorted({int(k) for k in self.frequencies[self.waves]}))
 
-    def variance(self, values: Array) -> float:
-        """Return the share of the variance that so many leading singular values [..., k] hold."""
-        return float(_cumulative(values)[..., max(int(self.waves.sum()), 1) - 1].mean())
+    @property
+    def variance(self) -> float:
+        """The share of the variance that the waves hold."""
+        return float((self.values[self.waves] ** 2).sum() / (self.values**2).sum())
+
+    @property
+    def variance_by_chance(self) -> float:
+        """The share that as many leading values hold where columns are shuffled."""
+        count = int(self.waves.sum())
+        return float(_cumulative(self.null)[:, count - 1].mean()) if count else 0.0
 
 
 def leading(embedding: Array, rng: np.random.Generator) -> Leading:
@@ -79,9 +88,10 @@ def leading(embedding: Array, rng: np.random.Generator) -> Leading:
     frequencies, shares = dominant_frequencies(vectors)
     p = np.full(len(values), np.nan)
     orders = permutations(len(vectors), DRAWS, rng)
-    for i in np.flatnonzero(values**2 > (values**2).mean()):
-        shuffled = dominant_frequencies(vectors[orders, i].T)[1]
-        p[i] = ((shuffled >= shares[i]).sum() + 1) / (DRAWS + 1)
+    strong = np.flatnonzero(values**2 > (values**2).mean())
+    largest = np.max([dominant_frequencies(vectors[orders, i].T)[1] for i in strong], axis=0)
+    reached = largest >= (1 - _TIE) * shares[strong, None]
+    p[strong] = (reached.sum(1) + 1) / (DRAWS + 1)
     null = np.array(
         [np.linalg.svd(rng.permuted(moved, axis=0), compute_uv=False) for _ in range(_SHUFFLED)]
     )
@@ -89,14 +99,15 @@ def leading(embedding: Array, rng: np.random.Generator) -> Leading:
 
 
 def weights_told(
-    seen: Observed, keys: dict[str, KeyFrequencies], found: Leading, *, told: str, axis: str
+    seen: Observed, keys: dict[str, KeyFrequencies], found: Leading, *, told: str, place: str
 ) -> Result:
     """Return power by frequency, singular values and vectors, and the basis itself."""
     n = len(seen.order)
     basis = fourier_basis(n)
     model_keys = keys["W_logit"].keys
-    shown = min(max(int(found.waves.sum()), 4), _SHOWN, len(found.values))
-    powers = power_by_frequency_of_each(found.vectors[:, :shown])
+    # Waves first; where there are none, what leads.
+    shown = np.argsort(~found.waves, kind="stable")[: min(max(int(found.waves.sum()), 4), _SHOWN)]
+    powers = power_by_frequency_of_each(found.vectors[:, shown])
     drawn = {
         "fourier_basis": figures.fourier_basis(
             basis,
@@ -104,7 +115,7 @@ def weights_told(
             title=f"Any function of {n} numbers is a sum of {n} waves",
             subtitle="the orthonormal Fourier basis: constant, and cosine and sine of each "
             "frequency",
-            xlabel=f"number{axis}",
+            xlabel=place,
             label="value",
         ),
         "frequencies": figures.power_spectra(
@@ -112,12 +123,13 @@ def weights_told(
                 figures.PowerSpectrum(_LABELS[name], key.share, key.null_high, key.keys)
                 for name, key in keys.items()
             ],
-            title=f"Weights hold a few frequencies: {said(model_keys)} in W_logit"
+            title=f"{keys['W_logit'].held:.0%} of the power of W_logit is at its key frequencies, "
+            f"{said(model_keys)}"
             if model_keys
             else "No frequency of the weights stands out",
             subtitle=told,
             ylabel="share of power without the constant",
-            null_label="largest share where numbers are shuffled, 99.9th percentile",
+            null_label="the strongest where numbers are shuffled, 99.9th percentile",
         ),
         "singular_values": figures.spectra(
             "W_E",
@@ -137,25 +149,26 @@ def weights_told(
                     np.quantile(_cumulative(found.null), 0.975, axis=0),
                 ),
             ],
-            title=f"{found.waves.sum()} leading singular vectors of W_E are waves: as many values "
-            f"hold {found.variance(found.values):.0%} of its variance, "
-            f"{found.variance(found.null):.0%} by chance"
+            title=f"{found.waves.sum()} singular vectors that are waves hold {found.variance:.0%} "
+            "of W_E's variance"
             if found.found
             else "No leading singular vector of W_E is a wave over the numbers",
-            subtitle=told,
+            subtitle=f"{told} · as many of shuffled columns hold {found.variance_by_chance:.0%}"
+            if found.found
+            else told,
             band_label="its columns shuffled, 95%",
         ),
         "singular_vectors": figures.singular_vectors_over_numbers(
-            found.vectors[:, :shown],
+            found.vectors[:, shown],
             powers / powers.sum(0),
-            found.frequencies[:shown],
-            [f"singular vector {i + 1}" for i in range(shown)],
+            found.frequencies[shown],
+            [f"singular vector {i + 1}" for i in shown],
             title=f"Singular vectors of W_E are waves over the numbers: frequencies "
             f"{said(found.found)}"
             if found.found
             else "Singular vectors of W_E are no waves over the numbers",
             subtitle=f"{told} · key frequencies of W_E: {said(keys['W_E'].keys)}",
-            xlabel=f"number{axis}",
+            xlabel=place,
             ylabel="entry of U",
         ),
     }

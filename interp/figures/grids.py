@@ -98,6 +98,8 @@ def number_maps(
     subtitle: str,
     label: str,
     limits: tuple[float, float] | None = None,
+    xlabel: str = "b",
+    ylabel: str = "a",
 ) -> Figure:
     """Draw values over pairs of numbers as images, a panel a map, the first row at the bottom.
 
@@ -110,6 +112,8 @@ def number_maps(
         subtitle: of what.
         label: what the values are.
         limits: where the colours of all maps end; each has its own where they are left out.
+        xlabel: what the columns are.
+        ylabel: what the rows are.
     """
     n = maps.shape[1]
     across = min(len(maps), _ACROSS)
@@ -131,8 +135,8 @@ def number_maps(
             axis.set_major_locator(MaxNLocator(4 if side < 2.5 else 6, integer=True))
         axes.set(xlim=(-0.5, n - 0.5), ylim=(-0.5, n - 0.5))
         axes.tick_params(labelleft=column == 0, labelbottom=lowest, labelsize=8)
-        axes.set_ylabel("a" if column == 0 else "")
-        axes.set_xlabel("b" if lowest else "")
+        axes.set_ylabel(ylabel if column == 0 else "")
+        axes.set_xlabel(xlabel if lowest else "")
         name_panel(axes, name, side if limits else side + gap - 0.1)
         if not limits:
             bar = _bar(figure, image, x + side + 0.06, y, side)

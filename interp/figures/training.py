@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from interp.figures.grids import legend_columns, place, put_legend, sheet
 from interp.figures.style import BLUE, GREY, ORANGE, Array, mark, styled
 
-Role = Literal["train", "test", "restricted", "excluded", "weights", "logits", "all"]
+Role = Literal["train", "test", "restricted", "excluded", "weights", "logits", "all", "new"]
 
 # A role looks the same in every panel, and is told apart without its colour too.
 _LOOKS: dict[Role, tuple[str, Any]] = {
@@ -25,6 +25,7 @@ _LOOKS: dict[Role, tuple[str, Any]] = {
     "excluded": (mark(3).colour, (0, (1.2, 1.2))),
     "weights": (mark(6).colour, "-"),
     "all": (mark(4).colour, "-"),
+    "new": (mark(6).colour, (0, (1.2, 1.2))),
     "logits": (mark(5).colour, (0, (7, 1.5, 1.2, 1.5, 1.2, 1.5))),
 }
 # What is less is rounding, and would flatten all the rest.
@@ -56,11 +57,13 @@ class TrainingPanel:
         ylabel: what its curves measure.
         curves: what is drawn.
         scale: a logarithmic axis, or one from 0 to 1.
+        guess: what guessing would give; nan where that is not known.
     """
 
     ylabel: str
     curves: Sequence[TrainingCurve]
     scale: Literal["logarithmic", "fraction"]
+    guess: float = math.nan
 
 
 @styled
@@ -86,6 +89,10 @@ def training_curves(
     handles: dict[str, Line2D] = {}
     for curve in (curve for panel in panels for curve in panel.curves):
         handles[curve.label] = Line2D([], [], label=curve.label, **_look(curve, len(epochs)))
+    if any(math.isfinite(panel.guess) for panel in panels):
+        handles["a guess"] = Line2D(
+            [], [], color="#4D4D4D", linewidth=1, linestyle=":", label="a guess"
+        )
     if marked:
         handles[marked[0]] = Line2D([], [], color=GREY, linewidth=1.4, label=marked[0])
     columns, foot = legend_columns(list(handles), _WIDE - _LEFT)
@@ -100,6 +107,8 @@ def training_curves(
         axes = place(figure, _LEFT, y, _WIDE - _LEFT - _RIGHT, _HEIGHT)
         if marked:
             axes.axvline(marked[1], color=GREY, linewidth=1.4)
+        if math.isfinite(panel.guess):
+            axes.axhline(panel.guess, color="#4D4D4D", linewidth=1, linestyle=":")
         lowest = _LEAST if panel.scale == "logarithmic" else -math.inf
         for curve in panel.curves:
             drawn = np.maximum(curve.values, lowest)

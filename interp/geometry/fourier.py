@@ -41,6 +41,11 @@ class KeyFrequencies:
     null_high: float
     keys: tuple[int, ...]
 
+    @property
+    def held(self) -> float:
+        """The share of the power that the key frequencies hold together."""
+        return float(self.share[[k - 1 for k in self.keys]].sum())
+
 
 def frequencies(n: int) -> Numbers:
     """Return the frequency of each row of the basis: 0, 1, 1, 2, 2, …; [n].
@@ -167,11 +172,12 @@ def key_frequencies(
     """Find the frequencies that hold more power than the order of the numbers has by chance.
 
     They are taken from the strongest down. One is key if its share of the power is more than an
-    even one, 1 / F, and if it stands out of what the stronger ones leave: its share of the power
-    there is held against the largest share of any frequency left where the rows, the stronger ones
-    projected out of them before and after, are shuffled; p = (b + 1) / (draws + 1). The first that
-    fails ends the search, as does nothing left. The largest of all is held against the largest of
-    all, so that the chance of any key frequency in an order that means nothing is at most alpha.
+    even one, 2 / (n - 1) or for a frequency without a sine half of that, and if it stands out of
+    what the stronger ones leave: its share of the power there is held against the largest share of
+    any frequency left where the rows, the stronger ones projected out of them before and after, are
+    shuffled; p = (b + 1) / (draws + 1). The first that fails ends the search, as does nothing left.
+    The largest of all is held against the largest of all, so that the chance of any key frequency
+    in an order that means nothing is at most alpha.
 
     One column alone has large shares by chance (Fisher, 1929): there a frequency with less than
     about log(F / alpha) / F of what is left is not found.
@@ -183,9 +189,11 @@ def key_frequencies(
         rng: where orders are drawn from.
 
     Raises:
-        ValueError: fewer than three numbers.
+        ValueError: fewer than three numbers, or a value that is not finite.
     """
     columns = _from_the_first(matrix.reshape(len(matrix), -1))
+    if not np.isfinite(columns).all():
+        raise ValueError("a matrix with values that are not finite has no key frequencies")
     n = len(columns)
     basis, of_row = fourier_basis(n)[1:], frequencies(n)[1:]
     orders = permutations(n, draws, rng)
@@ -195,6 +203,7 @@ def key_frequencies(
     power = np.bincount(of_row, np.diag(among))[1:]
     total = power.sum() or 1.0
     share = power / total
+    even = np.bincount(of_row)[1:] / (n - 1)
     strongest_first = np.argsort(-power, kind="stable") + 1
     p = np.full(len(power), np.nan)
     null_mean = null_high = 0.0
@@ -209,7 +218,7 @@ def key_frequencies(
         null = _largest_shares(_shuffled_powers(gram, orders)[:, at], _ROUNDING * remaining)
         if i == 0:
             null_mean, null_high = float(null.mean()), float(np.quantile(null, 1 - alpha))
-        if share[k - 1] <= 1 / len(power):
+        if share[k - 1] <= even[k - 1]:
             break
         b = (null >= (1 - _TIE) * power[k - 1] / remaining).sum()
         p[k - 1] = (b + 1) / (draws + 1)

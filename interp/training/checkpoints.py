@@ -1,7 +1,6 @@
 """Training on disk: what resumes it after a kill, and the weights on the way."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,22 +81,28 @@ def export(
 ) -> None:
     """Write the model in Hugging Face's layout, for `model=modular_addition model.path=FOLDER`.
 
+    What is there already is left as it is: others may be reading it.
+
     Args:
         state: what to write.
         folder: where to.
         trained_on: which pairs it was trained on, and how.
         history: what was recorded on the way, which becomes training.csv.
     """
+    if folder.is_dir():
+        return
     config = state.model.config
     config.trained_on = trained_on
-    state.model.save_pretrained(folder)
-    number_tokenizer(config.modulus).save_pretrained(folder)
-    pd.DataFrame(history).to_csv(folder / "training.csv", index=False)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    state.model.save_pretrained(unfinished)
+    number_tokenizer(config.modulus).save_pretrained(unfinished)
+    pd.DataFrame(history).to_csv(unfinished / "training.csv", index=False)
+    unfinished.rename(folder)
 
 
 def _replace(tensors: dict[str, Tensor], told: dict[str, str], path: Path) -> None:
     # A kill in the middle leaves what was there.
-    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished = path.with_suffix(".unfinished")
     with torch.no_grad():
         save_file({name: tensor.cpu() for name, tensor in tensors.items()}, unfinished, told)
     unfinished.replace(path)

@@ -92,6 +92,8 @@ class Accuracy:
         test_loss: that of the others.
         train_accuracy: the fraction of training pairs that are answered right.
         test_accuracy: that of the others.
+        new_accuracy: that of test pairs whose mirror image is no training pair; nan if there is
+            none.
         logits: of all pairs, [p, p, output].
     """
 
@@ -99,15 +101,16 @@ class Accuracy:
     test_loss: float
     train_accuracy: float
     test_accuracy: float
+    new_accuracy: float
     logits: NDArray[np.float32]
 
 
 @torch.inference_mode()
 def evaluate(model: ModularArithmeticForCausalLM, pairs: Pairs) -> Accuracy:
     """Return how well a model answers the pairs."""
-    a, b, answers, train = (
+    a, b, answers, train, new = (
         torch.from_numpy(numbers.flatten()).to(model.device)
-        for numbers in (pairs.a, pairs.b, pairs.answers, pairs.train)
+        for numbers in (pairs.a, pairs.b, pairs.answers, pairs.train, pairs.new)
     )
     logits = last_position(model, a, b).logits
     losses = functional.cross_entropy(_wide(logits), answers, reduction="none")
@@ -117,6 +120,7 @@ def evaluate(model: ModularArithmeticForCausalLM, pairs: Pairs) -> Accuracy:
         test_loss=float(losses[~train].mean()),
         train_accuracy=float(right[train].mean()),
         test_accuracy=float(right[~train].mean()),
+        new_accuracy=float(right[new].mean()),
         logits=logits.float().cpu().numpy().reshape(*pairs.train.shape, -1),
     )
 

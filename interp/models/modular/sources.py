@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from safetensors.torch import load_file
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp.models.heads import Head, head_of_type
@@ -104,8 +106,13 @@ class ModularCheckpoint(Pretrained):
 
     @property
     def trained_title(self) -> str:
-        """The name of the file or folder; of the one carried, what it has learned."""
-        return "grokked addition mod 113" if self.path is None else self._where().name
+        """What it was trained on, where that is known, or else the name of file or folder."""
+        if self.path is None:
+            return "grokked addition mod 113"
+        known = self.config().trained_on
+        if not known:
+            return self._where().name
+        return f"trained on {known['operation']} mod {known['modulus']}"
 
     @property
     def trained_revision(self) -> str:
@@ -168,13 +175,30 @@ class ModularCheckpoint(Pretrained):
         return head_of_type(self.config())
 
     def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
-        """Read the weights as plain tensors."""
-        if self.untrained or self._where().is_dir():
-            return super().weights(head, **options)
+        """Read the weights as plain tensors.
+
+        Raises:
+            ConfigError: they cannot be read, or are not those of the configuration.
+        """
+        if self.untrained:
+            return self.draw(head, **options)
         options.pop("device_map", None)
-        with explained(self._where().name):
-            found = converted(self._where())
+        where, config = self._where(), self.config()
+        with explained(str(where)):
+            folder = where.is_dir()
+            state = (
+                load_file(where / "model.safetensors") if folder else converted(where).state_dict
+            )
+            with torch.device("meta"):
+                expected = ModularArithmeticForCausalLM(config).state_dict()
+            for name, weight in expected.items():
+                shape = list(state[name].shape) if name in state else "missing"
+                if shape != list(weight.shape):
+                    raise ConfigError(
+                        f"model.path: {name} of {where} is {shape}, by its config.json "
+                        f"{list(weight.shape)}"
+                    )
             model = ModularArithmeticForCausalLM.from_pretrained(
-                None, config=found.config, state_dict=found.state_dict, **options
+                None, config=config, state_dict=state, **options
             )
         return model if head else model.model

@@ -31,6 +31,8 @@ from interp.registry import ConfigError
 # Where a file may keep the state dict, beside what else it holds.
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _POSITIONS = 3
+# Of tokens: modulo 3 and "=".
+_FEWEST = 4
 # The packages whose configurations lie beside the weights in files of the grokking demos.
 _SETTINGS = ("transformer_lens.", "easy_transformer.")
 
@@ -256,6 +258,10 @@ def _check_sizes(sizes: dict[str, int]) -> None:
     if sizes["c"] < _POSITIONS:
         raise ConfigError(
             f"n_ctx {sizes['c']} is not supported: prompts [a, b, =] have {_POSITIONS} positions"
+        )
+    if sizes["v"] < _FEWEST:
+        raise ConfigError(
+            f"embed.W_E has {sizes['v']} tokens; expected three numbers and '=', or more"
         )
     if sizes["o"] not in (sizes["v"], sizes["v"] - 1):
         raise ConfigError(
