@@ -16,7 +16,7 @@ from experiments.modular.attention_told import attention_told
 from experiments.modular.fitting import config_of, prompts_for
 from experiments.modular.logits_told import Logits, logits_of, logits_told
 from experiments.modular.neurons_told import FOLLOWS, Neurons, neurons_of, neurons_told
-from experiments.modular.observed import Observed, observed
+from experiments.modular.observed import NEW, Observed, observed
 from experiments.modular.training_told import training_figure
 from experiments.modular.weights_in_frequencies import by_chance, key_frequencies_of
 from experiments.modular.weights_told import Leading, leading, said, weights_told
@@ -186,6 +186,8 @@ def _finding(
     )
     model_keys = keys["W_logit"].keys
     sentences = [f"Right are {right}."]
+    if NEW in seen.parts:
+        sentences.append("New are test pairs (a, b) of which (b, a) was not trained on either.")
     if seen.is_trained and not seen.knows_split:
         sentences.append("Which pairs it was trained on is not known.")
     if not model_keys:

@@ -18,7 +18,7 @@ from interp.registry import ConfigError
 
 Array = NDArray[np.float64]
 
-_NEW = "new test pairs"
+NEW = "new test pairs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ class Observed:
         parts = {
             "training pairs": self.pairs.train,
             "test pairs": ~self.pairs.train,
-            _NEW: self.pairs.new,
+            NEW: self.pairs.new,
             "all pairs": everything,
         }
         # Of differences all test pairs are new, and where training took most pairs none may be.
         told = self.pairs.new.any() and not np.array_equal(self.pairs.new, ~self.pairs.train)
-        return {name: part for name, part in parts.items() if name != _NEW or told}
+        return {name: part for name, part in parts.items() if name != NEW or told}
 
 
 def observed(

@@ -115,7 +115,7 @@ def training_figure(
                 [
                     TrainingCurve("train", "train", values["train_accuracy"]),
                     TrainingCurve("test", "test", values["test_accuracy"]),
-                    TrainingCurve("test, (b, a) too", "new", values["new_accuracy"]),
+                    TrainingCurve("new test pairs", "new", values["new_accuracy"]),
                 ],
                 "fraction",
                 1 / modulus,

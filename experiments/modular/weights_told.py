@@ -123,7 +123,7 @@ def weights_told(
                 figures.PowerSpectrum(_LABELS[name], key.share, key.null_high, key.keys)
                 for name, key in keys.items()
             ],
-            title=f"{keys['W_logit'].held:.0%} of the power of W_logit is at its key frequencies, "
+            title=f"{keys['W_logit'].held:.1%} of the power of W_logit is at its key frequencies, "
             f"{said(model_keys)}"
             if model_keys
             else "No frequency of the weights stands out",
