@@ -1,6 +1,7 @@
 """Clusterings against scikit-learn called directly, planted clusters, and what they refuse."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_a_clustering_that_nobody_asks_for_does_not_change_the_fingerprint():
     def fingerprint(*overrides):
         config = composed("model=tiny", *overrides)
         experiment = build(config)
-        return _tags(experiment, Provisions(experiment), resolved(config))["fingerprint"]
+        return _tags(experiment, Provisions(experiment, Path()), resolved(config))["fingerprint"]
 
     assert fingerprint("clustering=dbscan") == fingerprint()
     assert fingerprint("seed=1") != fingerprint()
