@@ -77,7 +77,12 @@ def training_figure(
     """Return losses, accuracies and progress measures over the epochs."""
     understood = _learned(history, "test_accuracy")
     values = {name: history[name].to_numpy(np.float64) for name in history}
-    by_keys = f"{_keys_said(keys)} in the end"
+    by_keys = [
+        TrainingCurve(
+            "restricted to the key frequencies, all pairs", "restricted", values["restricted_loss"]
+        ),
+        TrainingCurve("without the key frequencies, train", "excluded", values["excluded_loss"]),
+    ] * bool(keys)
     by_heart = _learned(history, "train_accuracy")
     if math.isfinite(understood) and math.isfinite(by_heart):
         title = (
@@ -98,14 +103,7 @@ def training_figure(
                 [
                     TrainingCurve("train", "train", values["train_loss"]),
                     TrainingCurve("test", "test", values["test_loss"]),
-                    TrainingCurve(
-                        "restricted to the key frequencies, all pairs",
-                        "restricted",
-                        values["restricted_loss"],
-                    ),
-                    TrainingCurve(
-                        "without the key frequencies, train", "excluded", values["excluded_loss"]
-                    ),
+                    *by_keys,
                 ],
                 "logarithmic",
                 math.log(modulus),
@@ -135,7 +133,7 @@ def training_figure(
             ),
         ],
         title=title,
-        subtitle=f"{told} · {by_keys}",
+        subtitle=f"{told} · {_keys_said(keys)} in the end",
         marked=(f"{LEARNED:.1%} of test pairs right", understood)
         if math.isfinite(understood)
         else None,
