@@ -34,6 +34,9 @@ from interp.prompts import ModularArithmetic, PromptSource
 from interp.registry import ConfigError
 from interp.result import Result
 
+# By what share the test loss must fall, within the patience, for training to go on.
+_WORTH_WAITING_FOR = 0.1
+
 
 @ANALYSES.register("modular_addition_training")
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class ModularAdditionTraining:
         weight_decay: AdamW's.
         betas: AdamW's.
         interval: epochs from one evaluation to the next, and from one checkpoint to the next.
-        stop_within: training ends once all pairs are right and the test loss is less than so many
-            times the training loss: grokked, and cleaned of what was learned by heart. 0 is never.
+        patience: training ends once all pairs are right and the test loss has not fallen by a tenth
+            for so many epochs: grokked, and cleaned of what was learned by heart.
     """
 
     epochs: int = 40000
@@ -58,7 +61,7 @@ class ModularAdditionTraining:
     weight_decay: float = 1.0
     betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
     interval: int = 200
-    stop_within: float = 2.0
+    patience: int = 1000
 
     def __post_init__(self) -> None:
         for name, value, holds, what in (
@@ -66,7 +69,7 @@ class ModularAdditionTraining:
             ("interval", self.interval, self.interval >= 1, "at least 1"),
             ("learning_rate", self.learning_rate, self.learning_rate > 0, "above 0"),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0, "at least 0"),
-            ("stop_within", self.stop_within, self.stop_within >= 0, "at least 0"),
+            ("patience", self.patience, self.patience >= 1, "at least 1"),
         ):
             if not holds:
                 raise ConfigError(f"{name} must be {what}, not {value}")
@@ -162,15 +165,20 @@ class ModularAdditionTraining:
                     f"loss {row['train_loss']:.1e}, test {row['test_loss']:.1e}, "
                     f"test accuracy {row['test_accuracy']:.1%}"
                 )
-                if self._is_done(row):
+                if self._is_done(history):
                     return history
                 epochs = min(self.interval, self.epochs - state.epoch)
                 training.advance(state, pairs, epochs, bar.update)
 
-    def _is_done(self, row: Mapping[str, float]) -> bool:
-        right = row["train_accuracy"] == row["test_accuracy"] == 1
-        alike = row["test_loss"] < self.stop_within * row["train_loss"]
-        return row["epoch"] >= self.epochs or (right and alike)
+    def _is_done(self, history: list[dict[str, float]]) -> bool:
+        last = history[-1]
+        if last["epoch"] >= self.epochs:
+            return True
+        earlier = [row for row in history if row["epoch"] <= last["epoch"] - self.patience]
+        if not earlier or last["train_accuracy"] < 1 or last["test_accuracy"] < 1:
+            return False
+        before, now = (min(row["test_loss"] for row in rows) for rows in (earlier, history))
+        return now > (1 - _WORTH_WAITING_FOR) * before
 
 
 def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Transformers of modular arithmetic, against TransformerLens and against their whole forward."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -315,3 +317,11 @@ def test_rotary_models_have_no_embedding_of_positions(prompts):
     )
     with pytest.raises(ConfigError, match=r"has no pos_embed.*there are .*embed"):
         capture(source, prompts, HOOKS.build({"name": "pos_embed"}), Last(), 8)
+
+
+def test_weights_of_another_size_than_the_configuration_are_named(tmp_path):
+    SMALL.load(head=True).head.save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**told, "intermediate_size": 25}))
+    with pytest.raises(ConfigError, match=r"up_proj.weight of .* is \[24, 16\].*\[25, 16\]"):
+        ModularCheckpoint(path=str(tmp_path)).load(head=True)
