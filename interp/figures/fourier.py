@@ -4,30 +4,25 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from interp.figures.grids import (
     component_ticks,
-    frequency_ticks,
     legend_columns,
     name_panel,
     place,
     put_legend,
     sheet,
 )
-from interp.figures.style import BLUE, GREY, ORANGE, Array, styled
+from interp.figures.key_frequencies import bars, key_handles, name_keys, stems
+from interp.figures.style import BLUE, GREY, Array, styled
 
-# Inches: a label's letter and line, and what stands beside, above and below panels.
-_LETTER, _LINE = 0.07, 0.125
+# Inches: what stands beside, above and below panels.
 _LEFT, _RIGHT, _ABOVE, _BELOW = 0.85, 0.15, 0.3, 0.55
-# So many keys can be named above their bars.
-_MOST_NAMES = 16
 
 
 @styled
@@ -118,7 +113,7 @@ def power_spectra(
     """
     wide, height, step = 7.4, 1.35, 1.35 + _ABOVE + 0.05
     count = len(panels[0].shares)
-    handles = _key_handles(
+    handles = key_handles(
         any(panel.keys for panel in panels), any(len(p.keys) < count for p in panels)
     )
     if any(np.isfinite(panel.threshold) for panel in panels):
@@ -134,8 +129,8 @@ def power_spectra(
             axes.axhline(panel.threshold, color=GREY, linewidth=1.2, linestyle="--")
         axes.axhline(1 / count, color="#4D4D4D", linewidth=1.2, linestyle=":")
         drawn = np.array([panel.threshold, 1 / count])
-        _bars(axes, panel.shares, panel.keys)
-        _name_keys(axes, panel.shares, panel.keys, (inner, height), float(np.nanmax(drawn)))
+        bars(axes, panel.shares, panel.keys)
+        name_keys(axes, panel.shares, panel.keys, (inner, height), float(np.nanmax(drawn)))
         axes.tick_params(labelbottom=number == len(panels) - 1)
         name_panel(axes, panel.label, inner)
         if number == (len(panels) - 1) // 2:
@@ -190,8 +185,8 @@ def singular_vectors_over_numbers(
         keys = [int(dominant[i])] if dominant[i] else []
         share = f"{spectra[keys[0] - 1, i]:.0%} at frequency {keys[0]}" if keys else "no power"
         name_panel(right, share, beside)
-        _bars(right, spectra[:, i], keys)
-        _name_keys(right, spectra[:, i], keys, (beside, height), highest)
+        bars(right, spectra[:, i], keys)
+        name_keys(right, spectra[:, i], keys, (beside, height), highest)
         right.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         for axes in (left, right):
             axes.tick_params(labelsize=8, labelbottom=i == k - 1)
@@ -239,7 +234,7 @@ def neuron_fractions(
         Patch(facecolor=GREY, alpha=0.55, label=null_label),
         Line2D([], [], color=BLUE, label=f"neurons ({len(explained)})"),
         Line2D([], [], color="black", linestyle="--", label=f"fraction {threshold:g}"),
-        *_key_handles(len(keys) > 0, len(keys) < n_frequencies),
+        *key_handles(len(keys) > 0, len(keys) < n_frequencies),
     ]
     columns, foot = legend_columns([str(h.get_label()) for h in handles], wide - _LEFT)
     tall = foot + _BELOW + height + _ABOVE
@@ -263,8 +258,8 @@ def neuron_fractions(
     name_panel(axes, "how much one frequency explains", left_wide)
 
     axes = place(figure, _LEFT + left_wide + gap, y, right_wide, height)
-    _bars(axes, counts, keys)
-    _name_keys(axes, counts, keys, (right_wide, height), 0)
+    bars(axes, counts, keys)
+    name_keys(axes, counts, keys, (right_wide, height), 0)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("frequency")
     axes.set_ylabel(f"neurons with a fraction ≥ {threshold:g}")
@@ -296,21 +291,21 @@ def wave_coefficients(
         explained_label: what the fractions are of.
     """
     wide, heights, between = 7.4, (2.0, 1.2), _ABOVE + 0.05
-    handles = _key_handles(len(keys) > 0, len(keys) < len(coefficients))
+    handles = key_handles(len(keys) > 0, len(keys) < len(coefficients))
     columns, foot = legend_columns([str(h.get_label()) for h in handles], wide - _LEFT)
     tall = foot + _BELOW + sum(heights) + between + _ABOVE
     figure = sheet(wide, tall, title, subtitle)
     inner = wide - _LEFT - _RIGHT
     above = place(figure, _LEFT, tall - _ABOVE - heights[0], inner, heights[0])
-    _stems(above, coefficients, keys)
-    _name_keys(above, coefficients, keys, (inner, heights[0]), 0)
+    stems(above, coefficients, keys)
+    name_keys(above, coefficients, keys, (inner, heights[0]), 0)
     above.axhline(0, color="#4D4D4D", linewidth=0.8)
     above.tick_params(labelbottom=False)
     name_panel(above, coefficient_label, inner)
     above.set_ylabel("coefficient")
     below = place(figure, _LEFT, foot + _BELOW, inner, heights[1])
-    _bars(below, explained, keys)
-    _name_keys(below, explained, keys, (inner, heights[1]), 0)
+    bars(below, explained, keys)
+    name_keys(below, explained, keys, (inner, heights[1]), 0)
     name_panel(below, explained_label, inner)
     below.set_ylabel("fraction")
     below.set_xlabel("frequency")
@@ -321,101 +316,3 @@ def wave_coefficients(
 def _dots(n: int) -> str:
     """Return the marker of numbers: where they are few, no line says where they are."""
     return "o" if n <= 32 else ""
-
-
-def _key_handles(keys: bool, others: bool) -> list[Line2D | Patch]:
-    """Return what colours mean, those of them that there are."""
-    handles: list[Line2D | Patch] = []
-    if keys:
-        handles.append(Patch(facecolor=ORANGE, label="key frequency, with its number"))
-    if others:
-        handles.append(Patch(facecolor=BLUE, label="other frequency"))
-    return handles
-
-
-def _in_colour(count: int, keys: Collection[int]) -> list[str]:
-    return [ORANGE if k in keys else BLUE for k in range(1, count + 1)]
-
-
-def _bars(axes: Axes, heights: Array, keys: Collection[int]) -> None:
-    """Draw a bar a frequency, those of keys in orange."""
-    at = np.arange(1, len(heights) + 1)
-    axes.grid(visible=False, axis="x")
-    axes.bar(at, heights, 0.8, color=_in_colour(len(at), keys))
-
-
-def _stems(axes: Axes, heights: Array, keys: Collection[int]) -> None:
-    at = np.arange(1, len(heights) + 1)
-    colours = _in_colour(len(at), keys)
-    axes.grid(visible=False, axis="x")
-    axes.vlines(at, 0, heights, colors=colours, linewidth=1.6)
-    axes.scatter(at, heights, 14, color=colours, zorder=3, clip_on=False)
-
-
-def _name_keys(
-    axes: Axes,
-    heights: Array,
-    keys: Collection[int],
-    room: tuple[float, float],
-    highest: float,
-) -> None:
-    """Set the limits of axes of so many inches, and write the keys' numbers above their bars.
-
-    `highest` is what else is drawn. A number stands above the bars beside it and above the numbers
-    that it would cover.
-    """
-    wide, tall = room
-    count = len(heights)
-    heights = np.where(np.isfinite(heights), heights, 0)
-    axes.set_xlim(0.3 - 0.01 * count, count + 0.7 + 0.01 * count)
-    axes.set_xticks(frequency_ticks(count, 12 if wide > 3 else 6))
-    across = wide / (0.4 + 1.02 * count)
-    lowest = 1.06 * min(0.0, float(heights.min()))
-    peak = max(float(heights.max()), highest)
-    if peak <= lowest:
-        peak = lowest + 1
-    named = sorted(keys, key=lambda k: heights[k - 1], reverse=True)[:_MOST_NAMES]
-    spare = 0.08
-    while True:
-        # Inches a unit; numbers need the room that is spared above the bars.
-        upward = (tall - spare) / (peak - lowest)
-        places = _places(heights, named, across, upward, lowest)
-        needed = max((y + _LINE for y in places.values()), default=0.0) + 0.03
-        if needed <= tall or spare > 0.6 * tall:
-            break
-        spare += needed - tall + 0.01
-    axes.set_ylim(lowest, lowest + tall / upward)
-    axes.yaxis.set_major_locator(MaxNLocator(max(3, round(3 * tall)), steps=[1, 2, 2.5, 5, 10]))
-    # A power of ten above the axis would cover the panel's name.
-    axes.yaxis.set_major_formatter("{x:g}")
-    for k, y in places.items():
-        axes.text(
-            k,
-            lowest + y / upward,
-            str(k),
-            ha="center",
-            va="bottom",
-            fontsize=7.5,
-            color=ORANGE,
-            fontweight="bold",
-            path_effects=[withStroke(linewidth=1.8, foreground="white")],
-            zorder=5,
-        )
-
-
-def _places(
-    heights: Array, named: Sequence[int], across: float, upward: float, lowest: float
-) -> dict[int, float]:
-    """Return how many inches above the axis each number stands."""
-    at = np.arange(1, len(heights) + 1)
-    places: dict[int, float] = {}
-    for k in sorted(named):
-        half = _LETTER * len(str(k)) / 2
-        beside = np.abs(at - k) * across < half + 0.4 * across
-        y = (max(0.0, float(heights[beside].max())) - lowest) * upward + 0.04
-        for other in sorted(places, key=lambda k: places[k]):
-            touching = abs(other - k) * across < half + _LETTER * len(str(other)) / 2 + 0.03
-            if touching and abs(places[other] - y) < _LINE:
-                y = places[other] + _LINE
-        places[k] = y
-    return places
