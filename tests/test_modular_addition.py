@@ -204,6 +204,7 @@ def test_figures_and_tables_are_all_there(opened):
         "attention_to_a",
         "fourier_basis",
         "frequencies",
+        "heads",
         "singular_values",
         "singular_vectors",
         "neurons",
@@ -211,7 +212,11 @@ def test_figures_and_tables_are_all_there(opened):
         "neuron_frequencies",
         "logits",
     }
-    assert set(opened.tables) >= {"summary", "frequencies", "neurons", "singular_vectors"}
+    tables = {"summary", "frequencies", "heads", "neurons", "singular_vectors"}
+    assert set(opened.tables) >= tables
+    # Neurons take off the sizes that the embedding's waves differ by, whichever head brings them.
+    heads = opened.tables["heads"].set_index("frequency").loc[list(PLANTED)]
+    np.testing.assert_allclose(heads.to_numpy(), 1 / len(PLANTED), rtol=1e-4)
 
 
 @pytest.mark.parametrize("keys", [(1,), (2, 5, 9), (1, 2, 3, 4, 5, 6)])

@@ -108,6 +108,9 @@ def weights_told(
     # Waves first; where there are none, what leads.
     shown = np.argsort(~found.waves, kind="stable")[: min(max(int(found.waves.sum()), 4), _SHOWN)]
     powers = power_by_frequency_of_each(found.vectors[:, shown])
+    heads = [power_by_frequency(of_head) for of_head in seen.weights.neurons]
+    shares = [power / (power.sum() or 1.0) for power in heads]
+    strongest = ", ".join(f"{share.argmax() + 1} by head {h}" for h, share in enumerate(shares))
     drawn = {
         "fourier_basis": figures.fourier_basis(
             basis,
@@ -130,6 +133,16 @@ def weights_told(
             subtitle=told,
             ylabel="share of power without the constant",
             null_label="the strongest where numbers are shuffled, 99.9th percentile",
+        ),
+        "heads": figures.power_spectra(
+            [
+                figures.PowerSpectrum(f"head {h}", share, np.nan, model_keys)
+                for h, share in enumerate(shares)
+            ],
+            title=f"What heads hand to the neurons most: {strongest}",
+            subtitle=f"{told} · W_neur of each head; key frequencies are the model's",
+            ylabel="share of power without the constant",
+            null_label="",
         ),
         "singular_values": figures.spectra(
             "W_E",
@@ -177,7 +190,13 @@ def weights_told(
             **{f"power_{name}": key.share for name, key in keys.items()},
             "singular_value_W_E": found.values,
         },
-        tables={"singular_vectors": _vector_table(found)},
+        tables={
+            "singular_vectors": _vector_table(found),
+            "heads": pd.DataFrame(
+                {"frequency": np.arange(1, n // 2 + 1)}
+                | {f"share_head_{h}": share for h, share in enumerate(shares)}
+            ),
+        },
         figures=drawn,
     )
 
