@@ -93,6 +93,7 @@ def close(*, completed: bool) -> bool:
     if children:
         _draw_scores(sweep, children, folder / "figures")
         _draw_spectra(sweep, children, folder / "figures")
+        _draw_training(sweep, children, folder / "figures")
         if (folder / "figures").is_dir():
             sweep.log_folder(folder / "figures")
         report.sweep(sweep, children, folder)
@@ -126,3 +127,19 @@ def _draw_spectra(sweep: Sweep, children: list[Child], folder: Path) -> None:
         ylabel = "singular value, relative to the largest"
         drawn = figures.spectra_together(jobs, title=title, ylabel=ylabel)
         figures.save(drawn, folder / "spectra")
+
+
+def _draw_training(sweep: Sweep, children: list[Child], folder: Path) -> None:
+    """Draw the test loss of every job that trained, and its accuracy, over the epochs."""
+    good = [child for child in children if child.status == "FINISHED"]
+    panels = {
+        label: {child.name: sweep.curve(child, f"epoch/{key}") for child in good}
+        for label, key in (("test loss (nats)", "test_loss"), ("test accuracy", "test_accuracy"))
+    }
+    panels = {label: {n: c for n, c in jobs.items() if c} for label, jobs in panels.items()}
+    if all(panels.values()):
+        from interp import figures
+
+        title = f"Training, {sweep.name()}"
+        drawn = figures.training_together(panels, title=title, logarithmic=("test loss (nats)",))
+        figures.save(drawn, folder / "training")

@@ -49,7 +49,12 @@ from interp.figures.spectra import (
     vocabulary_projection,
 )
 from interp.figures.style import pixels, save
-from interp.figures.training import TrainingCurve, TrainingPanel, training_curves
+from interp.figures.training import (
+    TrainingCurve,
+    TrainingPanel,
+    training_curves,
+    training_together,
+)
 
 __all__ = [
     "Bundle",
@@ -105,6 +110,7 @@ __all__ = [
     "spectra_together",
     "statistics_over_layers",
     "training_curves",
+    "training_together",
     "vocabulary_projection",
     "wave_coefficients",
 ]

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from interp.figures.grids import legend_columns, place, put_legend, sheet
-from interp.figures.style import BLUE, GREY, ORANGE, Array, mark, styled
+from interp.figures.style import BLUE, GREY, ORANGE, Array, cut, mark, put_titles, styled
 
 Role = Literal["train", "test", "restricted", "excluded", "weights", "logits", "all", "new"]
 
@@ -123,6 +123,49 @@ def training_curves(
         _limit(axes, panel)
     axes.set_xlabel("epoch")
     put_legend(figure, list(handles.values()), columns, _LEFT)
+    return figure
+
+
+@styled
+def training_together(
+    panels: Mapping[str, Mapping[str, Mapping[int, float]]],
+    *,
+    title: str,
+    logarithmic: Collection[str],
+) -> Figure:
+    """Draw curves of several jobs over one another, a panel a quantity.
+
+    Args:
+        panels: by what is drawn, each job's values by epoch.
+        title: what is shown.
+        logarithmic: the panels with a logarithmic axis, on which what is less than 1e-10 is drawn
+            there.
+    """
+    jobs = list(next(iter(panels.values())))
+    tall = 0.9 + 2.3 * len(panels) + 0.2 * math.ceil(len(jobs) / 2)
+    figure = Figure(figsize=(_WIDE, tall), layout="constrained")
+    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (ylabel, curves) in zip(grid, panels.items(), strict=True):
+        least = _LEAST if ylabel in logarithmic else -math.inf
+        for number, job in enumerate(jobs):
+            look = mark(number)
+            values = np.maximum(list(curves[job].values()), least)
+            # Markers here and there tell jobs apart without their colours.
+            axes.plot(
+                list(curves[job]),
+                values,
+                color=look.colour,
+                marker=look.marker,
+                markersize=4,
+                markevery=max(1, len(values) // 8),
+                linewidth=1.3,
+                label=cut(job, 60) if axes is grid[0] else None,
+            )
+        axes.set_yscale("log" if ylabel in logarithmic else "linear")
+        axes.set_ylabel(ylabel)
+    grid[-1].set_xlabel("epoch")
+    put_titles(grid[0], title, "", _WIDE)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
