@@ -355,8 +355,14 @@ def test_jobs_are_drawn_as_given():
     losses = {"seed=0": {0: 4.7, 200: 10.0, 400: 0.0}, "seed=1": {0: 4.6, 200: 1e-3}}
     right = {job: dict.fromkeys(curve, 0.5) for job, curve in losses.items()}
     panels = {"test loss (nats)": losses, "test accuracy": right}
-    figure = figures.training_together(panels, title="Training", logarithmic=["test loss (nats)"])
-    above, below = figure.axes
+    figure = figures.training_together(
+        panels,
+        {"test loss (nats)": "logarithmic", "test accuracy": "fraction"},
+        title="Loss and accuracy",
+        subtitle="sweep",
+    )
+    # The first axes carry the titles.
+    _, above, below = figure.axes
     for axes, jobs in ((above, losses), (below, right)):
         for line, curve in zip(axes.lines, jobs.values(), strict=True):
             assert list(line.get_xdata()) == list(curve)

@@ -132,14 +132,18 @@ def _draw_spectra(sweep: Sweep, children: list[Child], folder: Path) -> None:
 def _draw_training(sweep: Sweep, children: list[Child], folder: Path) -> None:
     """Draw the test loss of every job that trained, and its accuracy, over the epochs."""
     good = [child for child in children if child.status == "FINISHED"]
+    keys = {"test loss (nats)": "epoch/test_loss", "test accuracy": "epoch/test_accuracy"}
     panels = {
-        label: {child.name: sweep.curve(child, f"epoch/{key}") for child in good}
-        for label, key in (("test loss (nats)", "test_loss"), ("test accuracy", "test_accuracy"))
+        label: {child.name: curve for child in good if (curve := sweep.curve(child, key))}
+        for label, key in keys.items()
     }
-    panels = {label: {n: c for n, c in jobs.items() if c} for label, jobs in panels.items()}
     if all(panels.values()):
         from interp import figures
 
-        title = f"Training, {sweep.name()}"
-        drawn = figures.training_together(panels, title=title, logarithmic=("test loss (nats)",))
+        drawn = figures.training_together(
+            panels,
+            {"test loss (nats)": "logarithmic", "test accuracy": "fraction"},
+            title="Loss and accuracy of test pairs over the epochs of each job",
+            subtitle=sweep.name(),
+        )
         figures.save(drawn, folder / "training")

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from interp.figures.grids import legend_columns, place, put_legend, sheet
-from interp.figures.style import BLUE, GREY, ORANGE, Array, cut, mark, put_titles, styled
+from interp.figures.style import BLUE, GREY, ORANGE, Array, cut, mark, styled
 
+Scale = Literal["logarithmic", "fraction"]
 Role = Literal["train", "test", "restricted", "excluded", "weights", "logits", "all", "new"]
 
 # A role looks the same in every panel, and is told apart without its colour too.
@@ -62,7 +64,7 @@ class TrainingPanel:
 
     ylabel: str
     curves: Sequence[TrainingCurve]
-    scale: Literal["logarithmic", "fraction"]
+    scale: Scale
     guess: float = math.nan
 
 
@@ -120,7 +122,7 @@ def training_curves(
             axes.set_xticks(ends[:1])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.tick_params(labelbottom=number == len(panels) - 1)
-        _limit(axes, panel)
+        _limit(axes, panel.ylabel, panel.scale, [curve.values for curve in panel.curves])
     axes.set_xlabel("epoch")
     put_legend(figure, list(handles.values()), columns, _LEFT)
     return figure
@@ -129,43 +131,50 @@ def training_curves(
 @styled
 def training_together(
     panels: Mapping[str, Mapping[str, Mapping[int, float]]],
+    scales: Mapping[str, Scale],
     *,
     title: str,
-    logarithmic: Collection[str],
+    subtitle: str,
 ) -> Figure:
     """Draw curves of several jobs over one another, a panel a quantity.
 
+    On logarithmic axes what is less than 1e-10 is drawn there, and the tick says so.
+
     Args:
         panels: by what is drawn, each job's values by epoch.
+        scales: the scale of each panel.
         title: what is shown.
-        logarithmic: the panels with a logarithmic axis, on which what is less than 1e-10 is drawn
-            there.
+        subtitle: of what.
     """
-    jobs = list(next(iter(panels.values())))
-    tall = 0.9 + 2.3 * len(panels) + 0.2 * math.ceil(len(jobs) / 2)
-    figure = Figure(figsize=(_WIDE, tall), layout="constrained")
-    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (ylabel, curves) in zip(grid, panels.items(), strict=True):
-        least = _LEAST if ylabel in logarithmic else -math.inf
-        for number, job in enumerate(jobs):
-            look = mark(number)
-            values = np.maximum(list(curves[job].values()), least)
+    handles: dict[str, Line2D] = {}
+    looks: dict[str, dict[str, Any]] = {}
+    for number, job in enumerate(next(iter(panels.values()))):
+        look = mark(number)
+        looks[job] = {
+            "color": look.colour,
+            "marker": look.marker,
+            "markersize": 4,
+            "linewidth": 1.3,
+        }
+        handles[job] = Line2D([], [], label=cut(job, 60), **looks[job])
+    columns, foot = legend_columns([str(h.get_label()) for h in handles.values()], _WIDE - _LEFT)
+    step = _HEIGHT + _GAP
+    tall = foot + _BELOW + len(panels) * step
+    figure = sheet(_WIDE, tall, title, subtitle)
+    for number, (ylabel, jobs) in enumerate(panels.items()):
+        y = tall - number * step - _HEIGHT - 0.06
+        axes = place(figure, _LEFT, y, _WIDE - _LEFT - _RIGHT, _HEIGHT)
+        lowest = _LEAST if scales[ylabel] == "logarithmic" else -math.inf
+        for job, curve in jobs.items():
+            drawn = np.maximum([*curve.values()], lowest)
             # Markers here and there tell jobs apart without their colours.
-            axes.plot(
-                list(curves[job]),
-                values,
-                color=look.colour,
-                marker=look.marker,
-                markersize=4,
-                markevery=max(1, len(values) // 8),
-                linewidth=1.3,
-                label=cut(job, 60) if axes is grid[0] else None,
-            )
-        axes.set_yscale("log" if ylabel in logarithmic else "linear")
-        axes.set_ylabel(ylabel)
-    grid[-1].set_xlabel("epoch")
-    put_titles(grid[0], title, "", _WIDE)
-    figure.legend(loc="outside lower center", ncols=2)
+            axes.plot([*curve], drawn, markevery=max(1, len(drawn) // 8), **looks[job])
+        axes.tick_params(labelbottom=number == len(panels) - 1)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        _limit(axes, ylabel, scales[ylabel], [[*curve.values()] for curve in jobs.values()])
+    axes.set_xlabel("epoch")
+    put_legend(figure, list(handles.values()), columns, _LEFT)
     return figure
 
 
@@ -178,14 +187,14 @@ def _look(curve: TrainingCurve, count: int) -> dict[str, Any]:
     return look | {"ms": 7, "mfc": "none"} if count == 1 else look
 
 
-def _limit(axes: Axes, panel: TrainingPanel) -> None:
+def _limit(axes: Axes, ylabel: str, scale: Scale, curves: Sequence[ArrayLike]) -> None:
     """Set the limits, the ticks and the name of a panel's axis."""
-    ylabel = textwrap.fill(panel.ylabel, 22)
-    if panel.scale == "fraction":
+    ylabel = textwrap.fill(ylabel, 22)
+    if scale == "fraction":
         axes.set_ylim(-0.04, 1.04)
         axes.set_ylabel(ylabel)
         return
-    values = np.concatenate([np.asarray(curve.values).ravel() for curve in panel.curves])
+    values = np.concatenate([np.asarray(curve, dtype=np.float64).ravel() for curve in curves])
     values = values[np.isfinite(values)]
     cut_off = bool((values < _LEAST).any())
     values = np.maximum(values, _LEAST) if len(values) else np.ones(1)
