@@ -51,7 +51,7 @@ class ModularAddition:
             ConfigError: saying which prompts would be.
         """
         prompts = prompts_for(source, prompt_source)
-        known = config_of(source).trained_on if _is_trained(source) else {}
+        known = config_of(source).trained_on if not source.is_drawn else {}
         given = asdict(prompts)
         differing = {key: known[key] for key in given if key in known and known[key] != given[key]}
         if differing:
@@ -75,10 +75,10 @@ class ModularAddition:
         seen = observed(
             model.head,
             pairs,
-            knows_split=_is_trained(source) and bool(config_of(source).trained_on),
-            is_trained=_is_trained(source),
+            knows_split=not source.is_drawn and bool(config_of(source).trained_on),
+            is_trained=not source.is_drawn,
         )
-        keys = key_frequencies_of(seen.weights, np.arange(len(seen.order)), rng)
+        keys = key_frequencies_of(seen.weights, rng)
         model_keys = keys["W_logit"].keys
         found = Opened(
             seen,
@@ -107,10 +107,6 @@ class ModularAddition:
                 summary(found),
             ]
         )
-
-
-def _is_trained(source: ModelSource) -> bool:
-    return isinstance(source, ModularCheckpoint) and not source.untrained
 
 
 def _over_training(source: ModelSource, keys: tuple[int, ...], told: str, modulus: int) -> Result:

@@ -112,9 +112,8 @@ class ModularAdditionTraining:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
             history = self._train(state, pairs, folder, track)
-            keys = key_frequencies_of(effective_weights(state.model), pairs.arithmetic.order, rng)[
-                "W_logit"
-            ].keys
+            weights = effective_weights(state.model).ordered(pairs.arithmetic.order)
+            keys = key_frequencies_of(weights, rng)["W_logit"].keys
             _measure_again(history, state, pairs, folder, keys, track)
             trained_on = {**asdict(prompts), **asdict(self), "weights": source.revision}
             training.export(state, folder / "model", trained_on, history)
@@ -183,7 +182,7 @@ class ModularAdditionTraining:
 
 def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:
     found = training.evaluate(state.model, pairs)
-    weights = effective_weights(state.model)
+    weights = effective_weights(state.model).ordered(pairs.arithmetic.order)
     return {
         "epoch": state.epoch,
         "train_loss": found.train_loss,
@@ -191,7 +190,7 @@ def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:
         "train_accuracy": found.train_accuracy,
         "test_accuracy": found.test_accuracy,
         "new_accuracy": found.new_accuracy,
-        **sparsity(weights, pairs.arithmetic.order),
+        **sparsity(weights),
         "squared_weights": sum(float((w.detach() ** 2).sum()) for w in state.model.parameters()),
     }
 

@@ -169,8 +169,7 @@ class Provisions:
             TypeError: a parameter that names none of them.
         """
         names = list(inspect.signature(function).parameters)
-        known = ["outputs", "track"]
-        known += [n for n in dir(type(self)) if not n.startswith("_") and n != "call"]
+        known = [n for n in dir(self) if not n.startswith("_") and n != "call"]
         for name in names:
             if name not in known:
                 raise TypeError(f"{function}: no provision {name!r} (there are {known})")

@@ -80,7 +80,7 @@ def observed(
     Raises:
         ConfigError: its weights give values that are not finite.
     """
-    found, weights, order = all_pairs(model), effective_weights(model), pairs.arithmetic.order
+    found, order = all_pairs(model), pairs.arithmetic.order
     among = np.ix_(order, order)
     if not np.isfinite(found.logits).all():
         raise ConfigError("model: its weights give logits that are not finite")
@@ -89,9 +89,7 @@ def observed(
         knows_split,
         is_trained,
         found,
-        EffectiveWeights(
-            weights.embedding[order], weights.neurons[:, order], weights.logits[:, order]
-        ),
+        effective_weights(model).ordered(order),
         replace(
             found,
             pattern=found.pattern[among],

@@ -68,12 +68,14 @@ def ablated(
     )
 
 
-def sparsity(weights: EffectiveWeights, order: NDArray[np.int64]) -> dict[str, float]:
+def sparsity(weights: EffectiveWeights) -> dict[str, float]:
     """Return the Gini coefficients of the norms by frequency, of W_E and of W_logit.
+
+    The weights are in the order of the group.
 
     0 where all frequencies are alike, near 1 where a few are all there is.
     """
     return {
-        "gini_embedding": gini(np.sqrt(power_by_frequency(weights.embedding[order]))),
-        "gini_logits": gini(np.sqrt(power_by_frequency(weights.logits.T[order]))),
+        "gini_embedding": gini(np.sqrt(power_by_frequency(weights.embedding))),
+        "gini_logits": gini(np.sqrt(power_by_frequency(weights.logits.T))),
     }

@@ -16,7 +16,7 @@ _SHUFFLES = 20
 
 
 def key_frequencies_of(
-    weights: EffectiveWeights, order: NDArray[np.int64], rng: np.random.Generator
+    weights: EffectiveWeights, rng: np.random.Generator
 ) -> dict[str, KeyFrequencies]:
     """Return the key frequencies of each matrix, along the axis of the numbers.
 
@@ -24,12 +24,11 @@ def key_frequencies_of(
     answers nothing.
 
     Args:
-        weights: of the model.
-        order: the numbers in the order of their group.
+        weights: of the model, in the order of the group.
         rng: where shuffles are drawn from.
     """
     return {
-        name: key_frequencies(matrix[order], DRAWS, ALPHA, rng)
+        name: key_frequencies(matrix, DRAWS, ALPHA, rng)
         for name, matrix in _along_numbers(weights).items()
     }
 

@@ -15,6 +15,7 @@ from interp.geometry.fourier import (
     fourier_basis,
     names,
     power_by_frequency,
+    power_of_columns,
 )
 from interp.result import Result
 from interp.statistics import permutations
@@ -107,7 +108,7 @@ def weights_told(
     model_keys = keys["W_logit"].keys
     # Waves first; where there are none, what leads.
     shown = np.argsort(~found.waves, kind="stable")[: min(max(int(found.waves.sum()), 4), _SHOWN)]
-    powers = power_by_frequency_of_each(found.vectors[:, shown])
+    powers = power_of_columns(found.vectors[:, shown])
     heads = [power_by_frequency(of_head) for of_head in seen.weights.neurons]
     shares = [power / (power.sum() or 1.0) for power in heads]
     strongest = ", ".join(f"{share.argmax() + 1} by head {h}" for h, share in enumerate(shares))
@@ -199,11 +200,6 @@ def weights_told(
         },
         figures=drawn,
     )
-
-
-def power_by_frequency_of_each(vectors: Array) -> Array:
-    """Return the power of each column [n, k] by frequency, [F, k]."""
-    return np.stack([power_by_frequency(vector) for vector in vectors.T], axis=1)
 
 
 def said(keys: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from interp.figures.grids import legend_columns, place, put_legend, sheet
@@ -97,16 +97,11 @@ def training_curves(
         )
     if marked:
         handles[marked[0]] = Line2D([], [], color=GREY, linewidth=1.4, label=marked[0])
-    columns, foot = legend_columns(list(handles), _WIDE - _LEFT)
-    step = _HEIGHT + _GAP
-    tall = foot + _BELOW + len(panels) * step
-    figure = sheet(_WIDE, tall, title, subtitle)
+    figure, stack = _stack(list(handles.values()), len(panels), title, subtitle)
     at = np.asarray(epochs, dtype=np.float64)
     ends = [at.min(), at.max()] if marked is None else [at.min(), at.max(), marked[1]]
     margin = 0.02 * (max(ends) - min(ends)) or 1.0
-    for number, panel in enumerate(panels):
-        y = tall - number * step - _HEIGHT - 0.06
-        axes = place(figure, _LEFT, y, _WIDE - _LEFT - _RIGHT, _HEIGHT)
+    for axes, panel in zip(stack, panels, strict=True):
         if marked:
             axes.axvline(marked[1], color=GREY, linewidth=1.4)
         if math.isfinite(panel.guess):
@@ -120,11 +115,8 @@ def training_curves(
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         else:
             axes.set_xticks(ends[:1])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.tick_params(labelbottom=number == len(panels) - 1)
+        axes.xaxis.set_major_formatter(_grouped)
         _limit(axes, panel.ylabel, panel.scale, [curve.values for curve in panel.curves])
-    axes.set_xlabel("epoch")
-    put_legend(figure, list(handles.values()), columns, _LEFT)
     return figure
 
 
@@ -146,7 +138,7 @@ def training_together(
         title: what is shown.
         subtitle: of what.
     """
-    handles: dict[str, Line2D] = {}
+    handles: list[Line2D] = []
     looks: dict[str, dict[str, Any]] = {}
     for number, job in enumerate(next(iter(panels.values()))):
         look = mark(number)
@@ -156,26 +148,40 @@ def training_together(
             "markersize": 4,
             "linewidth": 1.3,
         }
-        handles[job] = Line2D([], [], label=cut(job, 60), **looks[job])
-    columns, foot = legend_columns([str(h.get_label()) for h in handles.values()], _WIDE - _LEFT)
-    step = _HEIGHT + _GAP
-    tall = foot + _BELOW + len(panels) * step
-    figure = sheet(_WIDE, tall, title, subtitle)
-    for number, (ylabel, jobs) in enumerate(panels.items()):
-        y = tall - number * step - _HEIGHT - 0.06
-        axes = place(figure, _LEFT, y, _WIDE - _LEFT - _RIGHT, _HEIGHT)
+        handles.append(Line2D([], [], label=cut(job, 60), **looks[job]))
+    figure, stack = _stack(handles, len(panels), title, subtitle)
+    for axes, (ylabel, jobs) in zip(stack, panels.items(), strict=True):
         lowest = _LEAST if scales[ylabel] == "logarithmic" else -math.inf
         for job, curve in jobs.items():
             drawn = np.maximum([*curve.values()], lowest)
             # Markers here and there tell jobs apart without their colours.
             axes.plot([*curve], drawn, markevery=max(1, len(drawn) // 8), **looks[job])
-        axes.tick_params(labelbottom=number == len(panels) - 1)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_major_formatter(_grouped)
         _limit(axes, ylabel, scales[ylabel], [[*curve.values()] for curve in jobs.values()])
-    axes.set_xlabel("epoch")
-    put_legend(figure, list(handles.values()), columns, _LEFT)
     return figure
+
+
+def _stack(
+    handles: Sequence[Line2D], count: int, title: str, subtitle: str
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a legend at its foot, and so many panels below one another."""
+    columns, foot = legend_columns([str(h.get_label()) for h in handles], _WIDE - _LEFT)
+    step = _HEIGHT + _GAP
+    tall = foot + _BELOW + count * step
+    figure = sheet(_WIDE, tall, title, subtitle)
+    inner = _WIDE - _LEFT - _RIGHT
+    heights = [tall - number * step - _HEIGHT - 0.06 for number in range(count)]
+    stack = [place(figure, _LEFT, y, inner, _HEIGHT) for y in heights]
+    for axes in stack[:-1]:
+        axes.tick_params(labelbottom=False)
+    stack[-1].set_xlabel("epoch")
+    put_legend(figure, handles, columns, _LEFT)
+    return figure, stack
+
+
+def _grouped(epoch: float, _: float) -> str:
+    return f"{epoch:,.0f}"
 
 
 def _look(curve: TrainingCurve, count: int) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def power_by_frequency(matrix: NDArray[np.floating]) -> Array:
     Raises:
         ValueError: fewer than three numbers.
     """
-    return np.asarray(_powers(matrix.reshape(len(matrix), -1)).sum(1))
+    return np.asarray(power_of_columns(matrix.reshape(len(matrix), -1)).sum(1))
 
 
 def dominant_frequencies(vectors: NDArray[np.floating]) -> tuple[Numbers, Array]:
@@ -134,7 +134,7 @@ def dominant_frequencies(vectors: NDArray[np.floating]) -> tuple[Numbers, Array]
     Raises:
         ValueError: fewer than three numbers.
     """
-    return largest_share(_powers(vectors))
+    return largest_share(power_of_columns(vectors))
 
 
 def largest_share(power: Array, total: Array | None = None) -> tuple[Numbers, Array]:
@@ -152,8 +152,12 @@ def largest_share(power: Array, total: Array | None = None) -> tuple[Numbers, Ar
     return found, np.asarray(np.where(varies, power.max(0) / np.where(varies, total, 1), 0))
 
 
-def _powers(columns: NDArray[np.floating]) -> Array:
-    """Return the power of each column [n, d] by frequency, [F, d]."""
+def power_of_columns(columns: NDArray[np.floating]) -> Array:
+    """Return the power of each column [n, d] by frequency 1, …, F, without the constant; [F, d].
+
+    Raises:
+        ValueError: fewer than three numbers.
+    """
     n = len(columns)
     moved = _from_the_first(columns)
     spectrum = np.abs(np.fft.rfft(moved, axis=0)[1:]) ** 2

@@ -27,6 +27,12 @@ class EffectiveWeights:
     neurons: Array
     logits: Array
 
+    def ordered(self, order: NDArray[np.int64]) -> "EffectiveWeights":
+        """Return the weights of some numbers alone, in the order given."""
+        return EffectiveWeights(
+            self.embedding[order], self.neurons[:, order], self.logits[:, order]
+        )
+
 
 @torch.inference_mode()
 def effective_weights(model: ModularArithmeticForCausalLM) -> EffectiveWeights:
