@@ -96,7 +96,7 @@ class ModularAddition:
         one_tokens = (str(self.a % modulus), str(self.b % modulus), "=")
         prompt = from_marked({"one": [" ".join(one_tokens)]})
         # [layer, query, head, key] of the one block.
-        one = capture(source, prompt, Pattern(), All(), 1).values[0].swapaxes(0, 1)
+        one = capture(source, prompt, Pattern(), All()).values[0].swapaxes(0, 1)
         return Result.merged(
             [
                 attention_told(seen, one, one_tokens, told=told, place=place),

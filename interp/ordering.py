@@ -68,8 +68,7 @@ def ordering(choice: str, prompts: PromptSet, plan: Plan) -> Ordering | None:
     if choice == "position":
         found = _by_position(samples)
     elif choice == "length":
-        lengths = [len(tokens.of_text) for tokens in plan.tokens]
-        found = _by_prompt("length", lengths, prompts, samples)
+        found = _by_prompt("length", plan.lengths.tolist(), prompts, samples)
     elif choice in columns:
         found = _by_prompt(choice, prompts.columns[choice], prompts, samples)
     else:

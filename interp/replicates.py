@@ -40,11 +40,11 @@ def observations(
     rows: list[list[int]] = [[] for _ in range(len(prompts))]
     for row, prompt in enumerate(activations.samples["prompt"]):
         rows[prompt].append(row)
-    known: dict[tuple[object, ...], list[tuple[int, list[int]]]] = {}
+    known: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
     first_alike = np.arange(len(prompts))
     for number in np.unique(unit):
         members = sorted(np.flatnonzero(unit == number), key=lambda prompt: part[prompt])
-        seen = tuple(_seen(plan, rows[prompt], int(prompt)) for prompt in members)
+        seen = tuple(int(plan.seen[prompt]) for prompt in members)
         own = [row for prompt in members for row in rows[prompt]]
         for other, theirs in known.setdefault(seen, []):
             if _coincide(activations, own, theirs):
@@ -53,13 +53,6 @@ def observations(
         else:
             known[seen].append((int(number), own))
     return np.asarray(np.unique(first_alike[unit], return_inverse=True)[1], dtype=np.intp)
-
-
-def _seen(plan: Plan, rows: list[int], prompt: int) -> tuple[object, ...]:
-    """Return what a causal model has seen of a prompt when the last of its samples is read."""
-    places = tuple(plan.indices[row] for row in rows)
-    end = 1 + max(max(sample) for sample in places)
-    return places, tuple(plan.tokens[prompt].ids[:end].tolist())
 
 
 def _coincide(activations: Activations, one: list[int], other: list[int]) -> bool:

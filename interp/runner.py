@@ -148,7 +148,7 @@ class Provisions:
 
         def drawn(i: int) -> "Activations":
             twin = dataclasses.replace(source, seed=source.seed + i)
-            return capture(twin, e.prompts, e.hook, e.position, e.batch_size)
+            return capture(twin, e.prompts, e.hook, e.position)
 
         draws = e.reference_draws if source.is_drawn else 1
         draws = draws if e.reference else 0
@@ -160,7 +160,7 @@ class Provisions:
         from interp.capture import capture
 
         e = self._experiment
-        return capture(e.source, e.prompts, e.hook, e.position, e.batch_size)
+        return capture(e.source, e.prompts, e.hook, e.position)
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call a function with the provisions that its parameters name.

@@ -149,8 +149,8 @@ def test_a_real_model_against_another_with_its_own_tokenizer(tiny, prompts):
     other = Random(architecture="bert", settings={"hidden_size": 24, "num_hidden_layers": 2,
                    "num_attention_heads": 2, "intermediate_size": 32})  # fmt: skip
     hook, position = HiddenStates(), Last()
-    found = capture(tiny, prompts, hook, position, 4)
-    twin = capture(other, prompts, hook, position, 4)
+    found = capture(tiny, prompts, hook, position)
+    twin = capture(other, prompts, hook, position)
     reference = Reference(other.title, twin.layers, twin.samples, "", 1, lambda _: twin)
     result = LayerMatrix(permutations=9)(
         found, prompts, tiny, hook, position, LinearCKA(), Identity(), reference,
@@ -158,7 +158,7 @@ def test_a_real_model_against_another_with_its_own_tokenizer(tiny, prompts):
     )  # fmt: skip
     assert result.tables["matrix"].shape == (4, 1 + 3)
 
-    lens = capture(tiny, prompts, LogitLens(), position, 4)
+    lens = capture(tiny, prompts, LogitLens(), position)
     result = LayerMatrix(permutations=9)(
         lens, prompts, tiny, LogitLens(), position, KLDivergence(), Identity(), NO_REFERENCE,
         np.random.default_rng(0),

@@ -291,7 +291,7 @@ def test_the_same_text_before_a_token_is_no_finding_in_a_causal_model(metric):
             "b": ["The " + "y" * 3 * k for k in range(1, 20)],
         }
     )
-    found = capture(model, prompts, ResidPost(), Index(2), 8)
+    found = capture(model, prompts, ResidPost(), Index(2))
     with pytest.raises(ConfigError, match="all points of a group coincide up to rounding"):
         LayerSimilarity(permutations=50)(
             found,

@@ -75,8 +75,8 @@ def decoded(activations, layer=-1):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_last_layer_is_the_models_own_logits(architecture, prompts):
     source = source_of(architecture)
-    lens = capture(source, prompts, LogitLens(layers=[0, -1]), EVERY_TOKEN, 2)
-    own = capture(source, prompts, Logits(), EVERY_TOKEN, 2)
+    lens = capture(source, prompts, LogitLens(layers=[0, -1]), EVERY_TOKEN)
+    own = capture(source, prompts, Logits(), EVERY_TOKEN)
     theirs = own_logits(source.load(head=True).head, prompts)
     assert lens.unembedding.name == own.unembedding.name == source.unembedding
     assert own.layers == (0,)
@@ -111,7 +111,7 @@ def test_an_intermediate_layer_is_norm_and_head_by_hand(model_class, prompts, tm
     config = model_class.config_class(**ARCHITECTURES[architecture], vocab_size=259)
     theirs = model_class(config).eval()
     source = saved(theirs, tmp_path / "saved")
-    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN, 4)
+    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN)
     assert ours.layers == (0, 1, 2, 3)
     assert ours.unembedding.name == f"lm_head ({model_class.__name__})"
     norm = theirs.transformer.ln_f if architecture == "gpt2" else theirs.model.norm
@@ -127,9 +127,9 @@ def test_an_intermediate_layer_is_norm_and_head_by_hand(model_class, prompts, tm
 def test_soft_capping_is_the_models_own(prompts):
     settings = {**ARCHITECTURES["gemma2"], "final_logit_softcapping": 0.05}
     source = Random(architecture="gemma2", settings=settings)
-    capped = capture(source, prompts, LogitLens(), EVERY_TOKEN, 4)
+    capped = capture(source, prompts, LogitLens(), EVERY_TOKEN)
     settings = {**settings, "final_logit_softcapping": None}
-    free = capture(replace(source, settings=settings), prompts, LogitLens(), EVERY_TOKEN, 4)
+    free = capture(replace(source, settings=settings), prompts, LogitLens(), EVERY_TOKEN)
     for layer in range(len(free.layers)):
         expected = 0.05 * np.tanh(decoded(free, layer) / 0.05)
         assert np.abs(decoded(free, layer)).max() > 0.1
@@ -143,9 +143,9 @@ def test_bert_is_read_through_its_masked_language_model_head(model_class, prompt
     reference = AutoModelForMaskedLM.from_pretrained(source.path).eval()
     theirs = own_logits(reference, prompts)
     for hook in (LogitLens(), Logits()):
-        ours = capture(source, prompts, hook, EVERY_TOKEN, 4)
+        ours = capture(source, prompts, hook, EVERY_TOKEN)
         np.testing.assert_allclose(decoded(ours), theirs, **CLOSE)
-    lens = capture(source, prompts, LogitLens(), EVERY_TOKEN, 4)
+    lens = capture(source, prompts, LogitLens(), EVERY_TOKEN)
     with torch.inference_mode():
         residual = torch.cat(
             [
@@ -160,7 +160,7 @@ def test_bert_is_read_through_its_masked_language_model_head(model_class, prompt
 @pytest.mark.parametrize("model_class", [BertModel, BertForSequenceClassification])
 def test_without_a_head_the_token_embedding_serves(model_class, prompts, tmp_path):
     source = saved(model_class(BERT), tmp_path / "saved")
-    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN, 4)
+    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN)
     assert ours.unembedding.name == "tied token embedding"
     assert source.load(head=True) is source.load()
     reference = AutoModel.from_pretrained(source.path).eval()
@@ -178,17 +178,17 @@ def test_without_a_head_the_token_embedding_serves(model_class, prompts, tmp_pat
 def test_a_decoder_without_a_head_keeps_its_final_norm(prompts, tiny, tmp_path):
     source = saved(tiny.draw(None), tmp_path / "saved")
     assert source.unembedding == "tied token embedding"
-    last = capture(source, prompts, HiddenStates(layers=-1), EVERY_TOKEN, 4).values[0]
+    last = capture(source, prompts, HiddenStates(layers=-1), EVERY_TOKEN).values[0]
     expected = last @ source.load().module.wte.weight.detach().numpy().T
     for hook in (LogitLens(), Logits()):
-        ours = decoded(capture(source, prompts, hook, EVERY_TOKEN, 4))
+        ours = decoded(capture(source, prompts, hook, EVERY_TOKEN))
         np.testing.assert_allclose(ours, expected, **CLOSE)
 
 
 def test_the_sentence_encoder_is_read_through_its_token_embedding(prompts):
-    ours = capture(MINILM, prompts, LogitLens(), Mean(), 4)
+    ours = capture(MINILM, prompts, LogitLens(), Mean())
     assert ours.unembedding.name == "tied token embedding"
-    hidden = capture(MINILM, prompts, HiddenStates(), Mean(), 4)
+    hidden = capture(MINILM, prompts, HiddenStates(), Mean())
     table = MINILM.load().module.get_input_embeddings().weight.detach().numpy()
     for layer in ours.layers:
         expected = hidden.values[layer] @ table.T
@@ -199,7 +199,7 @@ def test_the_sentence_encoder_is_read_through_its_token_embedding(prompts):
 def test_an_embedding_of_another_width_is_no_unembedding(prompts, tmp_path):
     source = saved(source_of("electra").draw(None), tmp_path / "saved")
     with pytest.raises(ConfigError, match=r"no language-model head, .* has 16 .* has 32") as caught:
-        capture(source, prompts, LogitLens(), Last(), 4)
+        capture(source, prompts, LogitLens(), Last())
     assert "\n" not in str(caught.value)
 
 
@@ -227,7 +227,7 @@ def test_missing_weights_of_a_head_are_not_made_up(prompts, tmp_path):
     kept = {key: weight.clone() for key, weight in weights.items() if key != name}
     save_file(kept, tmp_path / "saved" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"lack cls\.predictions\.transform\.dense\.weight"):
-        capture(source, prompts, LogitLens(), Last(), 4)
+        capture(source, prompts, LogitLens(), Last())
     assert len(source.load().stack("auto").blocks) == 3
 
 
@@ -247,7 +247,7 @@ def test_a_model_without_its_pooler_does_not_stand_in_for_the_whole(prompts):
     source = source_of("bert", seed=8)
     source.load(head=True)
     with pytest.raises(ConfigError, match=r"gives a tensor of shape \[1, 32\]"):
-        capture(source, prompts, Module(path="pooler.dense"), Last(), 4)
+        capture(source, prompts, Module(path="pooler.dense"), Last())
     assert same_weights(source.load(), replace(source, device="cpu").load())
 
 
@@ -268,14 +268,14 @@ def test_a_saved_encoder_decoder_scales_as_it_does_itself(prompts, tmp_path):
     source = saved(source_of("t5").load(head=True).head, tmp_path / "saved")
     assert source.unembedding == "lm_head (T5ForConditionalGeneration)"
     reference = AutoModelForSeq2SeqLM.from_pretrained(source.path).eval()
-    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN, 4)
+    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN)
     np.testing.assert_allclose(decoded(ours), own_logits(reference, prompts), **CLOSE)
 
 
 @pytest.mark.parametrize("position", [Mean(), AttentionMean()])
 def test_pooling_pools_the_residual_and_reads_it_afterwards(position, prompts, tiny):
-    pooled = capture(tiny, prompts, LogitLens(), position, 4)
-    residual = capture(tiny, prompts, ResidPost(layers=[1]), position, 4).values[0]
+    pooled = capture(tiny, prompts, LogitLens(), position)
+    residual = capture(tiny, prompts, ResidPost(layers=[1]), position).values[0]
     model = replace(tiny, attention=pooled.unembedding.source.attention).load(head=True)
     with torch.inference_mode():
         vectors = torch.from_numpy(residual.copy())
@@ -284,20 +284,20 @@ def test_pooling_pools_the_residual_and_reads_it_afterwards(position, prompts, t
 
 
 def test_the_mean_of_the_last_states_reads_as_the_mean_of_the_logits(prompts, tiny):
-    pooled = decoded(capture(tiny, prompts, Logits(), Mean(), 4))
-    each = capture(tiny, prompts, Logits(), All(), 4)
+    pooled = decoded(capture(tiny, prompts, Logits(), Mean()))
+    each = capture(tiny, prompts, Logits(), All())
     for i, of_prompt in enumerate(pooled):
         own = decoded(each)[each.samples["prompt"] == i]
         np.testing.assert_allclose(of_prompt, own.mean(axis=0), **CLOSE)
 
 
 def test_vectors_are_kept_and_logits_never(prompts, tiny):
-    found = capture(tiny, prompts, LogitLens(), All(), 4)
+    found = capture(tiny, prompts, LogitLens(), All())
     assert found.values.shape == (4, len(found.samples), 32)
-    assert capture(tiny, prompts, LogitLens(), All(), 4).values is found.values
+    assert capture(tiny, prompts, LogitLens(), All()).values is found.values
     assert plan(tiny, prompts, LogitLens(), All()).unembedding == "lm_head (GPT2LMHeadModel)"
     assert plan(tiny, prompts, HiddenStates(), All()).unembedding == ""
-    assert capture(tiny, prompts, HiddenStates(), All(), 4).unembedding is None
+    assert capture(tiny, prompts, HiddenStates(), All()).unembedding is None
 
 
 @dataclasses.dataclass
@@ -312,7 +312,7 @@ class Doubling:
 
 @pytest.mark.parametrize("n", [1, 127, 128, 129, 300])
 def test_points_are_decoded_in_chunks(n, prompts, tiny):
-    layers = capture(tiny, prompts, LogitLens(), All(), 4)
+    layers = capture(tiny, prompts, LogitLens(), All())
     rows = np.random.default_rng(0).integers(len(layers.samples), size=n)
     doubling = Doubling()
     points = replace(layers, unembedding=doubling).points(1, rows)
@@ -326,7 +326,7 @@ def test_points_are_decoded_in_chunks(n, prompts, tiny):
 
 
 def test_points_without_an_unembedding_are_the_flattened_units(prompts, tiny):
-    found = capture(tiny, prompts, ResidPost(layers=[0, 2]), All(), 4)
+    found = capture(tiny, prompts, ResidPost(layers=[0, 2]), All())
     units = found.values.reshape(2, -1, 4, 8)
     folded = Activations(units, found.layers, found.samples, found.resolution)
     rows = np.array([3, 1, 3])
@@ -344,7 +344,7 @@ def test_a_head_that_reads_otherwise_is_refused(prompts, monkeypatch):
 
     monkeypatch.setattr(LanguageModel, "logits", shifted)
     with pytest.raises(ConfigError, match="logit_lens of random llama cannot be told") as caught:
-        capture(source, prompts, LogitLens(), Last(), 4)
+        capture(source, prompts, LogitLens(), Last())
     assert "\n" not in str(caught.value)
 
 
@@ -353,15 +353,15 @@ def test_a_model_that_insists_on_the_shape_of_its_prompt_is_refused(prompts):
     with pytest.raises(
         ConfigError, match=r"logit_lens of .* cannot be told .* shape '\[1, 1, 32\]'"
     ):
-        capture(source, prompts, LogitLens(), Last(), 4)
+        capture(source, prompts, LogitLens(), Last())
     theirs = own_logits(source.load(head=True).head, prompts)
-    ours = capture(source, prompts, Logits(), EVERY_TOKEN, 4)
+    ours = capture(source, prompts, Logits(), EVERY_TOKEN)
     np.testing.assert_allclose(decoded(ours), theirs, **CLOSE)
 
 
 def test_half_precision_reads_as_the_model_does(prompts):
     source = source_of("llama", dtype="bfloat16")
-    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN, 1)
+    ours = capture(source, prompts, LogitLens(), EVERY_TOKEN)
     model = source.load(head=True).head
     with torch.inference_mode():
         theirs = torch.cat([model(ids).logits[0] for ids in rows_of(prompts)]).float().numpy()
@@ -369,7 +369,7 @@ def test_half_precision_reads_as_the_model_does(prompts):
 
 
 def test_no_hook_stays_behind_on_the_model(prompts, tiny):
-    found = capture(tiny, prompts, LogitLens(), Last(), 4)
+    found = capture(tiny, prompts, LogitLens(), Last())
     decoded(found)
     with pytest.raises(RuntimeError):
         found.unembedding(np.zeros((2, 31), np.float32))

@@ -114,10 +114,8 @@ def test_an_untrained_twin_shares_architecture_and_tokenizer(folder):
 
 def test_a_model_may_be_spread_over_devices(folder, prompts):
     plain, spread = (Folder(path=str(folder), device_map=m) for m in (None, "auto"))
-    expected = capture(plain, prompts, HiddenStates(), Mean(), 4).values
-    np.testing.assert_array_equal(
-        capture(spread, prompts, HiddenStates(), Mean(), 4).values, expected
-    )
+    expected = capture(plain, prompts, HiddenStates(), Mean()).values
+    np.testing.assert_array_equal(capture(spread, prompts, HiddenStates(), Mean()).values, expected)
     twin = replace(spread, untrained=True).load()
     assert all(p.device.type != "meta" for p in twin.module.parameters())
 
@@ -266,12 +264,12 @@ def test_settings_are_not_changed_by_what_reads_them():
 
 def test_rewritten_weights_are_read_anew(folder, prompts):
     source = Folder(path=str(folder))
-    before = capture(source, prompts, HiddenStates(), Mean(), 4).values
+    before = capture(source, prompts, HiddenStates(), Mean()).values
     other = Random(architecture="gpt2", settings=TINY, seed=11).load()
     other.module.save_pretrained(folder)
-    after = capture(source, prompts, HiddenStates(), Mean(), 4).values
+    after = capture(source, prompts, HiddenStates(), Mean()).values
     expected = capture(
-        Random(architecture="gpt2", settings=TINY, seed=11), prompts, HiddenStates(), Mean(), 4
+        Random(architecture="gpt2", settings=TINY, seed=11), prompts, HiddenStates(), Mean()
     )
     np.testing.assert_array_equal(after, expected.values)
     assert not np.array_equal(before, after)

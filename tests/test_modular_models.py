@@ -60,7 +60,7 @@ def test_a_site_is_transformer_lens_own(name):
     expected = REFERENCE[name]
     source = ModularCheckpoint(path=str(hooked_transformer.CURRENT))
     hook = HOOKS.build({"name": SITES[name]})
-    found = capture(source, EVERY_PAIR, hook, All(), batch_size=16).values[0]
+    found = capture(source, EVERY_PAIR, hook, All()).values[0]
     # A token a row, and of patterns and scores the heads within: [prompt, query, head, key].
     found = found.reshape(len(PAIRS), 3, *found.shape[1:])
     if name.endswith(("scores", "pattern")):
@@ -139,7 +139,7 @@ def test_the_last_position_alone_has_logits_and_gradients_of_the_whole_forward(b
 def test_what_is_computed_of_all_pairs_is_what_is_captured(hook, field):
     model = SMALL.load(head=True)
     found = getattr(all_pairs(model.head), field)
-    read = capture(SMALL, EVERY_PAIR, hook, Last(), batch_size=49)
+    read = capture(SMALL, EVERY_PAIR, hook, Last())
     expected = read.points(0, np.arange(49)).reshape(found.shape)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -257,7 +257,7 @@ def test_sizes_that_cannot_be_are_refused(name):
 
 def test_a_missing_final_norm_is_said_as_it_is():
     with pytest.raises(ConfigError, match="not at all"):
-        capture(SMALL, EVERY_PAIR, HOOKS.build({"name": "final_norm"}), Last(), 8)
+        capture(SMALL, EVERY_PAIR, HOOKS.build({"name": "final_norm"}), Last())
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_missing_final_norm_is_said_as_it_is():
 def test_positions_are_rows_of_their_table_one_after_the_other(architecture, settings, path):
     source = Random(architecture=architecture, settings=settings)
     prompts = from_marked({"all": ["ab", "abcd"]})
-    read = capture(source, prompts, HOOKS.build({"name": "pos_embed"}), All(special=True), 8)
+    read = capture(source, prompts, HOOKS.build({"name": "pos_embed"}), All(special=True))
     table = source.load().module.get_submodule(path).weight.detach().numpy()
     offset = 2 if architecture == "opt" else 0
     rows = read.samples["position"].to_numpy() + offset
@@ -299,7 +299,7 @@ def test_positions_are_rows_of_their_table_one_after_the_other(architecture, set
 
 def test_gpt2_enters_its_blocks_with_tokens_and_positions(tiny, prompts):
     read = {
-        name: capture(tiny, prompts, HOOKS.build({"name": name}), All(special=True), 8).values[0]
+        name: capture(tiny, prompts, HOOKS.build({"name": name}), All(special=True)).values[0]
         for name in ("embed", "pos_embed", "resid_pre")
     }
     np.testing.assert_array_equal(read["embed"] + read["pos_embed"], read["resid_pre"])
@@ -316,7 +316,7 @@ def test_rotary_models_have_no_embedding_of_positions(prompts):
         },
     )
     with pytest.raises(ConfigError, match=r"has no pos_embed.*there are .*embed"):
-        capture(source, prompts, HOOKS.build({"name": "pos_embed"}), Last(), 8)
+        capture(source, prompts, HOOKS.build({"name": "pos_embed"}), Last())
 
 
 def test_weights_of_another_size_than_the_configuration_are_named(tmp_path):

@@ -30,7 +30,7 @@ def counted(source, prompts, position):
     return observations(
         prompts,
         plan(source, prompts, hook, position),
-        capture(source, prompts, hook, position, batch_size=3),
+        capture(source, prompts, hook, position),
     )
 
 
@@ -56,7 +56,7 @@ def test_the_chosen_groups_alone_are_pairs_and_no_other_prompt_is_one_of_theirs(
     hook, position = ResidPost(), Target()
     what, found = (
         plan(BERT, prompts, hook, position),
-        capture(BERT, prompts, hook, position, batch_size=3),
+        capture(BERT, prompts, hook, position),
     )
     number = observations(prompts, what, found, ("her", "them"))
     np.testing.assert_array_equal(number, [0, 1, 2, 3, 4, 2, 3, 4])
@@ -64,7 +64,7 @@ def test_the_chosen_groups_alone_are_pairs_and_no_other_prompt_is_one_of_theirs(
 
 def test_activations_that_differ_are_not_merged_though_the_text_is_the_same():
     hook = ResidPost()
-    found = capture(GPT2, PAIRS, hook, Target(), batch_size=3)
+    found = capture(GPT2, PAIRS, hook, Target())
     values = found.values.copy()
     values[1, 2] *= 1.01
     changed = dataclasses.replace(found, values=values)

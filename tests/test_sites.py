@@ -5,7 +5,7 @@ the block, heads' results make what it adds, patterns weigh values into what hea
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +13,9 @@ import torch
 from transformers.modeling_utils import AttentionInterface
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from interp.capture import capture, forward
-from interp.capture.reader import AllRead, Reader
+from interp.capture import capture
+from interp.capture.layout import padded
+from interp.capture.passes import forward
 from interp.hooks import (
     HOOKS,
     AttentionNorm,
@@ -41,7 +42,7 @@ from interp.hooks import (
 from interp.models import Random
 from interp.models.attention import AttentionCall
 from interp.models.tracing import matrix_of
-from interp.plan import plan
+from interp.plan import plan, prepare
 from interp.positions import All, Last, Mean, Target
 from interp.prompts import from_marked
 from interp.registry import ConfigError
@@ -66,7 +67,7 @@ def source_of(architecture, **fields):
 
 
 def read(source, prompts, hook, position=EVERY_TOKEN):
-    return capture(source, prompts, hook, position, batch_size=8).values
+    return capture(source, prompts, hook, position).values
 
 
 def close(ours, theirs, tolerance=2e-5):
@@ -153,7 +154,7 @@ def test_patterns_weigh_values_into_what_heads_give(architecture, prompts):
     source = source_of(architecture)
     pattern, value, z = (read(source, prompts, hook) for hook in (Pattern(), Value(), HeadOutput()))
     shared = np.repeat(value, z.shape[2] // value.shape[2], axis=2)
-    of_prompt = capture(source, prompts, Value(), EVERY_TOKEN, 8).samples["prompt"].to_numpy()
+    of_prompt = capture(source, prompts, Value(), EVERY_TOKEN).samples["prompt"].to_numpy()
     for prompt in range(len(prompts)):
         rows = of_prompt == prompt
         weights = pattern[:, rows][..., : rows.sum()]
@@ -377,17 +378,15 @@ def test_a_site_that_is_missing_is_answered_with_those_that_are_not(
 def test_the_models_own_computation_is_the_same_while_it_is_read(kernel, hook, prompts, tiny):
     source = Random(architecture="gpt2", settings=tiny.settings, attention=kernel)
     model = source.load()
-    what = plan(source, prompts, hook, EVERY_TOKEN)
-    ids = what.tokens[0].ids[None]
-    mask = torch.ones(ids.shape, dtype=torch.bool)
-    inputs = model.inputs("auto", ids, mask.numpy())
-    reader = Reader(what, mask, [[i] for i in range(ids.size)], to_the_end=True)
+    what = prepare(source, prompts, hook, EVERY_TOKEN)
+    layout = padded([what.selected.prompt(0)], model.pad_id)
+    inputs = model.inputs("auto", layout.ids, layout.mask)
+    samples = [(0, np.array([i])) for i in range(layout.ids.size)]
     with torch.inference_mode():
         alone = model.module(**inputs).last_hidden_state
-        with reader.attached(model):
-            watched = model.module(**inputs).last_hidden_state
-    assert torch.equal(alone, watched)
-    assert np.isfinite(reader.values()).any()
+    [read], watched = forward(model, [what], [samples], layout, to_the_end=True)
+    assert torch.equal(alone, watched.last_hidden_state)
+    assert all(torch.isfinite(layer).any() for layer in read)
 
 
 def test_attention_is_given_back_when_the_pass_is_over(prompts, tiny):
@@ -420,24 +419,22 @@ def test_the_pass_ends_at_the_highest_layer(prompts, tiny):
 
 def test_prompts_of_unequal_length_have_as_many_keys_as_the_longest(prompts, tiny):
     what = plan(tiny, prompts, Pattern(), Last())
-    lengths = [len(tokens.ids) for tokens in what.tokens]
+    lengths = [len(tokens.ids) for tokens in tiny.load().tokenize(prompts.texts)]
     pattern = read(tiny, prompts, Pattern(), Last())
-    scores = capture(tiny, prompts, AttentionScores(), Last(), 2)
+    scores = capture(tiny, prompts, AttentionScores(), Last())
     assert pattern.shape == (3, 4, 4, max(lengths))
     for i, last in enumerate(what.samples["position"]):
         assert (pattern[:, i, :, : last + 1] > 0).all()
         assert not pattern[:, i, :, last + 1 :].any()
         assert (scores.values[:, i, :, last + 1 :] == -np.inf).all()
-    np.testing.assert_array_equal(
-        pattern, capture(tiny, prompts, Pattern(), Last(), batch_size=32).values
-    )
+    np.testing.assert_array_equal(pattern, capture(tiny, prompts, Pattern(), Last()).values)
     with pytest.raises(ConfigError, match=r"attn_scores are −∞ .*; use hook=pattern"):
         scores.points(0, np.arange(4))
     assert not scores.coincide(0, np.arange(4))
 
 
 def test_heads_pool_over_tokens_as_any_vector_does(prompts, tiny):
-    every = capture(tiny, prompts, HeadOutput(), All(), 8)
+    every = capture(tiny, prompts, HeadOutput(), All())
     first = (every.samples["prompt"] == 0).to_numpy()
     pooled = read(tiny, prompts, HeadOutput(), Mean())
     close(pooled[:, 0], every.values[:, first].mean(1))
@@ -468,16 +465,13 @@ def test_layers_of_different_shapes_are_refused_together(prompts):
     settings = {**ARCHITECTURES["qwen3_moe"], "mlp_only_layers": [0, 1, 2]}
     source = Random(architecture="qwen3_moe", settings=settings)
     assert read(source, prompts, MlpPost()).shape[-1] == 64
-    what = plan(source, prompts, MlpPost(), EVERY_TOKEN)
-    vars(what.taps[2])["channels"] = what.taps[2].channels[:5]
-    ids = what.tokens[0].ids[None]
-    mask = torch.ones(ids.shape, dtype=torch.bool)
-    reader = Reader(what, mask, [[0]], to_the_end=False)
+    what = prepare(source, prompts, MlpPost(), EVERY_TOKEN)
+    fewer = replace(what.taps[2], channels=what.taps[2].channels[:5])
+    what = replace(what, taps=(*what.taps[:2], fewer, *what.taps[3:]))
     model = source.load()
-    with torch.inference_mode(), reader.attached(model), suppress(AllRead):
-        model.module(**model.inputs("auto", ids, mask.numpy()))
+    layout = padded([what.selected.prompt(0)], model.pad_id)
     with pytest.raises(ConfigError, match=r"different shapes, \[64\] and \[5\]; choose layers"):
-        reader.values()
+        forward(model, [what], [[(0, np.array([0]))]], layout)
 
 
 # Structures that a model without weights must run through as the model itself does.
@@ -525,7 +519,7 @@ def test_blocks_without_attention_have_no_heads_and_the_others_have(prompts):
     )
     assert plan(hybrid, prompts, Value(), EVERY_TOKEN).layers == (1,)
     pattern, value, z = (read(hybrid, prompts, hook) for hook in (Pattern(), Value(), HeadOutput()))
-    own = capture(hybrid, prompts, Value(), EVERY_TOKEN, 8).samples["prompt"].to_numpy() == 0
+    own = capture(hybrid, prompts, Value(), EVERY_TOKEN).samples["prompt"].to_numpy() == 0
     shared = np.repeat(value[0, own], 2, axis=1)
     given = np.einsum("qhk,khd->qhd", pattern[0, own][..., : own.sum()], shared)
     close(given, z[0, own])
@@ -558,12 +552,15 @@ def test_scores_that_are_not_the_patterns_are_refused():
 
 def test_threads_do_not_read_each_others_pass(prompts, tiny):
     one, other = (from_marked({"a": [text]}) for text in prompts.texts[:2])
-    plans = [plan(tiny, each, Value(), EVERY_TOKEN) for each in (one, other)]
+    works = [prepare(tiny, each, Value(), EVERY_TOKEN) for each in (one, other)]
     model = tiny.load()
 
     def passes(which):
-        rows = list(range(len(plans[which].indices)))
-        return [forward._forward(model, plans[which], [0], [rows]) for _ in range(20)]
+        ids = works[which].selected.prompt(0)
+        samples = [(0, np.array([i])) for i in range(len(ids))]
+        layout = padded([ids], model.pad_id)
+        given = [forward(model, [works[which]], [samples], layout)[0][0] for _ in range(20)]
+        return [torch.stack(layers).numpy() for layers in given]
 
     expected = [passes(which)[0] for which in (0, 1)]
     with ThreadPoolExecutor(2) as pool:

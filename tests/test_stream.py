@@ -162,7 +162,7 @@ def test_the_tables_speak_of_every_architecture():
 def test_resid_mid_is_the_blocks_input_plus_attention_to_the_last_bit(architecture, stack, prompts):
     source = source_of(architecture)
     steps = (DECODER_STEPS if stack == "decoder" else STEPS)[architecture]
-    ours = capture(source, prompts, ResidMid(stack=stack), EVERY_TOKEN, len(prompts))
+    ours = capture(source, prompts, ResidMid(stack=stack), EVERY_TOKEN)
     theirs = summed_by_hand(source, prompts, stack, steps)
     assert ours.layers == tuple(range(len(theirs)))
     np.testing.assert_array_equal(ours.values, theirs)
@@ -172,7 +172,7 @@ def test_resid_mid_is_the_blocks_input_plus_attention_to_the_last_bit(architectu
 def test_settings_that_move_the_middle_are_seen(architecture, prompts):
     settings, steps = SEQUENTIAL_VARIANTS[architecture]
     source = source_of(architecture, **settings)
-    ours = capture(source, prompts, ResidMid(), EVERY_TOKEN, len(prompts)).values
+    ours = capture(source, prompts, ResidMid(), EVERY_TOKEN).values
     np.testing.assert_array_equal(ours, summed_by_hand(source, prompts, "auto", steps))
     assert plan(source, prompts, Stream(), Last()).notice == ""
 
@@ -182,7 +182,7 @@ def test_stream_goes_through_the_other_sites_to_the_last_bit(architecture, stack
     source = source_of(architecture)
 
     def read(hook):
-        return capture(source, prompts, replace(hook, stack=stack), EVERY_TOKEN, len(prompts))
+        return capture(source, prompts, replace(hook, stack=stack), EVERY_TOKEN)
 
     before = own_output(source, prompts, stack)
     stream, pre, post = read(Stream()), read(ResidPre()).values, read(ResidPost()).values
@@ -255,22 +255,22 @@ def test_the_pass_ends_between_attention_and_mlp(architecture, attention, mlp, p
         module = source.load().module.get_submodule(name)
         module.register_forward_hook(lambda *_, name=name: ran.append(name))
         module.register_forward_pre_hook(lambda *_, name=name: ran.append(f"into {name}"))
-    capture(source, prompts, Stream(layers=[1]), Last(), len(prompts))
+    capture(source, prompts, Stream(layers=[1]), Last())
     assert f"into {attention}" in ran
     assert mlp not in ran
-    capture(source, prompts, Stream(layers=[2]), Last(), len(prompts))
+    capture(source, prompts, Stream(layers=[2]), Last())
     assert mlp in ran
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "bert", "t5"])
 def test_attention_mean_weighs_each_step_with_its_own_blocks_attention(architecture, prompts):
     source = source_of(architecture)
-    stream = capture(source, prompts, Stream(), AttentionMean(), 4).values
-    post = capture(source, prompts, ResidPost(), AttentionMean(), 4).values
-    mid = capture(source, prompts, ResidMid(), AttentionMean(), 4).values
+    stream = capture(source, prompts, Stream(), AttentionMean()).values
+    post = capture(source, prompts, ResidPost(), AttentionMean()).values
+    mid = capture(source, prompts, ResidMid(), AttentionMean()).values
     np.testing.assert_array_equal(stream[2::2], post)
     np.testing.assert_array_equal(stream[1::2], mid)
-    assert np.abs(mid - capture(source, prompts, ResidMid(), Mean(), 4).values).max() > 1e-5
+    assert np.abs(mid - capture(source, prompts, ResidMid(), Mean()).values).max() > 1e-5
 
 
 def test_the_middle_is_found_without_weights_and_leaves_no_trace():

@@ -65,12 +65,20 @@ class LanguageModel:
             self.tokenizer.model_max_length,
             getattr(self.module.config, "max_position_embeddings", None) or -1,
         ]
-        for path, module in self.module.named_modules():
-            # RoBERTa's table of positions begins after the padding's own entry.
-            if path.endswith("position_embeddings") and getattr(module, "padding_idx", None):
-                limits.append(module.num_embeddings - module.padding_idx - 1)
+        if self.first_position:
+            limits[-1] -= self.first_position
         # Tokenizers say 10^30, and XLNet's config -1, where nothing limits the length.
         return min((n for n in limits if 0 < n < 10**6), default=float("inf"))
+
+    @property
+    def first_position(self) -> int:
+        """The position id of a prompt's first token."""
+        for path, module in self.module.named_modules():
+            # RoBERTa's table of positions begins after the padding's own entry.
+            padding = getattr(module, "padding_idx", None)
+            if path.endswith("position_embeddings") and padding is not None:
+                return int(padding) + 1
+        return 0
 
     @property
     def width(self) -> int:
