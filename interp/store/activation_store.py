@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -129,10 +129,10 @@ class ActivationStore:
         use: a process that has it mapped keeps it, another computes it anew.
         """
         with on_disk(self.folder):
-            for use in uses(self.folder):
-                self.entry(use.path.name).sweep()
+            unfinished = sum(self.entry(use.path.name).sweep() for use in uses(self.folder))
             locks.sweep(self.folder)
-            return evict(self.folder, to_bytes)
+            evicted = evict(self.folder, to_bytes)
+        return replace(evicted, unfinished=evicted.unfinished + unfinished)
 
 
 def _digest(name: str) -> str:

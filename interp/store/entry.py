@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -203,14 +204,14 @@ class Entry:
         """
         with on_disk(self.folder), locks.of_entry(self.folder, self.key):
             known = self._readable_manifest().files
-            swept = {
-                name: size
-                for name, size in files.sizes(self.path).items()
-                if name != NAME and name not in known
-            }
-            for name in swept:
+            sizes = files.sizes(self.path)
+            if not known and self.path.is_dir():
+                shutil.rmtree(files.take_away(self.folder, self.path), ignore_errors=True)
+                return sum(sizes.values())
+            unknown = sizes.keys() - known.keys() - {NAME}
+            for name in unknown:
                 (self.path / name).unlink(missing_ok=True)
-        return sum(swept.values())
+            return sum(sizes[name] for name in unknown)
 
     def _manifest(self) -> Manifest:
         try:
