@@ -252,7 +252,7 @@ def test_verify_reads_every_file_again_and_finds_what_changed_without_a_trace(st
     flip(altered)
     os.utime(altered, ns=(before.st_atime_ns, before.st_mtime_ns))
     gone.unlink()
-    (store.entry(OTHER).path / "manifest.json").write_text("{")
+    (store.entry(OTHER).path / "manifest.json").write_text("")
     found = {(c.key, c.file): c.state for c in store.verify() if c.state != "sound"}
     assert found == {
         (KEY, altered.name): "damaged",

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from interp.registry import ConfigError
 from interp.store import locks
 from interp.store.entry import Checked, Entry
-from interp.store.eviction import Evicted, bytes_set_aside, evict, uses
-from interp.store.files import on_disk
+from interp.store.eviction import Evicted, evict, uses
+from interp.store.files import damaged_bytes, on_disk
+from interp.store.manifest import is_digest
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class ActivationStore:
     def set_aside(self) -> int:
         """Return the bytes of what was found damaged and lies in the folder `damaged`."""
         with on_disk(self.folder):
-            return bytes_set_aside(self.folder)
+            return damaged_bytes(self.folder)
 
     def verify(self) -> Iterator[Checked]:
         """Read every file, set aside what is not what was written, and yield what came of each."""
@@ -136,6 +137,6 @@ class ActivationStore:
 
 
 def _digest(name: str) -> str:
-    if len(name) < 8 or set(name) - set("0123456789abcdef"):
+    if not is_digest(name):
         raise ValueError(f"{name!r} is no hexadecimal digest")
     return name

@@ -182,16 +182,18 @@ class Entry:
 
     def check(self) -> Iterator[Checked]:
         """Read every file of the entry, set damaged ones aside, and yield what came of each."""
+        unreadable = []
         with on_disk(self.folder):
             try:
                 manifest = self._manifest()
             except ValueError:
-                size = files.size_of(self.path / NAME)
+                unreadable.append(files.size_of(self.path / NAME))
                 manifest = self.manifest()
-                if not manifest.files:
-                    yield Checked(self.key, NAME, size, "damaged")
+        # Another process may have set it aside, and written it anew.
+        if unreadable and not manifest.files:
+            yield Checked(self.key, NAME, unreadable[0], "damaged")
         for name, file in manifest.files.items():
-            if self._is_sound(name, file, again=True):
+            if self._is_sound(name, file):
                 yield Checked(self.key, name, file.bytes, "sound")
             elif state := self._drop([name]).get(name):
                 yield Checked(self.key, name, file.bytes, state)
@@ -239,11 +241,11 @@ class Entry:
         with on_disk(self.folder, needed), files.staged(self.folder, new) as staged:
             with locks.of_entry(self.folder, self.key):
                 manifest, index = self._readable_manifest().made_as(made)
-                sizes = files.sizes(self.path)
                 added = {
                     name: file
                     for name, file in staged.items()
-                    if name not in manifest.files or sizes.get(name) != manifest.files[name].bytes
+                    if name not in manifest.files
+                    or files.size_of(self.path / name) != manifest.files[name].bytes
                 }
                 described = {
                     name: File(file.bytes, file.sha256, shapes[name], index)
@@ -281,10 +283,10 @@ class Entry:
                 self._place({}, Manifest(manifest.made, left))
         return wrong
 
-    def _is_sound(self, name: str, file: File, *, again: bool = False) -> bool:
+    def _is_sound(self, name: str, file: File) -> bool:
         with on_disk(self.folder):
             try:
-                return files.is_sound(self.path / name, file.bytes, file.sha256, again=again)
+                return files.is_sound(self.path / name, file.bytes, file.sha256)
             except FileNotFoundError:
                 return False
 

@@ -8,8 +8,16 @@ from math import inf
 from pathlib import Path
 
 from interp.store import locks
-from interp.store.files import DAMAGED, changed, size_of, sizes, sweep, take_away, words
-from interp.store.manifest import NAME
+from interp.store.files import (
+    changed,
+    damaged_bytes,
+    remove_damaged,
+    sizes,
+    sweep,
+    take_away,
+    words,
+)
+from interp.store.manifest import NAME, is_digest
 
 # Seconds for which an entry that any process has used stays, whatever the limit: it may be half
 # written, or about to be read.
@@ -48,13 +56,12 @@ class Evicted:
 
 def uses(folder: Path) -> list[Use]:
     """Return the entries of a store, the least recently used first."""
-    found = [_use(path) for path in folder.glob("[0-9a-f][0-9a-f]/*")]
-    return sorted((use for use in found if use.path.is_dir()), key=lambda use: use.last)
-
-
-def bytes_set_aside(folder: Path) -> int:
-    """Return the bytes of what was found damaged."""
-    return sum(size_of(path) for path in (folder / DAMAGED).rglob("*") if path.is_file())
+    entries = (
+        path
+        for path in folder.glob("[0-9a-f][0-9a-f]/*")
+        if is_digest(path.name) and path.name.startswith(path.parent.name) and path.is_dir()
+    )
+    return sorted(map(_use, entries), key=lambda use: use.last)
 
 
 def keep_within(folder: Path, limit: int, key: str, written: int) -> None:
@@ -90,13 +97,13 @@ def evict(folder: Path, to_bytes: int, *, spared: str = "", used_before: float =
         used_before: seconds of the epoch; entries that were used later stay.
     """
     unfinished = sweep(folder)
-    found, damaged = uses(folder), bytes_set_aside(folder)
+    found, damaged = uses(folder), damaged_bytes(folder)
     left = sum(use.bytes for use in found) + damaged
     if left <= to_bytes:
         damaged = 0
     elif damaged:
         left -= damaged
-        shutil.rmtree(take_away(folder, folder / DAMAGED), ignore_errors=True)
+        remove_damaged(folder)
     keys = []
     for use in found:
         if left <= to_bytes:

@@ -146,11 +146,13 @@ def place(files: dict[Path, Staged]) -> None:
         for path, file in files.items():
             file.path.rename(path)
             placed.append(path)
-            _KNOWN[_identity(path.stat())] = file.sha256
     except BaseException:
-        for path in placed:
+        # The last one tells of the others, so that with it all are there.
+        for path in placed if len(placed) < len(files) else ():
             path.unlink(missing_ok=True)
         raise
+    for path, file in files.items():
+        _KNOWN[_identity(path.stat())] = file.sha256
     # A name outlives a power failure once its folder has been written.
     for folder in {path.parent for path in files}:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -172,17 +174,14 @@ def npy(values: NDArray[np.float32]) -> list[bytes | memoryview]:
     return [start, data.reshape(-1).view(np.uint8).data]
 
 
-def is_sound(path: Path, size: int, sha256: str, *, again: bool = False) -> bool:
-    """Whether a file has the size and checksum that it was written with.
-
-    A file that has not changed since this process last read all of it is not read again, unless
-    `again`.
+def is_sound(path: Path, size: int, sha256: str) -> bool:
+    """Whether all of a file, read anew, is what was written with this size and checksum.
 
     Raises:
         FileNotFoundError: it is gone.
     """
     with path.open("rb") as file:
-        return _is_sound(file, size, sha256, again=again)
+        return _is_sound(file, size, sha256, again=True)
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
@@ -205,6 +204,8 @@ class Damaged(ValueError):  # noqa: N818 — what is wrong with a file, and no e
 
 def mapped(path: Path, size: int, sha256: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return an `.npy` file's array, memory-mapped and read-only.
+
+    A file that has not changed since this process read or wrote all of it is not read again.
 
     Raises:
         Damaged: its size or checksum is another.
@@ -237,6 +238,22 @@ def set_aside(folder: Path, path: Path) -> Path:
     damaged.mkdir(parents=True, exist_ok=True)
     kept = damaged / f"{path.parent.name}-{path.name}-{secrets.token_hex(4)}"
     return path.rename(kept)
+
+
+def damaged_bytes(folder: Path) -> int:
+    """Return the bytes of what has been set aside."""
+    found = os.walk(folder / DAMAGED)
+    return sum(size_of(Path(where, name)) for where, _, names in found for name in names)
+
+
+def remove_damaged(folder: Path) -> None:
+    """Remove what has been set aside."""
+    for path in (folder / DAMAGED).iterdir():
+        if path.is_dir():
+            # Another process may be removing it too.
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def take_away(folder: Path, path: Path) -> Path:
@@ -274,11 +291,13 @@ def _swept(path: Path) -> int:
 
 def sizes(folder: Path) -> dict[str, int]:
     """Return the bytes of each file in a folder, of none where there is no folder."""
-    try:
-        with os.scandir(folder) as found:
-            return {entry.name: size_of(Path(entry.path)) for entry in found}
-    except FileNotFoundError:
-        return {}
+    found = {}
+    # The folder, or a file, may go while it is looked at.
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                found[entry.name] = entry.stat().st_size
+    return found
 
 
 def size_of(path: Path) -> int:

@@ -5,7 +5,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +18,11 @@ _LIBRARIES = ("interp", "numpy", "torch", "transformers")
 _CHUNK = re.compile(r"layer-(-?\d+)_chunk-(\d+)\.npy")
 # The entry stands in the text letter by letter as it was when its checksum was taken.
 _TEXT = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "entry": (.*)\}\n', re.S)
+
+
+def is_digest(key: str) -> bool:
+    """Whether a key is a hexadecimal digest, as the name of an entry's folder."""
+    return re.fullmatch(r"[0-9a-f]{8,128}", key) is not None
 
 
 def chunk_name(layer: int, chunk: int) -> str:
@@ -61,7 +66,7 @@ class Manifest:
             "format": _FORMAT,
             "dtype": "float32",
             "made": self.made,
-            "files": {name: asdict(file) for name, file in self.files.items()},
+            "files": {name: vars(file) for name, file in self.files.items()},
         }
         text = json.dumps(entry, ensure_ascii=False).encode()
         sha256 = hashlib.sha256(text).hexdigest().encode()
