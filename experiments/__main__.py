@@ -76,6 +76,10 @@ def main() -> None:
             from experiments.launch.ui import serve
 
             serve(str(CONF), sys.argv[2:])
+        elif sys.argv[1:2] == ["store"]:
+            from experiments.launch import store
+
+            store.serve(str(CONF), sys.argv[2:])
         else:
             _check(sys.argv[1:])
             _job()

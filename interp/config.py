@@ -34,6 +34,17 @@ class Tracking:
 
 
 @dataclass
+class StoredActivations:
+    """What is kept of captured activations, in the folder `activations` of `outputs`.
+
+    Attributes:
+        limit_gb: GB (10⁹ bytes) above which the least recently used go.
+    """
+
+    limit_gb: float = 50.0
+
+
+@dataclass
 class Config:
     """The root of every configuration; it stands first in the defaults and catches typos.
 
@@ -45,6 +56,7 @@ class Config:
         seed: of everything that the analysis draws.
         batch_size: prompts a forward pass.
         outputs: the folder for runs, the MLflow database and its artifacts.
+        activations: what is kept of captured activations.
         tracking: where MLflow keeps the runs.
     """
 
@@ -61,6 +73,7 @@ class Config:
     seed: int = 0
     batch_size: int = 32
     outputs: str = "outputs"
+    activations: StoredActivations = field(default_factory=StoredActivations)
     tracking: Tracking = field(default_factory=Tracking)
 
 
