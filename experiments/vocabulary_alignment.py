@@ -177,7 +177,7 @@ class ActivationAlignment:
 
     @staticmethod
     def _read(model: LanguageModel, activations: Activations) -> Side:
-        vectors = final_norm(model, model.read_by_head).applied(activations.values)
+        vectors = final_norm(model, model.read_by_head).applied(np.asarray(activations.values))
         return Side(model.title, vectors, model.unembedding_matrix, model.vocabulary)
 
 

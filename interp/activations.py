@@ -1,7 +1,8 @@
 """The record that a capture returns: a matrix that never loses its labels."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,39 @@ class Unembedding(Protocol):
         ...
 
 
+class StoredLayers:
+    """Values [layer, sample, *unit] that lie in files, and are read a layer at a time.
+
+    It is used as an array is: by `shape`, by index, and in a loop over layers.
+
+    Args:
+        chunks: of each layer its chunks of samples, float32 [sample, *unit], in order.
+    """
+
+    def __init__(self, chunks: Sequence[Sequence[NDArray[np.float32]]]) -> None:
+        self._chunks = chunks
+        samples = sum(len(chunk) for chunk in chunks[0])
+        self.shape = (len(chunks), samples, *chunks[0][0].shape[1:])
+        self.nbytes = sum(chunk.nbytes for of_layer in chunks for chunk in of_layer)
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self[layer] for layer in range(len(self)))
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        layer, *rest = index if isinstance(index, tuple) else (index,)
+        values = np.concatenate(self._chunks[layer])
+        return values[tuple(rest)] if rest else values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.stack(list(self)).astype(dtype or np.float32, copy=False)
+
+
+Values = NDArray[np.float32] | StoredLayers
+
+
 @dataclass(frozen=True)
 class Activations:
     """Activations of some layers at some samples.
@@ -42,7 +76,7 @@ class Activations:
             vectors before it, since logits of all layers and samples would not fit in memory.
     """
 
-    values: NDArray[np.float32]
+    values: Values
     layers: tuple[int, ...]
     samples: pd.DataFrame
     resolution: float

@@ -54,7 +54,6 @@ class Config:
         reference: a model that the run is held against, chosen with `model@reference=…`.
         reference_draws: how often a reference with random weights is drawn.
         seed: of everything that the analysis draws.
-        batch_size: prompts a forward pass.
         outputs: the folder for runs, the MLflow database and its artifacts.
         activations: what is kept of captured activations.
         tracking: where MLflow keeps the runs.
@@ -71,7 +70,6 @@ class Config:
     reference: Any = None
     reference_draws: int = 20
     seed: int = 0
-    batch_size: int = 32
     outputs: str = "outputs"
     activations: StoredActivations = field(default_factory=StoredActivations)
     tracking: Tracking = field(default_factory=Tracking)
@@ -93,7 +91,6 @@ class Experiment:
     metric: "Metric"
     analysis: "Analysis"
     seed: int
-    batch_size: int
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -130,7 +127,7 @@ def build(config: DictConfig) -> Experiment:
         # A "+" on the command line gets past the schema.
         if key not in known:
             raise ConfigError(f"there is no {str(key)!r}{nearest(key, known)}")
-    for name, least in (("batch_size", 1), ("seed", 0), ("reference_draws", 1)):
+    for name, least in (("seed", 0), ("reference_draws", 1)):
         if config[name] < least:
             raise ConfigError(f"{name} must be at least {least}, not {config[name]}")
     if isinstance(config.reference, str):
@@ -152,5 +149,4 @@ def build(config: DictConfig) -> Experiment:
         metric=metric,
         analysis=analysis,
         seed=config.seed,
-        batch_size=config.batch_size,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interp.activations import Activations
+from interp.activations import Activations, Values
 from interp.hooks import HOOKS, AttentionTap, HookPoint, LogitLens, Logits, MissingSite, Tap
 from interp.models import LanguageModel, ModelSource, Readout
 from interp.positions import Pooling, Position, Tokens
@@ -56,7 +56,7 @@ class Plan:
     lengths: NDArray[np.int64]
     seen: NDArray[np.int64]
 
-    def labelled(self, values: NDArray[np.float32], source: ModelSource) -> Activations:
+    def labelled(self, values: Values, source: ModelSource) -> Activations:
         """Return values that were read, [layer, sample, *unit], with their labels."""
         readout = Readout(source, self.unembedding, self.read_as) if self.unembedding else None
         resolution = _RESOLUTION[source.dtype]
@@ -133,6 +133,7 @@ class Prepared:
         stack: the choice of encoder or decoder.
         pooling: how the tokens of one sample become one vector.
         selected: the tokens, and which of them are read.
+        width: the number of dimensions of the residual stream.
     """
 
     plan: Plan
@@ -143,6 +144,7 @@ class Prepared:
     stack: str
     pooling: Pooling
     selected: Selected
+    width: int
 
 
 def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position) -> Plan:
@@ -166,17 +168,27 @@ def prepare(
     return _prepared(source, source.revision, prompts, hook, position)
 
 
+def with_kernel(source: ModelSource, position: Position) -> ModelSource:
+    """Return the model with the attention kernel that a position needs.
+
+    Raises:
+        ConfigError: another one is asked for.
+    """
+    if position.pooling != "attention":
+        return source
+    if source.attention not in ("auto", "eager"):
+        raise ConfigError(
+            "model.attention: position=attention_mean reads attention probabilities, which the "
+            f"eager kernel alone returns, not {source.attention}"
+        )
+    return replace(source, attention="eager")
+
+
 @lru_cache(maxsize=4)
 def _prepared(
     source: ModelSource, revision: str, prompts: PromptSet, hook: HookPoint, position: Position
 ) -> Prepared:
-    if position.pooling == "attention":
-        if source.attention not in ("auto", "eager"):
-            raise ConfigError(
-                "model.attention: position=attention_mean reads attention probabilities, which "
-                f"the eager kernel alone returns, not {source.attention}"
-            )
-        source = replace(source, attention="eager")
+    source = with_kernel(source, position)
     model = source.skeleton()
     taps = _taps(hook, model)
     layers = hook.chosen(list(taps))
@@ -217,6 +229,7 @@ def _prepared(
         stack=hook.stack_of(model),
         pooling=position.pooling,
         selected=selected,
+        width=model.width,
     )
 
 

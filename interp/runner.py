@@ -8,7 +8,7 @@ import inspect
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from interp.analysis import asks_for
 from interp.config import Experiment, build, resolved, save
 from interp.registry import ConfigError
 from interp.result import Result
+from interp.store import ActivationStore
 from interp.tracking import CURRENT_JOB, Store, recorded
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from interp.prompts import PromptSet, PromptSource
     from interp.reductions import Reduction
     from interp.reference import Reference
+    from interp.reuse import Request
 
 _VERSIONED = (
     *("interp", "torch", "transformers", "numpy", "scipy", "scikit-learn"),
@@ -61,10 +63,25 @@ class Provisions:
         track: sends values of a step to the run while it works, one curve a name.
     """
 
-    def __init__(self, experiment: Experiment, outputs: Path) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        outputs: Path,
+        store: ActivationStore,
+        also: Callable[[], Iterable["Request"]] = tuple,
+    ) -> None:
         self._experiment = experiment
+        self._store = store
+        self._also = also
         self.outputs = outputs
         self.track: Track = _nowhere
+
+    @cached_property
+    def _request(self) -> "Request":
+        from interp.reuse import Request
+
+        e = self._experiment
+        return Request(e.source, e.prompts, e.hook, e.position)
 
     @property
     def prompts(self) -> "PromptSet":
@@ -114,10 +131,9 @@ class Provisions:
     @cached_property
     def plan(self) -> "Plan":
         """What will be read: tokens, layers, samples; no weight is loaded for it."""
-        from interp.plan import plan
+        from interp.reuse import plan
 
-        e = self._experiment
-        return plan(e.source, e.prompts, e.hook, e.position)
+        return plan(self._request, self._store)
 
     @property
     def samples(self) -> "pd.DataFrame":
@@ -137,18 +153,18 @@ class Provisions:
     @cached_property
     def reference(self) -> "Reference":
         """The model that the run is held against; nothing of it is loaded until it is read."""
-        from interp.capture import capture
-        from interp.plan import plan
         from interp.reference import Reference
+        from interp.reuse import activations, plan
 
         e = self._experiment
         # Without one there is nothing to draw, and the model stands in for its title.
         source = e.reference or e.source
-        what = plan(source, e.prompts, e.hook, e.position)
+        request = dataclasses.replace(self._request, source=source)
+        what = plan(request, self._store)
 
         def drawn(i: int) -> "Activations":
             twin = dataclasses.replace(source, seed=source.seed + i)
-            return capture(twin, e.prompts, e.hook, e.position)
+            return activations(dataclasses.replace(request, source=twin), self._store)
 
         draws = e.reference_draws if source.is_drawn else 1
         draws = draws if e.reference else 0
@@ -157,10 +173,9 @@ class Provisions:
     @cached_property
     def activations(self) -> "Activations":
         """The activations at hook and position."""
-        from interp.capture import capture
+        from interp.reuse import activations
 
-        e = self._experiment
-        return capture(e.source, e.prompts, e.hook, e.position)
+        return activations(self._request, self._store, self._also)
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call a function with the provisions that its parameters name.
@@ -198,7 +213,8 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
     try:
         settings = resolved(config)
         experiment = build(config)
-        provisions = Provisions(experiment, Path(config.outputs).resolve())
+        store = ActivationStore.of(config.outputs, config.activations.limit_gb)
+        provisions = Provisions(experiment, Path(config.outputs).resolve(), store)
         _refuse_idle_choices(experiment, settings)
         if check := getattr(experiment.analysis, "check", None):
             provisions.call(check)
@@ -294,7 +310,7 @@ def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str])
     Where weights and prompts come from does not count, what they are does; nor does a choice that
     the analysis has no use for, or anything that moves values by round-off alone.
     """
-    indifferent = {"outputs", "tracking", "batch_size", "model", "reference", "prompts"} | idle
+    indifferent = {"outputs", "tracking", "activations", "model", "reference", "prompts"} | idle
     if settings["reference"] is None:
         indifferent.add("reference_draws")
     decisive = {key: value for key, value in settings.items() if key not in indifferent}

@@ -1,7 +1,6 @@
 """Clusterings against scikit-learn called directly, planted clusters, and what they refuse."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from interp.clusterings import CLUSTERINGS, DBSCAN, HDBSCAN, Agglomerative, KMea
 from interp.config import build, resolved
 from interp.registry import ConfigError
 from interp.runner import Provisions, _tags
+from interp.store import ActivationStore
 from tests.test_conf import composed
 
 ALL = [CLUSTERINGS[name]() for name in CLUSTERINGS]
@@ -144,11 +144,14 @@ def test_what_cannot_be_is_refused(settings, said):
         CLUSTERINGS.build(settings)
 
 
-def test_a_clustering_that_nobody_asks_for_does_not_change_the_fingerprint():
+def test_a_clustering_that_nobody_asks_for_does_not_change_the_fingerprint(tmp_path):
+    store = ActivationStore(tmp_path, 10**9)
+
     def fingerprint(*overrides):
         config = composed("model=tiny", *overrides)
         experiment = build(config)
-        return _tags(experiment, Provisions(experiment, Path()), resolved(config))["fingerprint"]
+        provisions = Provisions(experiment, tmp_path, store)
+        return _tags(experiment, provisions, resolved(config))["fingerprint"]
 
     assert fingerprint("clustering=dbscan") == fingerprint()
     assert fingerprint("seed=1") != fingerprint()

@@ -50,7 +50,7 @@ def own_conf(tmp_path):
         "wrong_group": "defaults:\n  - override /metrc: cosine",
         "wrong_option": "defaults:\n  - override /metric: cosin",
         "wrong_field": "metric: {debaised: true}",
-        "wrong_type": "batch_size: many",
+        "wrong_type": "reference_draws: many",
         "broken": "metric: {",
     }.items():
         (folder / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
@@ -91,7 +91,7 @@ MISTAKES = {
     "analysis=token_similarity": "the first group (digits) holds the two tokens to compare, not 48",
     "analysis=layer_matrix metric=wasserstein model@reference=tiny": "does not pair points",
     "metric=null": "metric takes one choice, not null; -m sweeps over several",
-    "batch_size=0": "batch_size must be at least 1, not 0",
+    "reference_draws=0": "reference_draws must be at least 1, not 0",
     "analysis.alpha=2": "analysis.alpha must lie between 0 and 1, not 2.0",
     "hook.layers=[0,9]": "hook.layers: no layer 9; hidden_states has layers 0 to 3",
     "hook.layers=some": "hook.layers must be all, 3, or [0,3,-1], not 'some'",

@@ -170,7 +170,7 @@ def test_the_fingerprint_follows_all_that_decides_the_result(tmp_path):
 
     same = fingerprint()
     assert fingerprint("tracking.port=5001") == same
-    assert fingerprint("batch_size=7") == same
+    assert fingerprint("activations.limit_gb=7") == same
     assert fingerprint("reference_draws=3") == same
     changed = [fingerprint(o) for o in ("seed=1", "prompts.start=2", "model.seed=1")]
     twin = ("model@reference=tiny", "reference_draws=1")

@@ -82,7 +82,8 @@ def turns(activations: Activations, lengths: Array, prompts: NDArray[np.intp]) -
         prompts: the numbers of those to measure.
     """
     layers = len(activations.layers)
-    values = activations.values.reshape(layers, -1, 2, activations.values[0, 0].size)
+    values = np.asarray(activations.values)
+    values = values.reshape(layers, -1, 2, values[0, 0].size)
     at_once = max(1, _AT_ONCE // (2 * layers * values.shape[-1]))
     of_steps = np.empty((len(prompts), layers - 1, 2))
     shuffled = np.empty(len(prompts))

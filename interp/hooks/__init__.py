@@ -11,7 +11,14 @@ from interp.hooks.heads import (
     RotatedQuery,
     Value,
 )
-from interp.hooks.hook import HOOKS, AttentionTap, HookPoint, MissingSite, Tap
+from interp.hooks.hook import (
+    HOOKS,
+    AttentionTap,
+    HookPoint,
+    LayeredHookPoint,
+    MissingSite,
+    Tap,
+)
 from interp.hooks.module import Module
 from interp.hooks.neurons import MlpPost, MlpPre, MlpPreLinear
 from interp.hooks.residual import (
@@ -39,6 +46,7 @@ __all__ = [
     "HeadResult",
     "HiddenStates",
     "HookPoint",
+    "LayeredHookPoint",
     "Key",
     "LogitLens",
     "Logits",

@@ -1,0 +1,319 @@
+"""Activations that were read before come from the store; what is missing is read in one pass.
+
+Neither torch nor the model's code is needed for what the store has: a record kept beside the values
+says what a plan says.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from interp.activations import Activations, StoredLayers, Values
+from interp.hooks import HOOKS, HookPoint, LayeredHookPoint
+from interp.models import ModelSource
+from interp.plan import Plan, Prepared, Selected, prepare, with_kernel
+from interp.positions import POSITIONS, Position, described
+from interp.prompts import PromptSet
+from interp.store import ActivationStore, Entry, Missing
+
+# The code that decides what is read, and the libraries that decide what comes of it.
+_CODE = ("capture", "hooks", "models", "plan.py", "positions.py")
+_LIBRARIES = ("torch", "transformers", "tokenizers")
+
+# What of a plan is an array, beside the table of samples.
+_ARRAYS = ("lengths", "seen")
+
+# Bytes of values up to which they are held in memory at once; more are read layer by layer.
+_HELD_AT_ONCE = 2**30
+
+# Tokens whose values are made before they are written, and the bytes of values that a file holds.
+_TOKENS_A_BLOCK = 16_384
+_BYTES_A_CHUNK = 2**27
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be read: of which model, of which prompts, where, and at which tokens."""
+
+    source: ModelSource
+    prompts: PromptSet
+    hook: HookPoint
+    position: Position
+
+    @property
+    def of_model(self) -> str:
+        """A digest of the weights, how they are computed with, and the prompts."""
+        source = self.source
+        weights = (type(source).__name__, source.revision, source.dtype, source.attention)
+        return _digest(weights, self.prompts.content_hash, _code(), _versions())
+
+    @property
+    def key(self) -> str:
+        """A digest of all that decides what will be read."""
+        return _digest(self.of_model, self._site, self._layers, self._tokens)
+
+    @property
+    def values(self) -> str:
+        """A digest of all that decides the values, whichever layers are asked for."""
+        return _digest(self.of_model, self._site, self._tokens)
+
+    @property
+    def _site(self) -> list[object]:
+        fields = vars(self.hook)
+        return [HOOKS.name_of(self.hook), {k: v for k, v in fields.items() if k != "layers"}]
+
+    @property
+    def _layers(self) -> object:
+        return getattr(self.hook, "layers", "all")
+
+    @property
+    def _tokens(self) -> list[object]:
+        return [POSITIONS.name_of(self.position), vars(self.position)]
+
+
+def plan(request: Request, store: ActivationStore) -> Plan:
+    """Return what will be read; nothing of the model where an equal request was made before.
+
+    Raises:
+        ConfigError: as `interp.plan.plan`.
+    """
+    return _known(request, store).plan
+
+
+def activations(
+    request: Request,
+    store: ActivationStore,
+    also: Callable[[], Iterable[Request]] = tuple,
+) -> Activations:
+    """Return the activations, from the store where it has them.
+
+    Processes that need activations of one model and prompts make one of them read; the others wait.
+
+    Args:
+        request: what is wanted.
+        store: where it is looked for, and kept.
+        also: what will be wanted later, asked for only where something is missing: of the same
+            model and prompts, it is read in the same pass.
+
+    Raises:
+        ConfigError, FloatingPointError: as `capture`.
+    """
+    known = _known(request, store)
+    entry, n_chunks = store.entry(request.values), len(known.bounds) - 1
+    while True:
+        try:
+            chunks = entry.read(known.plan.layers, n_chunks)
+        except Missing:
+            with store.making(request.of_model, f"reading {request.source.title}"):
+                if entry.missing(known.plan.layers, n_chunks):
+                    _read([request, *also()], store)
+        else:
+            source = with_kernel(request.source, request.position)
+            return known.plan.labelled(_together(list(chunks.values())), source)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """A plan, and where its values are cut into files.
+
+    Attributes:
+        plan: what will be read.
+        bounds: the first prompt of each chunk, and the end of the last.
+    """
+
+    plan: Plan
+    bounds: tuple[int, ...]
+
+
+def _known(request: Request, store: ActivationStore) -> _Known:
+    try:
+        return _recalled(store.recall(request.key))
+    except Missing:
+        work = prepare(request.source, request.prompts, request.hook, request.position)
+        known = _Known(work.plan, _bounds(work))
+        store.remember(request.key, _record(known))
+        return known
+
+
+def _read(requests: Sequence[Request], store: ActivationStore) -> None:
+    """Read what the store lacks for several requests, in as few passes as there can be."""
+    from interp.capture import read
+
+    same = [request for request in requests if request.of_model == requests[0].of_model]
+    by_values: dict[str, list[Request]] = {}
+    for request in same:
+        by_values.setdefault(request.values, []).append(request)
+    makers = [_Maker.of(of_values, store) for of_values in by_values.values()]
+    waiting = [maker for maker in makers if maker.missing]
+    while waiting:
+        together = [maker for maker in waiting if maker.runs_as == waiting[0].runs_as]
+        waiting = [maker for maker in waiting if maker not in together]
+        needed = {chunk for maker in together for chunk in maker.missing_prompts()}
+        blocks = [block for block in _blocks(together[0].work.selected) if block.start in needed]
+        for block, values in zip(
+            blocks, read([maker.work for maker in together], blocks), strict=True
+        ):
+            for maker, of_maker in zip(together, values, strict=True):
+                maker.take(block, of_maker)
+
+
+@dataclass(eq=False)
+class _Maker:
+    """Puts what is read block by block into the chunks of one entry.
+
+    Attributes:
+        entry: where it goes.
+        work: what is read: of the layers that are missing somewhere.
+        missing: the layers that are missing, by chunk.
+        bounds: the first prompt of each chunk, and the end of the last.
+        made: how it is made, for whoever looks at the store.
+    """
+
+    entry: Entry
+    work: Prepared
+    missing: dict[int, tuple[int, ...]]
+    bounds: tuple[int, ...]
+    made: dict[str, object]
+    _gathered: list[NDArray[np.float32]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, requests: Sequence[Request], store: ActivationStore) -> "_Maker":
+        """Return what makes the values of requests that differ in their layers alone."""
+        first, known = requests[0], [_known(request, store) for request in requests]
+        layers = sorted({layer for each in known for layer in each.plan.layers})
+        entry, bounds = store.entry(first.values), known[0].bounds
+        missing = entry.missing(layers, len(bounds) - 1)
+        absent = sorted({layer for of_chunk in missing.values() for layer in of_chunk})
+        hook = first.hook
+        if isinstance(hook, LayeredHookPoint) and absent:
+            hook = replace(hook, layers=absent)
+        made: dict[str, object] = {
+            "title": first.source.title,
+            "revision": first.source.revision,
+            "dtype": first.source.dtype,
+            "site": hook.label,
+            "position": described(first.position),
+            "prompts": f"{len(first.prompts)} prompts ({first.prompts.content_hash[:8]})",
+            **_versions(),
+        }
+        work = prepare(first.source, first.prompts, hook, first.position)
+        return cls(entry, work, missing, bounds, made)
+
+    @property
+    def runs_as(self) -> tuple[object, ...]:
+        """What passes that run together have in common."""
+        return self.work.source, self.work.stack, self.work.pooling == "attention"
+
+    def missing_prompts(self) -> Iterator[int]:
+        """Yield the prompts of the chunks that lack a layer."""
+        for chunk in self.missing:
+            yield from range(self.bounds[chunk], self.bounds[chunk + 1])
+
+    def take(self, block: range, values: NDArray[np.float32]) -> None:
+        """Take the values of a block of prompts; a chunk is written when its last one comes."""
+        chunk = bisect_right(self.bounds, block.start) - 1
+        if chunk not in self.missing:
+            return
+        self._gathered.append(values)
+        if block.stop == self.bounds[chunk + 1]:
+            at = {layer: i for i, layer in enumerate(self.work.plan.layers)}
+            found = {
+                layer: np.concatenate([part[at[layer]] for part in self._gathered])
+                for layer in self.missing[chunk]
+            }
+            self._gathered.clear()
+            self.entry.write(chunk, found, self.made)
+
+
+def _blocks(selected: Selected) -> list[range]:
+    """Cut prompts into runs whose values are made before any is written."""
+    blocks = np.cumsum(selected.lengths) // _TOKENS_A_BLOCK
+    bounds = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(selected)]
+    return list(map(range, bounds[:-1], bounds[1:]))
+
+
+def _bounds(work: Prepared) -> tuple[int, ...]:
+    """Put the blocks together that make one file; the same ones whichever layers are asked for."""
+    bounds, size = [0], 0
+    for block in _blocks(work.selected):
+        first, last = work.selected.first_samples[[block.start, block.stop]]
+        size += int(last - first) * work.width * 4
+        if size >= _BYTES_A_CHUNK or block.stop == len(work.selected):
+            bounds.append(block.stop)
+            size = 0
+    return tuple(bounds)
+
+
+def _together(
+    chunks: Sequence[Sequence[NDArray[np.float32]]],
+) -> Values:
+    """Return chunks [layer][chunk] as one array, or as one that reads a layer at a time."""
+    layers = StoredLayers(chunks)
+    return np.stack(list(layers)) if layers.nbytes <= _HELD_AT_ONCE else layers
+
+
+def _record(known: _Known) -> dict[str, NDArray[Any]]:
+    """Return what is kept of a plan, as arrays; `_recalled` undoes it."""
+    said = {
+        field.name: getattr(known.plan, field.name)
+        for field in dataclasses.fields(Plan)
+        if field.name not in ("samples", *_ARRAYS)
+    }
+    record: dict[str, NDArray[Any]] = {name: getattr(known.plan, name) for name in _ARRAYS}
+    labels: dict[str, list[str]] = {}
+    for name, column in known.plan.samples.items():
+        if column.dtype.kind in "iu":
+            record[f"samples.{name}"] = column.to_numpy()
+        else:
+            # Of a million labels most are the same few.
+            codes, words = pd.factorize(column)
+            record[f"samples.{name}"], labels[str(name)] = codes, list(words)
+    text = json.dumps({"said": said, "labels": labels, "bounds": known.bounds})
+    # As bytes: an array of texts takes four for each letter.
+    return {**record, "text": np.frombuffer(text.encode(), np.uint8)}
+
+
+def _recalled(record: Mapping[str, NDArray[Any]]) -> _Known:
+    text = json.loads(record["text"].tobytes())
+    samples = {}
+    for name in (key.removeprefix("samples.") for key in record if key.startswith("samples.")):
+        column = record[f"samples.{name}"]
+        if name in text["labels"]:
+            column = np.array(text["labels"][name], dtype=object)[column]
+        samples[name] = column
+    said: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in text["said"].items()
+    }
+    said |= {name: record[name] for name in _ARRAYS}
+    return _Known(Plan(samples=pd.DataFrame(samples), **said), tuple(text["bounds"]))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Return a digest of the code that decides what is read."""
+    root = Path(__file__).parent
+    files = sorted(
+        path for name in _CODE for path in root.glob(f"{name}/**/*.py" if "." not in name else name)
+    )
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
