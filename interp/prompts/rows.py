@@ -4,11 +4,18 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from interp.prompts.prompt_set import PromptSet, from_marked
 from interp.registry import ConfigError, nearest
 
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch, Table
+
 Row = Mapping[str, object]
+
+# Rows of a binary file that are in memory at once.
+ROWS_AT_ONCE = 4096
 
 # What the table of a prompt set has by itself.
 _TAKEN = ("text", "group", "target")
@@ -50,6 +57,13 @@ def _given_up(texts: list[str]) -> Iterator[str]:
     texts.reverse()
     while texts:
         yield texts.pop()
+
+
+def rows_of(batch: "RecordBatch | Table") -> Iterator[dict[str, object]]:
+    """Yield the rows of an Arrow batch, a column to a cell each."""
+    cells = (column.to_pylist() for column in batch.columns)
+    for row in zip(*cells, strict=True):
+        yield dict(zip(batch.schema.names, row, strict=True))
 
 
 def _text_cell(row: Row, column: str, source: str, number: int) -> str:

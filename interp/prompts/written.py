@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interp.prompts.prompt_set import PromptSet, from_marked
-from interp.prompts.rows import Row, prompts_of
+from interp.prompts.rows import ROWS_AT_ONCE, Row, prompts_of, rows_of
 from interp.prompts.source import PROMPTS
 from interp.registry import ConfigError, check_choice
-
-# Rows of a parquet file that are in memory at once.
-_ROWS_AT_ONCE = 8192
 
 
 @PROMPTS.register("inline")
@@ -114,10 +111,8 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         index = [name for name in of_pandas.get("index_columns", []) if isinstance(name, str)]
         _check_names(file.schema_arrow.names)
         names = [name for name in file.schema_arrow.names if name not in index]
-        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names):
-            cells = (column.to_pylist() for column in batch.columns)
-            for row in zip(*cells, strict=True):
-                yield dict(zip(batch.schema.names, row, strict=True))
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=names):
+            yield from rows_of(batch)
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
