@@ -27,18 +27,21 @@ class Tokens:
 
     text: str
     ids: NDArray[np.int64]
-    offsets: NDArray[np.int64]
+    offsets: NDArray[np.int32]
     special: NDArray[np.bool_]
 
     @property
     def of_text(self) -> list[int]:
         """Indices of the prompt's own tokens, special ones left out."""
-        return [int(i) for i in np.flatnonzero(~self.special)]
+        found: list[int] = (~self.special).nonzero()[0].tolist()
+        return found
 
     def covering(self, span: Span) -> list[int]:
         """Indices of the text's tokens that share a character with the span."""
         start, end = span
-        return [i for i in self.of_text if self.offsets[i, 0] < end and self.offsets[i, 1] > start]
+        starts, ends = self.offsets.T
+        found: list[int] = ((starts < end) & (ends > start) & ~self.special).nonzero()[0].tolist()
+        return found
 
 
 class Position(Hashable, Protocol):

@@ -28,6 +28,7 @@ OWNERS = {
     "umap": ("interp/reductions/",),
     "pacmap": ("interp/reductions/",),
     "threadpoolctl": ("interp/reductions/", "interp/clusterings.py"),
+    "datasets": ("interp/prompts/dataset.py",),
     "ot": ("interp/similarity/distributions.py",),
 }
 

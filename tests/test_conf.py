@@ -46,6 +46,7 @@ def mandatory(tmp_path):
     (tmp_path / "prompts.txt").write_text("one\ntwo\n")
     return {
         ("model", "path"): [f"model.path={tmp_path}"],
+        ("prompts", "dataset"): ["prompts.path=no/such"],
         ("prompts", "file"): [f"prompts.path={tmp_path / 'prompts.txt'}"],
         ("prompts", "inline"): ["prompts.groups={a: [x, y]}"],
         ("hook", "module"): ["hook.path=h"],

@@ -123,6 +123,23 @@ def test_first_last_and_error_choose_among_the_target_tokens(model, marked):
         assert Target(several="error")(tokens, target) == [every]
 
 
+@pytest.mark.parametrize("marked", MARKED)
+def test_a_span_is_covered_by_the_texts_tokens_that_share_a_character_with_it(model, marked):
+    tokens, _ = tokens_of(model, marked)
+    of_text = [i for i in range(len(tokens.ids)) if not tokens.special[i]]
+    assert tokens.of_text == of_text
+    for start in range(len(tokens.text)):
+        for end in range(start + 1, len(tokens.text) + 1):
+            span = set(range(start, end))
+            shared = []
+            for i in of_text:
+                first, last = tokens.offsets[i].tolist()
+                # A token of blanks that the tokenizer trims to nothing belongs where it lies.
+                if span & set(range(first, last)) or (first == last and start < first < end):
+                    shared.append(i)
+            assert tokens.covering((start, end)) == shared
+
+
 def test_the_marked_occurrence_is_found_not_the_first_one(model):
     tokens, target = tokens_of(model, "a heron met a {heron}")
     (found,) = Target(several="mean")(tokens, target)

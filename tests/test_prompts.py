@@ -1,9 +1,23 @@
+import hashlib
+import json
+import random
+import tracemalloc
+
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
 from experiments.__main__ import CONF
-from interp.prompts import PROMPTS, Counting, NumberSequences, PromptFile, from_marked, parse_marked
+from interp.prompts import (
+    PROMPTS,
+    Counting,
+    NumberSequences,
+    PromptFile,
+    PromptSet,
+    from_marked,
+    parse_marked,
+    prompt_set,
+)
 from interp.prompts.number_words import number_words
 from interp.registry import ConfigError
 
@@ -31,9 +45,28 @@ def test_a_faulty_mark_is_refused(marked):
         parse_marked(marked)
 
 
+def test_what_is_written_with_marks_is_read_without():
+    draw = random.Random(0)
+    for _ in range(500):
+        before, word, after = ("".join(draw.choices("ab {}", k=draw.randrange(5))) for _ in "123")
+        word = word.replace("{", "").replace("}", "") or "him"
+        doubled = (side.replace("{", "{{").replace("}", "}}") for side in (before, after))
+        marked = f"{{{word}}}".join(doubled)
+        start = len(before)
+        assert parse_marked(marked) == (before + word + after, (start, start + len(word)))
+        unmarked = (before + after).replace("{", "{{").replace("}", "}}")
+        assert parse_marked(unmarked) == (before + after, (0, 0))
+
+
 @pytest.mark.parametrize(
     ("groups", "said"),
-    [({}, "set is empty"), ({"a": []}, "'a' has no prompt"), ({"a": ["  "]}, "empty prompt")],
+    [
+        ({}, "set is empty"),
+        ({"a": []}, "'a' has no prompt"),
+        ({"a": ["x"], "b": []}, "'b' has no prompt"),
+        ({"a": ["  "]}, "empty prompt"),
+        ({"\ud800": ["x"]}, "is no valid Unicode text"),
+    ],
 )
 def test_an_empty_set_is_refused(groups, said):
     with pytest.raises(ConfigError, match=said):
@@ -47,6 +80,35 @@ def test_the_content_hash_tells_texts_groups_and_targets_apart():
     ]
     assert len({s.content_hash for s in sets}) == 4
     assert from_marked({"a": ["x y"]}).content_hash == sets[0].content_hash
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 1 << 14])
+def test_the_content_hash_is_that_of_one_json_list(at_once, monkeypatch):
+    monkeypatch.setattr(prompt_set, "_HASHED_AT_ONCE", at_once)
+    found = from_marked(
+        {"a": ["caf\u00e9 {x}", "y"], "\u00df": ["z"]}, {"n": [1, 2.5, 3], "\u00fc": "uvw"}
+    )
+    content = [found.texts, found.groups, found.targets, dict(found.columns)]
+    written = json.dumps(content, ensure_ascii=False).encode()
+    assert found.content_hash == hashlib.sha256(written).hexdigest()
+
+
+def test_sets_of_the_same_content_are_one_key():
+    def made(word="y", age=1):
+        return from_marked({"a": ["x {x}", word]}, {"age": [age, 2]})
+
+    assert made() == made()
+    assert {made(): "found"}[made()] == "found"
+    assert made() not in {made(word="z"): "", made(age=3): ""}
+    assert made() != made().texts
+
+
+def test_members_of_a_group_wherever_they_stand():
+    for groups in ("aabbb", "abab", "baa", "a", "abcab"):
+        n = len(groups)
+        found = PromptSet(("x",) * n, tuple(groups), ((0, 0),) * n)
+        for group in "abc":
+            assert list(found.members(group)) == [i for i in range(n) if groups[i] == group]
 
 
 def test_number_sequences_count_in_digits_and_in_words():
@@ -275,3 +337,79 @@ def test_a_files_further_columns_follow_their_prompts(tmp_path):
     # A column with an empty cell is left out.
     assert found.columns == {"age": (1, 3, 2.5), "town": ("Ulm", "Trier", "Bonn")}
     assert found.numeric_columns == ("age",)
+
+
+def test_a_column_is_numbers_texts_or_left_out(tmp_path):
+    nan, inf = float("nan"), float("inf")
+    cells = {
+        "numbers": [3, 2.5, "1e3"],
+        "texts": ["007", 7, "x"],
+        "truths": [True, False, True],
+        "gap": [1, None, 3],
+        "blank": ["x", "", "y"],
+        "lists": [[1], [2], [3]],
+        "undefined": [1, nan, 2],
+        "infinite": [1, inf, 2],
+    }
+    rows = [{"text": f"t{i}", "group": "ab"[i % 2], "late": i} for i in range(3)]
+    del rows[0]["late"]
+    for name, column in cells.items():
+        for row, cell in zip(rows, column, strict=True):
+            row[name] = cell
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    found = PromptFile(str(path)).load()
+    assert found.texts == ("t0", "t2", "t1")
+    assert found.columns == {
+        "numbers": (3.0, 1000.0, 2.5),
+        "texts": ("007", "x", "7"),
+        "truths": ("True", "True", "False"),
+    }
+    assert found.numeric_columns == ("numbers",)
+
+
+def test_a_table_that_pandas_wrote_is_read_without_its_index(tmp_path):
+    table = pd.DataFrame(
+        {"text": ["a", "b"], "group": ["x", "y"], "id": [5, 6], "gap": ["u", None]}
+    )
+    table["kind"] = pd.Categorical(["p", "q"])
+    table.set_index("id").to_parquet(tmp_path / "p.parquet")
+    found = PromptFile(str(tmp_path / "p.parquet")).load()
+    # A column with an empty cell is left out.
+    assert found.columns == {"kind": ("p", "q")}
+    table.iloc[1:].set_index("gap").drop(columns="text").to_parquet(tmp_path / "q.parquet")
+    with pytest.raises(ConfigError, match=r"row 1 of q.parquet has no column 'text'"):
+        PromptFile(str(tmp_path / "q.parquet")).load()
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "txt"])
+def test_memory_holds_the_prompts_and_not_the_file(tmp_path, ending):
+    n = 20_000
+    texts = [f"the {{heron}} waits at {i:05}" for i in range(n)]
+    table = pd.DataFrame({"text": texts, "group": ["a", "b"] * (n // 2), "note": ["x" * 500] * n})
+    # Left out for the one row without a note, as all cells are once it is known.
+    table.loc[0, "note"] = ""
+    path = tmp_path / f"p.{ending}"
+    if ending == "csv":
+        table.to_csv(path, index=False)
+    elif ending == "jsonl":
+        table.to_json(path, lines=True, orient="records")
+    elif ending == "parquet":
+        table.to_parquet(path)
+    else:
+        path.write_text("\n".join(texts))
+    # What is imported on the way is no prompt.
+    PromptFile(str(path)).load()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        found = PromptFile(str(path)).load()
+        held, peak = (size - before for size in tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()
+    assert len(found) == n
+    # A string of 27 letters takes 76 bytes, and what a prompt is made of is pointed to thrice.
+    assert held < n * (76 + 3 * 8) * 1.2
+    assert peak < 2 * held
+    assert len({id(group) for group in found.groups}) == len(found.group_names)
+    assert len({id(target) for target in found.targets}) == 1

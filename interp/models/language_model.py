@@ -1,9 +1,10 @@
 """What every transformer has in common: a tokenizer, an embedding, stacks of blocks, a norm."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -16,8 +17,11 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from interp.models.dataflow import UnclearStructure
 from interp.models.residual_stream import BlockSites, Middle, block_sites
 from interp.models.vocabulary import Vocabulary
-from interp.positions import Tokens
 from interp.registry import ConfigError, check_choice
+from interp.tokenised import Tokenised
+
+# Texts that are tokenised at once.
+_TEXTS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -91,34 +95,53 @@ class LanguageModel:
         pad = self.tokenizer.pad_token_id
         return int(pad) if isinstance(pad, int) else 0
 
-    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str]) -> Tokenised:
         """Tokenise each text by itself, with the special tokens that the model expects.
 
         Raises:
-            ConfigError: the tokenizer has no token for something that is written there.
+            ConfigError: the tokenizer has no token for something that is written there, or does not
+                tell which characters a token stands for.
         """
+        return Tokenised.joined(list(self.tokenized_in_chunks(texts)))
+
+    def tokenized_in_chunks(self, texts: Sequence[str]) -> Iterator[Tokenised]:
+        """Tokenise the texts some thousands at once: what the tokenizer makes of them is large.
+
+        Raises:
+            ConfigError: as `tokenize`.
+        """
+        if not self.tokenizer.is_fast:
+            raise ConfigError(
+                f"model: {type(self.tokenizer).__name__}, the tokenizer of {self.title}, does not "
+                "tell which characters a token stands for"
+            )
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            yield self._tokenized(texts[start : start + _TEXTS_AT_ONCE])
+
+    def _tokenized(self, texts: Sequence[str]) -> Tokenised:
         try:
             encoded = self.tokenizer(
                 list(texts),
-                return_offsets_mapping=True,
-                return_special_tokens_mask=True,
+                return_attention_mask=False,
+                return_token_type_ids=False,
                 verbose=False,
-            )
+            ).encodings
         except Exception as error:
             # The tokenizers library raises nothing narrower, and does not say where.
             unread = next((text for text in texts if not self._reads(text)), "")
             raise ConfigError(
                 f"prompts: {self.title} has no token for some word of {unread[:40]!r} ({error})"
             ) from error
-        return [
-            Tokens(
-                text=text,
-                ids=np.array(encoded["input_ids"][i], dtype=np.int64),
-                offsets=np.array(encoded["offset_mapping"][i], dtype=np.int64).reshape(-1, 2),
-                special=np.array(encoded["special_tokens_mask"][i], dtype=bool),
-            )
-            for i, text in enumerate(texts)
-        ]
+        starts = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum([len(e) for e in encoded], out=starts[1:])
+        flat = chain.from_iterable
+        return Tokenised(
+            texts=texts,
+            ids=np.fromiter(flat(e.ids for e in encoded), np.int64),
+            offsets=np.fromiter(flat(flat(e.offsets for e in encoded)), np.int32).reshape(-1, 2),
+            special=np.fromiter(flat(e.special_tokens_mask for e in encoded), np.bool_),
+            starts=starts,
+        )
 
     def _reads(self, text: str) -> bool:
         try:

@@ -2,15 +2,14 @@
 
 import csv
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from interp.prompts.prompt_set import PromptSet, from_marked
+from interp.prompts.rows import ROWS_AT_ONCE, Row, prompts_of, rows_of
 from interp.prompts.source import PROMPTS
-from interp.registry import ConfigError, check_choice, nearest
+from interp.registry import ConfigError, check_choice
 
 
 @PROMPTS.register("inline")
@@ -31,7 +30,8 @@ class PromptFile:
     """Prompts from a file: txt (one a line), csv, jsonl or parquet, targets marked with braces.
 
     A txt file, and any file with `group_column` empty, is one group called "all". Further columns
-    are kept where every row has a number, or every row a text, in them.
+    are kept where every row has a number, or every row a text, in them. Rows are read one after the
+    other, so that memory holds the prompts and not the file.
     """
 
     path: str
@@ -48,88 +48,74 @@ class PromptFile:
         if not path.is_file():
             raise ConfigError(f"prompts.path: no file at {str(path)!r}")
         check_choice(f"prompts.path: the ending of {path.name}", path.suffix, (".txt", *_READERS))
-        rows: Sequence[Mapping[str, object]]
-        try:
-            if path.suffix == ".txt":
-                # Not splitlines, which would also part a prompt at rarer separators.
-                lines = path.read_text(encoding="utf-8-sig").split("\n")
-                rows = [{self.text_column: line} for line in lines if line.strip()]
-            else:
-                rows = _READERS[path.suffix](path)
-        except (ValueError, csv.Error, OSError, RecursionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"prompts.path: {path.name} cannot be read: {reason}") from None
-        groups: dict[str, list[str]] = {} if rows else {"all": []}
-        members: dict[str, list[int]] = {}
-        for number, row in enumerate(rows, start=1):
-            text = self._cell(row, self.text_column, path.name, number)
-            group = "all"
-            if self.group_column and path.suffix != ".txt":
-                group = self._cell(row, self.group_column, path.name, number)
-            groups.setdefault(group, []).append(text)
-            members.setdefault(group, []).append(number - 1)
-        order = [i for rows_of_group in members.values() for i in rows_of_group]
-        return from_marked(groups, self._further([rows[i] for i in order]))
+        if path.suffix == ".txt":
+            return prompts_of(_rows(path, self._txt_rows), self.text_column, "", path.name)
+        rows = _rows(path, _READERS[path.suffix])
+        return prompts_of(rows, self.text_column, self.group_column, path.name)
 
-    def _further(self, rows: list[Mapping[str, object]]) -> dict[str, Sequence[float | str]]:
-        """Return the columns beside text and group; numbers where every cell reads as one."""
-        columns: dict[str, Sequence[float | str]] = {}
-        for name in dict.fromkeys(name for row in rows for name in row):
-            cells = [row.get(name) for row in rows]
-            if name in (self.text_column, self.group_column, "text", "group", "target"):
-                continue
-            texts = [
-                str(cell) for cell in cells if isinstance(cell, (int, float, str)) and cell != ""
-            ]
-            if len(texts) < len(rows):
-                continue
-            try:
-                numbers = [float(text) for text in texts]
-            except ValueError:
-                columns[name] = texts
-            else:
-                if all(math.isfinite(number) for number in numbers):
-                    columns[name] = numbers
-        return columns
-
-    @staticmethod
-    def _cell(row: Mapping[str, object], column: str, file: str, number: int) -> str:
-        where = f"prompts.path: row {number} of {file}"
-        if column not in row:
-            raise ConfigError(f"{where} has no column {column!r}{nearest(column, row)}")
-        cell = row[column]
-        if not isinstance(cell, str) or not cell:
-            raise ConfigError(f"{where} has {cell!r}, which is no text, as its {column}")
-        return cell
+    def _txt_rows(self, path: Path) -> Iterator[Row]:
+        for line in _lines(path):
+            yield {self.text_column: line}
 
 
-def _csv_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        rows = list(reader)
-    if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+def _rows(path: Path, reader: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
+    """Yield the rows of a file; what a reader raises on the way is said of the file."""
+    try:
+        yield from reader(path)
+    except (ValueError, csv.Error, OSError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"prompts.path: {path.name} cannot be read: {reason}") from None
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines that hold more than blanks."""
+    # A file's own lines, not splitlines, which would also part a prompt at rarer separators.
+    with path.open(encoding="utf-8-sig") as file:
+        for line in file:
+            if line.strip():
+                yield line.removesuffix("\n")
+
+
+def _check_names(columns: list[str]) -> None:
+    if len(set(columns)) < len(columns):
         raise ValueError("two columns have the same name")
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ValueError(f"row {number} has more or fewer cells than the header; quote texts")
-    return rows
 
 
-def _jsonl_rows(path: Path) -> list[dict[str, object]]:
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
-    rows = [json.loads(line) for line in lines if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("each line must be an object")
-    return rows
+def _csv_rows(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        header = next(lines, [])
+        _check_names(header)
+        for number, cells in enumerate(filter(None, lines), start=1):
+            if len(cells) != len(header):
+                raise ValueError(
+                    f"row {number} has more or fewer cells than the header; quote texts"
+                )
+            yield dict(zip(header, cells, strict=True))
 
 
-def _parquet_rows(path: Path) -> list[dict[str, object]]:
-    import pandas as pd
+def _jsonl_rows(path: Path) -> Iterator[Row]:
+    for line in _lines(path):
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("each line must be an object")
+        yield row
 
-    return cast("list[dict[str, object]]", pd.read_parquet(path).to_dict("records"))
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        # A table that pandas wrote may have an index, which is no column.
+        of_pandas = file.schema_arrow.pandas_metadata or {}
+        index = [name for name in of_pandas.get("index_columns", []) if isinstance(name, str)]
+        _check_names(file.schema_arrow.names)
+        names = [name for name in file.schema_arrow.names if name not in index]
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=names):
+            yield from rows_of(batch)
 
 
-_READERS: dict[str, Callable[[Path], Sequence[Mapping[str, object]]]] = {
+_READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".csv": _csv_rows,
     ".jsonl": _jsonl_rows,
     ".parquet": _parquet_rows,
