@@ -6,7 +6,7 @@ of O(n²), in no more memory than the points. Both ways give the same number to 
 what the kernel with its diagonal is of that without.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
@@ -22,7 +22,7 @@ _LARGEST_MATRIX = 4096
 # in multiplications of a matrix product.
 _REARRANGING, _HOLDING = 25, 12
 
-_MATRICES = {
+_MATRICES: dict[str, Callable[[Array], Array]] = {
     "biased": partial(kernels.linear_kernel, debiased=False),
     "debiased": partial(kernels.linear_kernel, debiased=True),
     "modified": kernels.modified_rv_kernel,
@@ -53,8 +53,8 @@ class LinearKernel:
         kernel = cls(centred(points), form)
         n, d = points.shape
         if n <= d + 2:
-            # Refuses what has no shape. It will be needed: no fewer numbers say the same.
-            assert kernel.matrix.shape == (n, n)
+            # Refuses what has no shape; the matrix is the smaller form, and will be used.
+            kernel.matrix  # noqa: B018
         elif kernel.norm**2 <= 1e-12 * float((kernel._scatter**2).sum()):
             raise ValueError("all points are equally far apart, so there is no shape to compare")
         return kernel
@@ -72,11 +72,11 @@ class LinearKernel:
 
     @property
     def _scatter(self) -> Array:
-        return self.points.T @ self.points
+        return np.asarray(self.points.T @ self.points)
 
     @cached_property
     def _diagonal(self) -> Array:
-        return np.einsum("nd,nd->n", self.points, self.points)
+        return np.asarray((self.points**2).sum(1))
 
     def _of_diagonals(self, y: "LinearKernel", orders: Orders) -> Array:
         """Return what the diagonals add to ‖XᵀY‖² for each of orders of y's points; [b].

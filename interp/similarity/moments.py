@@ -160,17 +160,21 @@ def linear_cka(
 
 
 def principal_axes(moments: Moments, k: int) -> tuple[Array, Array]:
-    """Return the k largest variances [k] of one cloud, and their axes [k, d], as scikit-learn's PCA.
+    """Return the k largest variances [k] of one cloud, and their axes [k, d].
 
-    They are eigenvectors of the covariance; the largest entry of each axis by size is positive. A
-    variance is exact to about 1e-16 of the largest one, an axis to about 1e-16 times the largest
-    variance over the axis' distance from the next variance.
+    They are eigenvectors of the covariance, signed as those of scikit-learn's PCA. A variance is
+    exact to about 1e-16 of the largest one, an axis to about 1e-16 times the largest variance over
+    the distance of its own from the next one.
 
     Args:
         moments: of x and x.
         k: how many, at most d.
     """
     variances, axes = np.linalg.eigh(moments.scatter / (moments.count - 1))
-    axes = axes[:, ::-1][:, :k].T
-    largest = axes[np.arange(k), np.abs(axes).argmax(1)]
-    return np.maximum(variances[::-1][:k], 0), np.asarray(axes * np.sign(largest)[:, None])
+    return np.maximum(variances[::-1][:k], 0), signed(axes[:, ::-1][:, :k].T)
+
+
+def signed(axes: Array) -> Array:
+    """Return axes [k, d], each turned so that its largest entry by size is positive."""
+    largest = np.abs(axes).argmax(1)
+    return np.asarray(axes * np.sign(axes[np.arange(len(axes)), largest])[:, None])

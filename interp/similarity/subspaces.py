@@ -108,9 +108,7 @@ def projection_weighted_correlations(
     return values
 
 
-def _products(
-    xs: Sequence[Array], y: Array, orders: Orders
-) -> Iterator[tuple[slice, list[Array]]]:
+def _products(xs: Sequence[Array], y: Array, orders: Orders) -> Iterator[tuple[slice, list[Array]]]:
     """Yield xᵀ y[order] for some of orders, [draws, k1, k2] for each x, and which they are.
 
     y is rearranged once for all of xs.
