@@ -37,8 +37,10 @@ def labels(request):
 
 
 def test_the_silhouette_is_scikit_learns(cloud, labels):
+    theirs = [silhouette_score(cloud, row) for row in labels]
     found = separation.silhouette(cdist(cloud, cloud), labels)
-    np.testing.assert_allclose(found, [silhouette_score(cloud, row) for row in labels], atol=1e-12)
+    np.testing.assert_allclose(found, theirs, atol=1e-12)
+    np.testing.assert_allclose(separation.silhouette_of_points(cloud, labels), theirs, atol=1e-12)
 
 
 def test_the_silhouette_of_lonely_and_of_coinciding_points_is_zero():
@@ -49,7 +51,7 @@ def test_the_silhouette_of_lonely_and_of_coinciding_points_is_zero():
 
 
 def test_the_variance_between_groups_is_that_of_calinski_and_harabasz(cloud, labels):
-    share = separation.variance_between(cdist(cloud, cloud), labels)
+    share = separation.variance_between(cloud, labels)
     n, groups = len(cloud), labels.max() + 1
     theirs = [calinski_harabasz_score(cloud, row) for row in labels]
     np.testing.assert_allclose(share / (1 - share) * (n - groups) / (groups - 1), theirs)
@@ -58,14 +60,14 @@ def test_the_variance_between_groups_is_that_of_calinski_and_harabasz(cloud, lab
 def test_groups_that_do_not_vary_hold_all_of_the_variance_between_them():
     cloud = np.repeat([[1.0, 2.0], [3.0, 1.0]], 4, axis=0)
     labels = np.array([np.repeat([0, 1], 4), np.tile([0, 1], 4)])
-    found = separation.variance_between(cdist(cloud, cloud), labels)
+    found = separation.variance_between(cloud, labels)
     np.testing.assert_allclose(found, [1, 0], atol=1e-12)
-    assert separation.variance_between(np.zeros((8, 8)), labels[:1]) == 0
+    assert separation.variance_between(np.zeros((8, 3)), labels[:1]) == 0
 
 
 def test_the_nearest_centroid_is_scikit_learns_with_each_prompt_held_out(cloud, labels):
     labels = labels[:5]
-    found = separation.nearest_centroid_accuracy(cloud @ cloud.T, labels, PROMPT)
+    found = separation.nearest_centroid_accuracy(cloud, labels, PROMPT)
     theirs = []
     for row in labels:
         predicted = cross_val_predict(
@@ -76,11 +78,18 @@ def test_the_nearest_centroid_is_scikit_learns_with_each_prompt_held_out(cloud, 
 
 
 def test_separation_does_not_change_with_the_number_held_at_once(cloud, labels, monkeypatch):
-    distances = cdist(cloud, cloud)
-    before = separation.silhouette(distances, labels)
+    def measured():
+        return [
+            separation.silhouette(cdist(cloud, cloud), labels),
+            separation.silhouette_of_points(cloud, labels),
+            separation.variance_between(cloud, labels),
+            separation.nearest_centroid_accuracy(cloud, labels, PROMPT),
+        ]
+
+    before = measured()
     monkeypatch.setattr(separation, "_HELD_AT_ONCE", 300)
-    after = separation.silhouette(distances, labels)
-    np.testing.assert_allclose(after, before, rtol=1e-12)
+    monkeypatch.setattr(separation, "_MEMBERS_AT_ONCE", 400)
+    np.testing.assert_allclose(measured(), before, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", GROUPS)

@@ -12,7 +12,7 @@ from interp.ordering import units
 from interp.prompts import PromptSet
 from interp.reading import Reading, beside, logged
 from interp.result import Result, Series
-from interp.similarity.points import Array, distances
+from interp.similarity.points import Array
 
 # As series are logged, and as figures call them.
 _MEASURES = {
@@ -53,11 +53,10 @@ def separated(
     labels, shuffled = _dealt(given, prompt_of_row, prompts, permutations, alpha, rng)
     measured = np.empty((len(_MEASURES), len(layers), len(labels)))
     for i, x in enumerate(tqdm(clouds, "separating", unit="layer", delay=2, disable=None)):
-        apart = distances(x, x, "euclidean")
         measured[:, i] = (
-            separation.silhouette(apart, labels),
-            separation.variance_between(apart, labels),
-            separation.nearest_centroid_accuracy(x @ x.T, labels, prompt_of_row),
+            separation.silhouette_of_points(x, labels),
+            separation.variance_between(x, labels),
+            separation.nearest_centroid_accuracy(x, labels, prompt_of_row),
         )
     tests = [
         statistics.permutation_test(values[:, 0], values[:, 1:], "greater") for values in measured

@@ -75,15 +75,20 @@ def _predicted(points: Array, targets: Array, others: Array) -> Array:
     """
     mean, middle = points.mean(0), targets.mean(0)
     u, s, vt = np.linalg.svd(points - mean, full_matrices=False)
-    along = u.T @ (targets - middle)
+    targets = targets - middle
+    along = u.T @ targets
     # Where all points coincide any penalty will do.
     penalties = _PENALTIES * ((s**2).mean() or 1.0)
     errors = np.empty((len(penalties), targets.shape[1]))
+    squares, residual = u**2, np.empty(targets.shape)
     for i, penalty in enumerate(penalties):
         kept = s**2 / (s**2 + penalty)
-        residual = targets - middle - u @ (kept[:, None] * along)
-        leverage = 1 / len(points) + (u**2) @ kept
-        errors[i] = ((residual / (1 - leverage)[:, None]) ** 2).sum(0)
+        # In memory that is asked for once: it is as large as all targets.
+        np.matmul(u, kept[:, None] * along, out=residual)
+        np.subtract(targets, residual, out=residual)
+        np.square(residual, out=residual)
+        leverage = 1 / len(points) + squares @ kept
+        errors[i] = (1 - leverage) ** -2 @ residual
     best = penalties[errors.argmin(0)]
     weights = s[:, None] / (s[:, None] ** 2 + best) * along
     return np.asarray((others - mean) @ vt.T @ weights + middle)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from interp.metrics.metric import METRICS, Metric
 from interp.registry import ConfigError, check_choice
-from interp.similarity import kernels
+from interp.similarity import kernels, linear_kernels
 from interp.similarity.points import Array, Orders
 
 _UP_TO_AXES = frozenset({"orthogonal", "scale", "translation"})
@@ -23,13 +23,29 @@ class KernelMetric(Metric):
         return kernels.inner_products(xs, y, draws)
 
 
+class LinearKernelMetric(Metric):
+    """The inner product of two clouds' linear kernels, at unit norm."""
+
+    paired: ClassVar[bool] = True
+    larger_is_closer: ClassVar[bool] = True
+    invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
+
+    def rearranged(
+        self,
+        xs: Sequence[linear_kernels.LinearKernel],
+        y: linear_kernels.LinearKernel,
+        draws: Orders,
+    ) -> Array:
+        """Return the inner product for each order of y's rows."""
+        return linear_kernels.inner_products(xs, y, draws)
+
+
 @METRICS.register("linear_cka")
 @dataclass(frozen=True)
-class LinearCKA(KernelMetric):
+class LinearCKA(LinearKernelMetric):
     """Linear centred kernel alignment (Kornblith et al., 2019), debiased unless told not."""
 
     label: ClassVar[str] = "linear CKA"
-    invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
     debiased: bool = True
 
     @property
@@ -42,9 +58,10 @@ class LinearCKA(KernelMetric):
         """Five for the unbiased estimator: of four points many pairings have the same value."""
         return 5 if self.debiased else 2
 
-    def prepared(self, points: Array) -> Array:
-        """Return `kernels.linear_kernel`."""
-        return kernels.linear_kernel(points, debiased=self.debiased)
+    def prepared(self, points: Array) -> linear_kernels.LinearKernel:
+        """Return the kernel."""
+        form: Final = "debiased" if self.debiased else "biased"
+        return linear_kernels.LinearKernel.of(points, form)
 
 
 @METRICS.register("rbf_cka")
@@ -83,14 +100,13 @@ class RBFCKA(KernelMetric):
 
 @METRICS.register("rv_coefficient")
 @dataclass(frozen=True)
-class RVCoefficient(KernelMetric):
+class RVCoefficient(LinearKernelMetric):
     """RV coefficient (Robert and Escoufier, 1976), or the modified one (Smilde et al., 2009).
 
     The plain one is the biased linear CKA under its older name, and as large for independent
     points; the modified one leaves out each point's product with itself.
     """
 
-    invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
     modified: bool = False
 
     @property
@@ -108,11 +124,10 @@ class RVCoefficient(KernelMetric):
         """Three, where the diagonal is left out: two points have but one product."""
         return 3 if self.modified else 2
 
-    def prepared(self, points: Array) -> Array:
+    def prepared(self, points: Array) -> linear_kernels.LinearKernel:
         """Return the kernel of the chosen form."""
-        if self.modified:
-            return kernels.modified_rv_kernel(points)
-        return kernels.linear_kernel(points, debiased=False)
+        form: Final = "modified" if self.modified else "biased"
+        return linear_kernels.LinearKernel.of(points, form)
 
 
 @METRICS.register("rsa")

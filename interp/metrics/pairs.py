@@ -14,7 +14,7 @@ from interp.similarity.points import (
     Orders,
     centred,
     directions,
-    distances,
+    distances_by_products,
     in_few_dimensions,
 )
 
@@ -67,7 +67,7 @@ class Euclidean(TableMetric):
 
     def table(self, x: Array, y: Array) -> Array:
         """Return the distance of every pair of points."""
-        return pairings.relative_distances(x, y) if self.relative else distances(x, y, "euclidean")
+        return pairings.relative_distances(x, y) if self.relative else distances_by_products(x, y)
 
 
 @METRICS.register("difference_norm")

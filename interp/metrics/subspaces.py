@@ -77,7 +77,7 @@ class CCA(Metric):
         """Return the mean correlation for each order of y's rows."""
         for x in xs:
             _check_room(x, y)
-        return np.array([subspaces.canonical_correlations(x, y, draws).mean(1) for x in xs])
+        return subspaces.mean_correlations(xs, y, draws)
 
 
 @METRICS.register("svcca")
@@ -121,7 +121,7 @@ class SVCCA(Metric):
         """Return the mean correlation for each order of y's rows."""
         for x in xs:
             _check_room(x, y)
-        return np.array([subspaces.canonical_correlations(x, y, draws).mean(1) for x in xs])
+        return subspaces.mean_correlations(xs, y, draws)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,12 +172,8 @@ class PWCCA(Metric):
         """Return the weighted correlation for each order of y's rows."""
         for x in xs:
             _check_room(x.basis, y.basis)
-        return np.array(
-            [
-                subspaces.projection_weighted_correlations(x.basis, y.basis, x.loadings, draws)
-                for x in xs
-            ]
-        )
+        bases, loadings = [x.basis for x in xs], [x.loadings for x in xs]
+        return subspaces.projection_weighted_correlations(bases, y.basis, loadings, draws)
 
 
 @dataclass(frozen=True, eq=False)

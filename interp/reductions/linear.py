@@ -14,6 +14,7 @@ from interp.reductions.reduction import (
     Reduction,
     check_seed,
 )
+from interp.similarity.components import principal_components
 from interp.similarity.points import Array
 
 
@@ -50,17 +51,18 @@ class Identity(Reduction):
 @REDUCTIONS.register("pca")
 @dataclass(frozen=True)
 class PCA(Components):
-    """Principal component analysis by scikit-learn's full singular value decomposition."""
+    """Principal component analysis: the directions of most variance, signed as scikit-learn's."""
 
     n_components: int = 10
 
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
         """Find the directions of most variance."""
-        from sklearn import decomposition
+        mean, axes, shares = principal_components(points, self.n_components)
 
-        pca = decomposition.PCA(self.n_components, svd_solver="full")
-        scores = pca.fit_transform(points)
-        return Fit(scores, pca.transform, pca.explained_variance_ratio_)
+        def transform(others: Array) -> Array:
+            return np.asarray((others - mean) @ axes.T)
+
+        return Fit(transform(points), transform, shares)
 
 
 @REDUCTIONS.register("svd")

@@ -11,21 +11,38 @@ import numpy as np
 
 from interp.similarity.points import Array, Orders, centred, directions, distances
 
+# Numbers of a rearranged kernel that are held at once: what a core's cache takes.
+_HELD_AT_ONCE = 2**16
+# Points up to which several kernels are rearranged together: calls cost more than copying there.
+_SMALL = 64
+
 
 def inner_products(xs: Sequence[Array], y: Array, orders: Orders) -> Array:
     """Return ⟨x, y rearranged⟩ for each kernel x [n, n] and each of orders [b, n]; [len(xs), b].
 
-    Each rearrangement of y is made once, however many kernels it is held against.
+    Each rearrangement of y is made once, however many kernels it is held against, in pieces that
+    stay in the processor's cache: many small kernels, or some rows of a large one.
     """
-    products = np.empty((len(xs), len(orders)))
-    rows, rearranged = np.empty_like(y), np.empty_like(y)
+    n = len(y)
+    products = np.zeros((len(xs), len(orders)))
+    if n <= _SMALL:
+        flat = [x.reshape(-1) for x in xs]
+        draws = _HELD_AT_ONCE // n**2
+        for start in range(0, len(orders), draws):
+            chunk = orders[start : start + draws]
+            entries = chunk[:, :, None] * n + chunk[:, None, :]
+            rearranged = y.reshape(-1)[entries].reshape(len(chunk), -1)
+            for i, x in enumerate(flat):
+                products[i, start : start + draws] = rearranged @ x
+        return products
+    height = max(_HELD_AT_ONCE // n, 1)
     for draw, order in enumerate(orders):
-        # Memory that is asked for once: for large kernels asking costs more than copying. Only with
-        # a mode is it written to directly.
-        np.take(y, order, axis=0, out=rows, mode="clip")
-        np.take(rows, order, axis=1, out=rearranged, mode="clip")
-        for i, x in enumerate(xs):
-            products[i, draw] = np.vdot(x, rearranged)
+        for start in range(0, n, height):
+            rows = slice(start, start + height)
+            # Only with a mode are columns copied without looking at each index.
+            rearranged = y[order[rows]].take(order, axis=1, mode="clip")
+            for i, x in enumerate(xs):
+                products[i, draw] += np.vdot(x[rows], rearranged)
     return products
 
 

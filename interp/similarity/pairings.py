@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interp.similarity.points import Array, Orders, distances
+from interp.similarity.points import Array, Orders, distances, distances_by_products
 
 
 def mean_over_pairs(table: Array, orders: Orders) -> Array:
@@ -20,7 +20,7 @@ def relative_distances(x: Array, y: Array) -> Array:
     sizes = np.linalg.norm(x, axis=1)[:, None] + np.linalg.norm(y, axis=1)
     if (sizes == 0).any():
         raise ValueError("two points lie at the origin, so their distance has no relation to them")
-    return np.asarray(distances(x, y, "euclidean") / sizes)
+    return np.asarray(distances_by_products(x, y) / sizes)
 
 
 def difference_norms(x: Array, y: Array, orders: Orders, order: float) -> Array:

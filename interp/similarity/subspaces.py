@@ -1,8 +1,15 @@
 """Measures of clouds up to a change of axes: Procrustes, canonical correlations, angles."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from interp.similarity.points import Array, Orders, centred
+
+# Of the largest variance: what is less loses digits in a product of the points with themselves.
+_SMALLEST_VARIANCE = 1e-6
+# Numbers held at once by the products of many draws: 8 MB.
+_HELD_AT_ONCE = 1_000_000
 
 
 def principal(x: Array) -> Array:
@@ -28,6 +35,12 @@ def procrustes(x: Array, y: Array, orders: Orders) -> Array:
 def leading_basis(x: Array, *, components: int | None, variance: float) -> Array:
     """Return an orthonormal basis [n, k] of the leading principal components' scores of x [n, d].
 
+    By way of the smaller of the two products of x with itself, in a third to a tenth of the time of
+    a singular value decomposition. Its directions are off by up to 1e-16 of the largest variance
+    over the gap to the next one, where a decomposition has standard deviations for variances; so
+    where a component is kept that holds less than 1e-6 of the largest one's variance, x itself is
+    decomposed.
+
     Args:
         x: points [n, d].
         components: at most so many; None keeps all that are no rounding.
@@ -36,46 +49,77 @@ def leading_basis(x: Array, *, components: int | None, variance: float) -> Array
     Raises:
         ValueError: the points coincide.
     """
-    u, s, _ = np.linalg.svd(centred(x), full_matrices=False)
+    moved = centred(x)
+    n, d = moved.shape
+    squares, axes = np.linalg.eigh(moved @ moved.T if n <= d else moved.T @ moved)
+    squares, axes = np.maximum(squares[::-1], 0), axes[:, ::-1]
+    kept = min(_enough(squares, variance), components or len(squares))
+    if squares[kept - 1] > _SMALLEST_VARIANCE * squares[0]:
+        # Scores are at right angles but for rounding, which would add up over many draws.
+        return axes[:, :kept] if n <= d else np.linalg.qr(moved @ axes[:, :kept])[0]
+    u, s, _ = np.linalg.svd(moved, full_matrices=False)
     rank = int((s > s[0] * max(x.shape) * np.finfo(float).eps).sum())
-    held = np.cumsum(s**2) / (s**2).sum()
-    enough = int(np.searchsorted(held, variance * (1 - 1e-12))) + 1
-    return np.asarray(u[:, : min(rank, enough, components or rank)])
+    return np.asarray(u[:, : min(rank, _enough(s**2, variance), components or rank)])
 
 
-def canonical_correlations(x: Array, y: Array, orders: Orders) -> Array:
-    """Return the canonical correlations of x and y[order], for each of orders; [b, min(k1, k2)].
+def _enough(variances: Array, share: float) -> int:
+    """Return how many variances, the largest first, hold a share of all."""
+    held = np.cumsum(variances) / variances.sum()
+    return min(int(np.searchsorted(held, share * (1 - 1e-12))) + 1, len(held))
+
+
+def mean_correlations(xs: Sequence[Array], y: Array, orders: Orders) -> Array:
+    """Return the mean canonical correlation of each x and y[order]; [len(xs), b].
 
     Args:
-        x: an orthonormal basis [n, k1] of centred columns.
+        xs: orthonormal bases [n, k1] of centred columns.
         y: the same for the other cloud, [n, k2].
         orders: [b, n] rearrangements of y's rows.
-
-    Raises:
-        ValueError: k1 + k2 is not below n, so that some correlations are 1 whatever the points.
     """
-    products = np.stack([x.T @ y[order] for order in orders])
-    return np.minimum(np.linalg.svd(products, compute_uv=False), 1.0)
+    values = np.empty((len(xs), len(orders)))
+    for draws, products in _products(xs, y, orders):
+        for i, product in enumerate(products):
+            rho = np.minimum(np.linalg.svd(product, compute_uv=False), 1.0)
+            values[i, draws] = rho.mean(1)
+    return values
 
 
-def projection_weighted_correlations(x: Array, y: Array, loadings: Array, orders: Orders) -> Array:
-    """PWCCA (Morcos et al., 2018) for each of orders [b, n] of y's rows; [b], in [0, 1].
+def projection_weighted_correlations(
+    xs: Sequence[Array], y: Array, loadings: Sequence[Array], orders: Orders
+) -> Array:
+    """PWCCA (Morcos et al., 2018) of each x for each of orders [b, n] of y's rows; [len(xs), b].
 
     The mean canonical correlation, the i-th weighted by Σⱼ |⟨hᵢ, xⱼ⟩|: how much the i-th canonical
     variate hᵢ of the first cloud accounts for its neurons xⱼ, each centred.
 
     Args:
-        x: an orthonormal basis [n, k1] of centred columns.
+        xs: orthonormal bases [n, k1] of centred columns.
         y: the same for the other cloud, [n, k2].
-        loadings: xᵀ times the first cloud's neurons, [k1, d].
+        loadings: of each x, xᵀ times the first cloud's neurons, [k1, d].
         orders: rearrangements of y's rows.
     """
-    values = np.empty(len(orders))
-    for draw, order in enumerate(orders):
-        u, rho, _ = np.linalg.svd(x.T @ y[order], full_matrices=False)
-        weights = np.abs(u.T @ loadings).sum(1)
-        values[draw] = np.minimum(rho, 1.0) @ weights / weights.sum()
+    values = np.empty((len(xs), len(orders)))
+    for draws, products in _products(xs, y, orders):
+        for i, product in enumerate(products):
+            u, rho, _ = np.linalg.svd(product, full_matrices=False)
+            weights = np.array([np.abs(variates.T @ loadings[i]).sum(1) for variates in u])
+            correlations = (np.minimum(rho, 1.0) * weights).sum(1)
+            values[i, draws] = correlations / weights.sum(1)
     return values
+
+
+def _products(xs: Sequence[Array], y: Array, orders: Orders) -> Iterator[tuple[slice, list[Array]]]:
+    """Yield xᵀ y[order] for some of orders, [draws, k1, k2] for each x, and which they are.
+
+    y is rearranged once for all of xs.
+    """
+    beside = np.concatenate(xs, axis=1).T
+    ends = np.cumsum([x.shape[1] for x in xs])[:-1]
+    step = max(_HELD_AT_ONCE // (len(beside) * y.shape[1]), 1)
+    for start in range(0, len(orders), step):
+        draws = slice(start, start + step)
+        products = np.stack([beside @ y[order] for order in orders[draws]])
+        yield draws, np.split(products, ends, axis=1)
 
 
 def leading_axes(x: Array, components: int) -> Array:
