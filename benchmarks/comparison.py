@@ -87,4 +87,6 @@ def difference(found: np.ndarray, reference: np.ndarray) -> float:
     there = reference[: len(found)]
     if not found.size or found.shape != there.shape:
         raise ValueError(f"{found.shape} cannot be held against {reference.shape}")
-    return float(np.abs(found - there).max() / np.abs(there).max())
+    largest = np.abs(there).max()
+    # Where all is zero there is nothing to relate a difference to.
+    return float(np.abs(found - there).max() / (largest if largest > 0 else 1.0))

@@ -65,15 +65,14 @@ def told(found: Mapping[int, Rounds]) -> Iterator[Row]:
             remark = f"1.00: of {sizes[i - 1]:,}, as where time is linear"
             values = ratios(each, [base] * len(each))
             yield Row(title, f"{name}, time a prompt", values, remark=remark)
-        gibibytes = tuple(mebibytes / 1024 for mebibytes in rounds.mebibytes)
+        megabytes = tuple(mebibytes * 2**20 / 1e6 for mebibytes in rounds.mebibytes)
         yield Row(
             title,
             f"{name}, peak memory beyond the model",
-            gibibytes,
-            unit="GiB",
-            # A gigabyte and a half, and these are gibibytes.
-            bar=Bar("at most", round(1.5e9 / 2**30, 3)) if size == SIZES[-1] else None,
-            remark="" if gibibytes else "the system does not tell",
+            megabytes,
+            unit="MB",
+            bar=Bar("at most", 1500) if size == SIZES[-1] else None,
+            remark="" if megabytes else "the system does not tell",
         )
 
 
@@ -96,10 +95,10 @@ def drawn(found: Mapping[int, Rounds]) -> "Figure":
         left.legend()
         put_titles(left, "Time", "from a file to stored activations", 4.0)
         known = {size: rounds.mebibytes for size, rounds in found.items() if rounds.mebibytes}
-        peaks = [statistics.median(peak) for peak in known.values()]
-        right.plot(list(known), peaks, "-o", color=BLUE, zorder=3)
-        right.axhline(1.5e9 / 2**20, color=GREY, linestyle="--", label="1.5 GB")
-        right.set_ylabel("peak memory beyond the model (MiB)")
+        peaks = [statistics.median(peak) * 2**20 / 1e6 for peak in known.values()]
+        right.plot(list(known), peaks, "-o", color=BLUE, zorder=3, label="median of the rounds")
+        right.axhline(1500, color=GREY, linestyle="--", label="1.5 GB")
+        right.set_ylabel("peak beyond the model (MB)")
         right.legend()
         put_titles(right, "Memory", "prompts, tokens and activations together", 4.0)
         for axes in (left, right):

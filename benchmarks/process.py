@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,9 +93,9 @@ def interleaved(
         run: runs a way in the round of that number, in a process of its own.
     """
     found = {way: Rounds() for way in ways}
+    order = deque(ways)
     for turn in range(rounds):
-        start = turn % len(ways)
-        for way in (*ways[start:], *ways[:start]):
+        for way in tuple(order):
             if found[way].reason:
                 continue
             print(f"  round {turn + 1} of {rounds}: {way}", file=sys.stderr, flush=True)
@@ -102,6 +103,7 @@ def interleaved(
                 found[way].taken.append(run(way, turn))
             except Failed as failed:
                 found[way] = Rounds(reason=f"failed: {failed}")
+        order.rotate(-1)
     return found
 
 

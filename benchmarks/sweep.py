@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import statistics
 import sys
 import tempfile
@@ -9,8 +10,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.comparison import Compared
+import numpy as np
+
+from benchmarks.comparison import Compared, difference
 from benchmarks.process import Rounds, Taken, fresh, interleaved, output_of
 from benchmarks.table import Bar, Row
 
@@ -82,28 +86,39 @@ def rows(rounds: int, *, small: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
 
         def run(way: str, turn: int) -> Taken:
-            outputs = Path(folder) / f"{way}-{turn}"
+            outputs = _outputs(Path(folder), way, turn)
             taken = Taken(_WAYS[way](of, outputs))
             if way == SWEEP:
                 again.append(Taken(_sweep(of, outputs)))
             return taken
 
         taken = interleaved(list(_WAYS), rounds, run)
-    second = Rounds(reason=taken[SWEEP].reason) if taken[SWEEP].reason else Rounds(again)
-    found = Compared({**taken, AGAIN: second}, {})
-    yield from told(of, found, " (cut down)" if small else "")
+        second = Rounds(reason=taken[SWEEP].reason) if taken[SWEEP].reason else Rounds(again)
+        found = Compared({**taken, AGAIN: second}, {})
+        differs = None
+        if not (found.rounds[SWEEP].reason or found.rounds[FLOOR].reason):
+            first = [_outputs(Path(folder), way, 0) for way in (SWEEP, FLOOR)]
+            differs = _difference(of, *first)
+    yield from told(of, found, differs, " (cut down)" if small else "")
 
 
-def told(of: Shape, found: Compared, cut: str) -> Iterator[Row]:
-    """Yield what the four took as rows."""
+def _outputs(folder: Path, way: str, turn: int) -> Path:
+    """Return the folder of runs that a way begins with in a round: each has its own."""
+    return folder / f"{way.replace(' ', '_')}_{turn}"
+
+
+def told(of: Shape, found: Compared, differs: float | None, cut: str) -> Iterator[Row]:
+    """Yield what the four took as rows; `differs` says how far sweep and floor are apart."""
     jobs = of.jobs()
     title = f"{of.n_layer} layers × {len(METRICS)} metrics, GPT-2 small shapes, 108 prompts{cut}"
     seconds = found.rounds[SWEEP].seconds
     took = f"{statistics.median(seconds):.1f} s" if seconds else ""
 
     def row(name: str, over: str, under: str, bar: Bar, remark: str) -> Row:
+        apart = differs if under == FLOOR else None
         remark = found.remark(over, under, remark)
-        return Row(title, name, found.time(over, under), bar=bar, remark=remark)
+        values = found.time(over, under)
+        return Row(title, name, values, bar=bar, difference=apart, remark=remark)
 
     yield row(
         "the same runs as separate processes, times slower",
@@ -160,8 +175,6 @@ _WAYS = {SWEEP: _sweep, SEPARATE: _separate, FLOOR: _floor}
 
 def floor(shape: dict[str, int], outputs: str) -> None:
     """Do what the jobs are for and nothing else; called in a process of its own."""
-    import numpy as np
-
     from benchmarks.ours import activations
     from benchmarks.workloads import him_and_her
     from experiments.layer_similarity import LayerSimilarity
@@ -196,6 +209,29 @@ def floor(shape: dict[str, int], outputs: str) -> None:
             )
             result.save(job)
             record.log_result(result, job)
+
+
+def _difference(of: Shape, swept: Path, floored: Path) -> float:
+    """Return how far the sweep's values are from those of the floor, which does the same work."""
+    # A folder a start, named after when that was.
+    folder = sorted((swept / "sweeps").glob("*/*"))[0]
+    apart = []
+    for number, (layer, metric) in enumerate(of.jobs()):
+        found = _series(folder / str(number))
+        expected = _series(floored / "runs" / f"{layer}-{metric}")
+        if found.keys() != expected.keys():
+            raise ValueError(f"job {number} has {sorted(found)}, its floor {sorted(expected)}")
+        apart += [
+            difference(np.array(found[name]["values"]), np.array(expected[name]["values"]))
+            for name in expected
+        ]
+    return max(apart)
+
+
+def _series(folder: Path) -> dict[str, Any]:
+    told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    series: dict[str, Any] = told["series"]
+    return series
 
 
 def _no_reference(i: int) -> None:
