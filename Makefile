@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test check
+.PHONY: demo test check bench
 
 demo: .venv/installed
 	@$(BIN)/interp
@@ -15,10 +15,19 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: .venv/bench
+	$(BIN)/python -m benchmarks
+
 # The stamp is newer than the two files that decide what is installed, so a second call does nothing.
 .venv/installed: pyproject.toml constraints.txt
 	@echo "Installing into .venv: a few minutes, once."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+# What else is measured, and nothing else needs.
+.venv/bench: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[demo,dev,bench]'
 	@touch $@

@@ -1,0 +1,1 @@
+"""What the README's numbers of speed and memory come from: `python -m benchmarks`."""
