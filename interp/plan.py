@@ -21,9 +21,6 @@ from interp.registry import ConfigError
 # in different batches: a few 1e-7 after a few float32 layers, more in deep models.
 _RESOLUTION = {"float32": 1e-5, "float16": 2e-3, "bfloat16": 2e-2}
 
-# Texts that are tokenised at once; what the tokenizer gives takes far more room than what is kept.
-_TOKENISED_AT_ONCE = 8192
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -238,22 +235,19 @@ def _select(model: LanguageModel, prompts: PromptSet, position: Position) -> Sel
     limit = model.context_length
     words: dict[str, str] = {}
     word_of: list[str] = []
-    own_lengths: list[int] = []
+    own_lengths: list[NDArray[np.int64]] = []
     flat: dict[str, list[NDArray[np.int64]]] = {"ids": [], "tokens": []}
     lengths: dict[str, list[int]] = {"prompts": [], "samples": [], "of_prompt": []}
-    for start in range(0, len(prompts), _TOKENISED_AT_ONCE):
-        texts = prompts.texts[start : start + _TOKENISED_AT_ONCE]
-        ids: list[NDArray[np.int64]] = []
+    start = 0
+    for chunk in model.tokenized_in_chunks(prompts.texts):
         tokens: list[int] = []
-        for i, prompt in enumerate(model.tokenize(texts), start):
+        for i, prompt in enumerate(chunk, start):
             _check_length(prompt, model.title, limit)
             try:
                 samples = position(prompt, prompts.targets[i])
             except ConfigError as error:
                 raise ConfigError(f"position: {error}") from error
-            ids.append(prompt.ids)
             lengths["prompts"].append(len(prompt.ids))
-            own_lengths.append(len(prompt.of_text))
             lengths["of_prompt"].append(len(samples))
             for sample in samples:
                 tokens += sample
@@ -262,7 +256,9 @@ def _select(model: LanguageModel, prompts: PromptSet, position: Position) -> Sel
                 word = prompt.text[first:last].strip()
                 # Of a million words most are the same few.
                 word_of.append(words.setdefault(word, word))
-        flat["ids"].append(np.concatenate(ids))
+        start += len(chunk)
+        flat["ids"].append(chunk.ids)
+        own_lengths.append(np.add.reduceat(~chunk.special, chunk.starts[:-1], dtype=np.int64))
         flat["tokens"].append(np.array(tokens, np.int64))
     return Selected(
         ids=np.concatenate(flat["ids"]),
@@ -271,7 +267,7 @@ def _select(model: LanguageModel, prompts: PromptSet, position: Position) -> Sel
         sample_starts=_starts(lengths["samples"]),
         first_samples=_starts(lengths["of_prompt"]),
         words=word_of,
-        own_lengths=np.array(own_lengths, np.int64),
+        own_lengths=np.concatenate(own_lengths),
     )
 
 
