@@ -9,9 +9,9 @@ layers replaced by ones that mean nothing. Models that merely know the same word
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.spectra.alignment import Side, aligned, refuse_alone
 from interp.activations import Activations
@@ -19,14 +19,17 @@ from interp.analysis import ANALYSES
 from interp.calibration import check_settings
 from interp.geometry.vocabulary_alignment import best_matches, row_by_row
 from interp.hooks import HookPoint, ResidPost, ResidPre
-from interp.models import LanguageModel, ModelSource
-from interp.models.final_norm import final_norm
-from interp.models.weights import mlp_weights
+from interp.models import ModelSource
 from interp.prompts import PromptSet
 from interp.reference import Reference
 from interp.registry import ConfigError, check_choice
 from interp.result import Result
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.models.language_model import LanguageModel
 
 
 @ANALYSES.register("vocabulary_alignment")
@@ -92,7 +95,10 @@ class VocabularyAlignment:
             told=f"{len(some)} of {every} neurons a layer, each with its best match",
         )
 
-    def _read(self, model: LanguageModel) -> Side:
+    def _read(self, model: "LanguageModel") -> Side:
+        from interp.models.final_norm import final_norm
+        from interp.models.weights import mlp_weights
+
         mlps = mlp_weights(model, model.read_by_head)
         if self.of == "output":
             rows = np.array([mlp.output for mlp in mlps])
@@ -128,7 +134,7 @@ class ActivationAlignment:
         reference_source: ModelSource | None,
         hook: HookPoint,
         prompts: PromptSet,
-        samples: pd.DataFrame,
+        samples: "pd.DataFrame",
         reference: Reference,
     ) -> None:
         """Refuse a model alone, two that share no words, or samples that do not pair up.
@@ -176,7 +182,9 @@ class ActivationAlignment:
         )
 
     @staticmethod
-    def _read(model: LanguageModel, activations: Activations) -> Side:
+    def _read(model: "LanguageModel", activations: Activations) -> Side:
+        from interp.models.final_norm import final_norm
+
         vectors = final_norm(model, model.read_by_head).applied(activations.values)
         return Side(model.title, vectors, model.unembedding_matrix, model.vocabulary)
 

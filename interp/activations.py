@@ -1,13 +1,15 @@
 """The record that a capture returns: a matrix that never loses its labels."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Vectors decoded at once: enough for fast arithmetic, and with 250,000 words still only 130 MB.
 _DECODED_AT_ONCE = 128
@@ -44,7 +46,7 @@ class Activations:
 
     values: NDArray[np.float32]
     layers: tuple[int, ...]
-    samples: pd.DataFrame
+    samples: "pd.DataFrame"
     resolution: float
     unembedding: Unembedding | None = None
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 import pandas as pd
 
 from interp.hooks import HOOKS, AttentionTap, HookPoint, LogitLens, Logits, MissingSite, Tap
-from interp.models import LanguageModel, ModelSource, Readout
+from interp.models import ModelSource, Readout
+from interp.models.language_model import LanguageModel
 from interp.positions import Pooling, Position, Sample, Tokens
 from interp.prompts import PromptSet
 from interp.registry import ConfigError

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from interp.clusterings import Clustering
     from interp.hooks import HookPoint
     from interp.metrics import Metric
-    from interp.models import LanguageModel, ModelSource
+    from interp.models import ModelSource
+    from interp.models.language_model import LanguageModel
     from interp.plan import Plan
     from interp.positions import Position
     from interp.prompts import PromptSet, PromptSource

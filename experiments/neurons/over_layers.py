@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from experiments.neurons.contrast import Contrast
 from experiments.neurons.criterion import Criterion
-from interp import arrangements, figures, statistics
-from interp.figures import Statistic
+from interp import arrangements, statistics
 from interp.geometry.order import folds
 from interp.probing import probe_accuracy
 from interp.reading import Reading, beside, logged
@@ -135,6 +133,11 @@ def over_layers(
         criterion: what makes a neuron significant.
         reading: the words for what was read.
     """
+    import pandas as pd
+
+    from interp import figures
+    from interp.figures import Statistic
+
     layers, alpha, top = reading.layers, criterion.alpha, found.strongest
     panels = {
         "significant": ("significant neurons", found.significant),

@@ -2,15 +2,18 @@
 
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from experiments.spectra.words import RandomTokens, Words
 from interp.models.vocabulary import Vocabulary
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Directions that the vocabulary is projected on at once: 50,000 words take 26 MB.
 _AT_ONCE = 128
@@ -45,8 +48,10 @@ class Ends:
     expected: float
     p: float
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Return the tokens of both ends, a row each."""
+        import pandas as pd
+
         rows = [
             (end, rank, label, self.projections[number], self.kinds[number])
             for end, ids, labels in (

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from interp.activations import Activations
 from interp.capture.reader import AllRead, Reader
 from interp.hooks import AttentionScores, FinalNorm, HiddenStates, HookPoint, Module, Tap
-from interp.models import LanguageModel, ModelSource, Readout
+from interp.models import ModelSource, Readout
+from interp.models.language_model import LanguageModel
 from interp.plan import Plan, plan
 from interp.positions import Position
 from interp.prompts import PromptSet

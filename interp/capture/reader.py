@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from interp.hooks import AttentionTap, Tap
-from interp.models import LanguageModel
 from interp.models.attention import AttentionCall, Kernel, intercepted, rows_of
+from interp.models.language_model import LanguageModel
 from interp.models.tracing import matrix_of
 from interp.plan import Plan
 from interp.registry import ConfigError
