@@ -76,6 +76,10 @@ def main() -> None:
             from experiments.launch.ui import serve
 
             serve(str(CONF), sys.argv[2:])
+        elif {"-h", "--help"} & set(sys.argv[1:]):
+            from experiments.launch import help
+
+            help.show(CONF, sys.argv[1:])
         else:
             _check(sys.argv[1:])
             _job()
