@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from interp import arrangements
 from interp.activations import Activations
@@ -131,6 +130,7 @@ class LayerMatrix:
             ConfigError: a layer at which the metric is not defined.
         """
         import pandas as pd
+        from tqdm import tqdm
 
         from interp import figures
 

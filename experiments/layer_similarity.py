@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from interp import arrangements, statistics
 from interp.activations import Activations
@@ -143,6 +142,8 @@ class LayerSimilarity:
             ConfigError: a layer at which the metric is not defined, say because all points
                 coincide.
         """
+        from tqdm import tqdm
+
         from interp import figures
 
         group = activations.samples["group"].to_numpy()
@@ -275,6 +276,8 @@ class LayerSimilarity:
         Returns the calibrated values, and the table of every pair of points at each layer, where
         the metric is a mean over pairs.
         """
+        from tqdm import tqdm
+
         layers = activations.layers
         values, identity = np.empty((len(layers), len(draws))), np.empty(len(layers))
         rows, split = np.concatenate([first, second]), len(first)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from experiments.modular.fitting import prompts_for
 from experiments.modular.progress import ablated, sparsity
@@ -146,6 +145,8 @@ class ModularAdditionTraining:
         folder: Path,
         track: Callable[[int, Mapping[str, float]], None],
     ) -> list[dict[str, float]]:
+        from tqdm import tqdm
+
         from interp import training
 
         history = training.restored(state, folder)
@@ -229,6 +230,8 @@ def _measure_again(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process train at a time; a second one waits, and then finds what was trained."""
+    from tqdm import tqdm
+
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

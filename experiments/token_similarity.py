@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
@@ -90,6 +89,8 @@ class TokenSimilarity:
         Raises:
             ConfigError: a layer at which the metric is not defined.
         """
+        from tqdm import tqdm
+
         from interp import figures
 
         a, b = prompts.members(prompts.group_names[0])

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from interp import arrangements, statistics
 from interp.geometry import separation
@@ -51,6 +50,7 @@ def separated(
         rng: where draws come from.
     """
     import pandas as pd
+    from tqdm import tqdm
 
     from interp import figures
     from interp.figures import Statistic

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.neurons.contrast import Contrast
 from experiments.neurons.criterion import Criterion
@@ -82,6 +81,8 @@ def measured(
         permutations: draws of the null.
         rng: where draws and folds come from.
     """
+    from tqdm import tqdm
+
     labels = _labellings(tested, permutations, rng)
     row = sentences.rows_in(tested)
     held_out = folds(tested.observation[row], rng)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.spectra.matrices import refuse_factorised
 from interp import statistics
@@ -94,6 +93,7 @@ def aligned(
         layers: what the layers are called; 0, 1, … by default.
     """
     import pandas as pd
+    from tqdm import tqdm
 
     from interp import figures
 

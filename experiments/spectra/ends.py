@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.spectra.words import RandomTokens, Words
 from interp.models.vocabulary import Vocabulary
@@ -101,6 +100,8 @@ def ends(
         drawn: the draws.
         top: how many tokens are looked at at each end.
     """
+    from tqdm import tqdm
+
     kinds = np.array([kind_of(text) for text in vocabulary.texts], dtype=object)
     kinds_of_words = {str(kinds[number]) for number in words.ids}
     kind = kinds_of_words.pop() if len(kinds_of_words) == 1 else ""

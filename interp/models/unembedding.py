@@ -54,7 +54,7 @@ def _taking_over(modules: "list[nn.Module]", vectors: NDArray[np.float32]) -> It
     import torch
     from torch import Tensor
 
-    def replace(_module: nn.Module, _args: object, output: Any) -> Any:
+    def replace(_module: "nn.Module", _args: object, output: Any) -> Any:
         own = output if isinstance(output, Tensor) else output[0]
         given = torch.tensor(vectors, dtype=own.dtype, device=own.device)[None]
         if isinstance(output, Tensor):
