@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.contexts import pictures
 from experiments.contexts.design import OTHER, SUBJECT, Design, design
@@ -33,7 +32,6 @@ from interp.analysis import ANALYSES
 from interp.calibration import check_settings
 from interp.hooks import HookPoint
 from interp.models import ModelSource
-from interp.plan import Plan
 from interp.positions import Position, Target, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
@@ -41,7 +39,10 @@ from interp.registry import ConfigError
 from interp.result import Result, Series
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
+
+    from interp.plan import Plan
 
 
 @ANALYSES.register("context_clustering")
@@ -86,7 +87,7 @@ class ContextClustering:
         source: ModelSource,
         hook: HookPoint,
         position: Position,
-        plan: Plan,
+        plan: "Plan",
         rng: np.random.Generator,
     ) -> Result:
         """Hold objects against subjects, in both kinds of context, at each layer and dose.
@@ -239,8 +240,10 @@ class ContextClustering:
 
     def _summary(
         self, effect: Effect, distance: Level, words: Design, reading: Reading
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Return a row a layer, after most sentences."""
+        import pandas as pd
+
         most = words.doses[-1]
         verdicts = []
         for p, p_other_way in zip(
@@ -293,8 +296,10 @@ def _series(effect: Effect, distance: Level, words: Design, reading: Reading) ->
     return {name: Series.over(reading.layers, value) for name, value in values.items()}
 
 
-def _dose_table(level: dict[str, Level], words: Design, reading: Reading) -> pd.DataFrame:
+def _dose_table(level: dict[str, Level], words: Design, reading: Reading) -> "pd.DataFrame":
     """Return every level with its interval, a row a layer and condition."""
+    import pandas as pd
+
     rows = []
     for i, layer in enumerate(reading.layers):
         for c, condition in enumerate([words.bare, *words.conditions]):
@@ -310,8 +315,10 @@ def _dose_table(level: dict[str, Level], words: Design, reading: Reading) -> pd.
     return pd.DataFrame(rows)
 
 
-def _effect_table(tested: dict[str, Effect], words: Design, reading: Reading) -> pd.DataFrame:
+def _effect_table(tested: dict[str, Effect], words: Design, reading: Reading) -> "pd.DataFrame":
     """Return every effect with its tests, a row a measure, layer and dose."""
+    import pandas as pd
+
     rows = []
     for name, effect in tested.items():
         columns = {

@@ -7,28 +7,33 @@ words of the set left out, and are they of the same kind as the set?
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.spectra.ends import Ends, ends
 from experiments.spectra.words import RandomTokens, Words
-from interp import figures, statistics
+from interp import statistics
 from interp.analysis import ANALYSES
 from interp.calibration import check_settings
-from interp.figures import SpectrumBand
 from interp.geometry.spectra import (
     effective_rank,
     participation_ratio,
     singular_values,
     stable_rank,
 )
-from interp.models import LanguageModel, ModelSource
+from interp.models import ModelSource
 from interp.prompts import PromptSet
 from interp.registry import ConfigError, check_choice, nearest
 from interp.result import Result
 from interp.similarity.points import Array
 from interp.statistics import PermutationTest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.figures import SpectrumBand
+    from interp.models.language_model import LanguageModel
 
 # How many of the leading singular vectors are drawn.
 _DRAWN_VECTORS = 3
@@ -107,10 +112,12 @@ class EmbeddingSpectrum:
         self,
         prompts: PromptSet,
         source: ModelSource,
-        model: LanguageModel,
+        model: "LanguageModel",
         rng: np.random.Generator,
     ) -> Result:
         """Hold the words' spectrum against those of random tokens, and project the vocabulary."""
+        from interp import figures
+
         words = Words.of(prompts, model, self.pooling)
         matrix = model.token_embedding if self.matrix == "embedding" else model.unembedding_matrix
         drawn = RandomTokens.drawn(words, model.vocabulary, self.match, self.draws, rng)
@@ -284,10 +291,11 @@ def _of_draws(
     return np.concatenate(spectra), np.concatenate(axes), np.concatenate(correlations)
 
 
-def _bands(spectrum: Array, null: Array) -> list[SpectrumBand]:
+def _bands(spectrum: Array, null: Array) -> "list[SpectrumBand]":
     """Return the spectrum in three forms, each beside the band of the draws."""
+    from interp.figures import SpectrumBand
 
-    def band(ylabel: str, values: Array, drawn: Array) -> SpectrumBand:
+    def band(ylabel: str, values: Array, drawn: Array) -> "SpectrumBand":
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
         return SpectrumBand(ylabel, values, drawn.mean(0), low, high)
 
@@ -304,7 +312,9 @@ def _bands(spectrum: Array, null: Array) -> list[SpectrumBand]:
 
 def _summary(
     measured: Array, fewer: PermutationTest, mean_alike: float, closer: PermutationTest
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
+    import pandas as pd
+
     rows = [
         (
             key.replace("_", " "),
@@ -320,7 +330,9 @@ def _summary(
     return pd.DataFrame(rows, columns=["measure", "value", "random", "95% of draws", "p"])
 
 
-def _table(bands: list[SpectrumBand]) -> pd.DataFrame:
+def _table(bands: "list[SpectrumBand]") -> "pd.DataFrame":
+    import pandas as pd
+
     columns: dict[str, Array] = {}
     for band in bands:
         columns |= {

@@ -9,10 +9,9 @@ looked at all of them, and for having chosen the best component.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.geometry.order import ordered
@@ -25,7 +24,6 @@ from interp.frames import frames, halves
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.ordering import ordering
-from interp.plan import Plan
 from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
@@ -33,6 +31,9 @@ from interp.reductions import REDUCTIONS, Reduction
 from interp.registry import ConfigError
 from interp.result import Result
 from interp.similarity.points import in_few_dimensions
+
+if TYPE_CHECKING:
+    from interp.plan import Plan
 
 Array = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ class LayerGeometry:
         if self.basis not in ("layer", "all") and type(self.basis) is not int:
             raise ConfigError(f"basis must be layer, all, or a layer's number, not {self.basis!r}")
 
-    def check(self, prompts: PromptSet, plan: Plan, reduction: Reduction) -> None:
+    def check(self, prompts: PromptSet, plan: "Plan", reduction: Reduction) -> None:
         """Refuse what cannot be drawn or ordered.
 
         Raises:
@@ -116,7 +117,7 @@ class LayerGeometry:
         hook: HookPoint,
         position: Position,
         reduction: Reduction,
-        plan: Plan,
+        plan: "Plan",
         rng: np.random.Generator,
     ) -> Result:
         """Draw the points of each layer, and ask for their order and their groups.
@@ -164,6 +165,8 @@ def _cloud(points: Array) -> Array:
 
 def _together(parts: list[Result], reading: Reading) -> Result:
     """Return what the questions found as one result."""
+    import pandas as pd
+
     summaries = [part.tables["summary"] for part in parts if "summary" in part.tables]
     shown: dict[str, object] = {reading.unit: reading.ticks or reading.layers}
     if "explained_variance" in parts[0].series:

@@ -8,27 +8,29 @@ each draw gives a p-value corrected for having looked at all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from interp import arrangements, figures
+from interp import arrangements
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
 from interp.calibration import calibrate, check_settings, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
-from interp.plan import Plan
 from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction, refuse_supervised
 from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.plan import Plan
 
 # Bytes of points, all layers together, up to which each layer is made once and kept. Logits of many
 # prompts take more: they are made a pair of layers at a time.
@@ -54,8 +56,8 @@ class LayerMatrix:
     def check(
         self,
         prompts: PromptSet,
-        samples: pd.DataFrame,
-        plan: Plan,
+        samples: "pd.DataFrame",
+        plan: "Plan",
         metric: Metric,
         reduction: Reduction,
         reference: Reference,
@@ -127,6 +129,11 @@ class LayerMatrix:
         Raises:
             ConfigError: a layer at which the metric is not defined.
         """
+        import pandas as pd
+        from tqdm import tqdm
+
+        from interp import figures
+
         between = reference.draws > 0
         other = next(reference.activations()) if between else activations
         prompt_of_row = activations.samples["prompt"].to_numpy()

@@ -10,21 +10,18 @@ drawn at random, a second null says how much of it is there without training.
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from interp import arrangements, figures, statistics
+from interp import arrangements, statistics
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
 from interp.calibration import Calibration, calibrate, check_settings, in_words, says
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric, TableMetric
 from interp.models import ModelSource
-from interp.plan import Plan
 from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reductions import REDUCTIONS, Reduction, refuse_supervised
@@ -32,6 +29,11 @@ from interp.reference import Reference
 from interp.registry import ConfigError
 from interp.result import Result, Series
 from interp.similarity.pairings import mean_over_pairs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.plan import Plan
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -59,8 +61,8 @@ class LayerSimilarity:
     def check(
         self,
         prompts: PromptSet,
-        samples: pd.DataFrame,
-        plan: Plan,
+        samples: "pd.DataFrame",
+        plan: "Plan",
         metric: Metric,
         reduction: Reduction,
         reference: Reference,
@@ -140,6 +142,10 @@ class LayerSimilarity:
             ConfigError: a layer at which the metric is not defined, say because all points
                 coincide.
         """
+        from tqdm import tqdm
+
+        from interp import figures
+
         group = activations.samples["group"].to_numpy()
         first, second = (np.flatnonzero(group == name) for name in prompts.group_names)
         prompt_of_row = activations.samples["prompt"].to_numpy()[np.concatenate([first, second])]
@@ -270,6 +276,8 @@ class LayerSimilarity:
         Returns the calibrated values, and the table of every pair of points at each layer, where
         the metric is a mean over pairs.
         """
+        from tqdm import tqdm
+
         layers = activations.layers
         values, identity = np.empty((len(layers), len(draws))), np.empty(len(layers))
         rows, split = np.concatenate([first, second]), len(first)
@@ -303,6 +311,8 @@ class LayerSimilarity:
         metric: Metric,
     ) -> Result:
         """Add what the reference model gives, and a test where it was drawn several times."""
+        import pandas as pd
+
         layers = result.series["score"].layers
         values, scores = (
             np.array([getattr(twin, name) for twin in twins]) for name in ("observed", "score")

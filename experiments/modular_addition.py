@@ -7,9 +7,9 @@ interpretability").
 """
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.modular.attention_told import attention_told
 from experiments.modular.fitting import config_of, prompts_for
@@ -21,14 +21,16 @@ from experiments.modular.training_told import training_figure
 from experiments.modular.weights_in_frequencies import by_chance, key_frequencies_of
 from experiments.modular.weights_told import leading, weights_told
 from interp.analysis import ANALYSES
-from interp.capture import capture
 from interp.hooks import Pattern
-from interp.models import LanguageModel, ModelSource
-from interp.models.modular import ModularArithmeticForCausalLM, ModularCheckpoint
+from interp.models import ModelSource
+from interp.models.modular import ModularCheckpoint
 from interp.positions import All
 from interp.prompts import PromptSource, from_marked
 from interp.registry import ConfigError
 from interp.result import Result
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 
 @ANALYSES.register("modular_addition")
@@ -65,10 +67,13 @@ class ModularAddition:
         self,
         prompt_source: PromptSource,
         source: ModelSource,
-        model: LanguageModel,
+        model: "LanguageModel",
         rng: np.random.Generator,
     ) -> Result:
         """Open the model."""
+        from interp.capture import capture
+        from interp.models.modular.transformer import ModularArithmeticForCausalLM
+
         pairs = prompts_for(source, prompt_source).pairs()
         if not isinstance(model.head, ModularArithmeticForCausalLM):
             raise TypeError(f"{model.title} has no unembedding")
@@ -111,6 +116,8 @@ class ModularAddition:
 
 def _over_training(source: ModelSource, keys: tuple[int, ...], told: str, modulus: int) -> Result:
     """Return the curves of the training that made the weights, where they were kept."""
+    import pandas as pd
+
     history = source.training() if isinstance(source, ModularCheckpoint) else pd.DataFrame()
     if history.empty:
         return Result()

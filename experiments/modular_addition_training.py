@@ -15,24 +15,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from experiments.modular.fitting import prompts_for
 from experiments.modular.progress import ablated, sparsity
 from experiments.modular.training_told import training_told
 from experiments.modular.weights_in_frequencies import key_frequencies_of
-from interp import training
 from interp.analysis import ANALYSES
-from interp.models import LanguageModel, ModelSource
-from interp.models.modular import effective_weights
+from interp.models import ModelSource
 from interp.modular_arithmetic import Pairs
 from interp.prompts import ModularArithmetic, PromptSource
 from interp.registry import ConfigError
 from interp.result import Result
+
+if TYPE_CHECKING:
+    from interp import training
+    from interp.models.language_model import LanguageModel
 
 # By what share the test loss must fall, within the patience, for training to go on.
 _WORTH_WAITING_FOR = 0.1
@@ -92,7 +93,7 @@ class ModularAdditionTraining:
         self,
         prompt_source: PromptSource,
         source: ModelSource,
-        model: LanguageModel,
+        model: "LanguageModel",
         outputs: Path,
         track: Callable[[int, Mapping[str, float]], None],
         rng: np.random.Generator,
@@ -102,6 +103,11 @@ class ModularAdditionTraining:
         Raises:
             ConfigError: the loss is no longer a number.
         """
+        import pandas as pd
+
+        from interp import training
+        from interp.models.modular.effective_weights import effective_weights
+
         prompts = prompts_for(source, prompt_source)
         pairs = prompts.pairs()
         recipe = training.Recipe(
@@ -134,11 +140,15 @@ class ModularAdditionTraining:
 
     def _train(
         self,
-        state: training.State,
+        state: "training.State",
         pairs: Pairs,
         folder: Path,
         track: Callable[[int, Mapping[str, float]], None],
     ) -> list[dict[str, float]]:
+        from tqdm import tqdm
+
+        from interp import training
+
         history = training.restored(state, folder)
         for row in history:
             track(int(row["epoch"]), _curves(row))
@@ -180,7 +190,10 @@ class ModularAdditionTraining:
         return now > (1 - _WORTH_WAITING_FOR) * before
 
 
-def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:
+def _evaluated(state: "training.State", pairs: Pairs) -> dict[str, float]:
+    from interp import training
+    from interp.models.modular.effective_weights import effective_weights
+
     found = training.evaluate(state.model, pairs)
     weights = effective_weights(state.model).ordered(pairs.arithmetic.order)
     return {
@@ -197,13 +210,15 @@ def _evaluated(state: training.State, pairs: Pairs) -> dict[str, float]:
 
 def _measure_again(
     history: list[dict[str, float]],
-    state: training.State,
+    state: "training.State",
     pairs: Pairs,
     folder: Path,
     keys: tuple[int, ...],
     track: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Add the losses that are measured by the key frequencies, known only at the end."""
+    from interp import training
+
     rows = {int(row["epoch"]): row for row in history}
     for epoch, model in training.snapshots(state, folder):
         found = ablated(training.evaluate(model, pairs).logits, pairs, pairs.train, keys)
@@ -215,6 +230,8 @@ def _measure_again(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process train at a time; a second one waits, and then finds what was trained."""
+    from tqdm import tqdm
+
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

@@ -9,7 +9,7 @@ held against each other over the sentences that had no part in choosing them.
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from interp.calibration import check_settings
 from interp.clusterings import Clustering
 from interp.hooks import HookPoint
 from interp.models import ModelSource
-from interp.plan import Plan
 from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
@@ -36,6 +35,9 @@ from interp.registry import ConfigError, check_choice, nearest
 from interp.replicates import Words, check_words, observations, words
 from interp.result import Result
 from interp.two_sample import CORRECTIONS, TESTS
+
+if TYPE_CHECKING:
+    from interp.plan import Plan
 
 
 @ANALYSES.register("neuron_clusters")
@@ -84,7 +86,9 @@ class NeuronClusters:
         if self.most < 4:
             raise ConfigError(f"most must be at least 4, not {self.most}")
 
-    def check(self, prompts: PromptSet, plan: Plan, hook: HookPoint, reduction: Reduction) -> None:
+    def check(
+        self, prompts: PromptSet, plan: "Plan", hook: HookPoint, reduction: Reduction
+    ) -> None:
         """Refuse what cannot be compared.
 
         Raises:
@@ -121,7 +125,7 @@ class NeuronClusters:
         position: Position,
         reduction: Reduction,
         clustering: Clustering,
-        plan: Plan,
+        plan: "Plan",
         rng: np.random.Generator,
     ) -> Result:
         """Test every neuron at every layer, and cluster those that one layer chooses.

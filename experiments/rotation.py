@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.rotations.differences import Differences, differences, smallest_p
@@ -26,14 +25,12 @@ from experiments.rotations.told import (
     with_limits,
 )
 from experiments.rotations.turns import Turns, norms, turns
-from interp import arrangements, figures
+from interp import arrangements
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer, refuse_scores
 from interp.calibration import check_settings
-from interp.figures import Bundle, Estimate
 from interp.hooks import HookPoint, LogitLens, Logits
 from interp.models import ModelSource
-from interp.plan import Plan
 from interp.positions import POSITIONS, Position, TargetAndBefore, described
 from interp.prompts import PromptSet
 from interp.reading import Reading
@@ -44,6 +41,8 @@ from interp.similarity.points import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from interp.plan import Plan
 
 
 @ANALYSES.register("rotation")
@@ -66,7 +65,7 @@ class Rotation:
     def __post_init__(self) -> None:
         check_settings(self.permutations, self.alpha)
 
-    def check(self, prompts: PromptSet, plan: Plan, hook: HookPoint, position: Position) -> None:
+    def check(self, prompts: PromptSet, plan: "Plan", hook: HookPoint, position: Position) -> None:
         """Refuse what has no step from layer to layer, or no token before the target.
 
         Raises:
@@ -98,7 +97,7 @@ class Rotation:
         source: ModelSource,
         hook: HookPoint,
         position: Position,
-        plan: Plan,
+        plan: "Plan",
         rng: np.random.Generator,
     ) -> Result:
         """Measure the angles of every sentence, and test them over observations.
@@ -174,6 +173,11 @@ class Rotation:
         remarks: list[str],
     ) -> Result:
         """Say what the tests found of the target beside both of its controls."""
+        import pandas as pd
+
+        from interp import figures
+        from interp.figures import Estimate
+
         passes = control.flips.p_corrected < self.alpha
         # The largest of what can be told from chance, or of all where nothing can.
         top = int(np.where(passes | ~passes.any(), np.abs(control.mean), -1).argmax())
@@ -288,6 +292,9 @@ class Rotation:
         reading: Reading,
         title: str,
     ) -> "Figure":
+        from interp import figures
+        from interp.figures import Bundle
+
         steps = len(reading.layers)
         level = np.broadcast_to(of_prompts.shuffled[:, None], (len(of_prompts), steps))
         before = "token before it"
@@ -321,7 +328,7 @@ def _more_or_less(passes: NDArray[np.bool_], mean: Array, than: str, reading: Re
     return f"The target turns {'; '.join(said)}" if said else ""
 
 
-def _steps(plan: Plan) -> tuple[str, ...]:
+def _steps(plan: "Plan") -> tuple[str, ...]:
     """Name each step by the layers that it leads from and to: "0→1", "embed→attn 0"."""
     named = [name.removeprefix("layer ") for name in plan.layer_names]
     return tuple(f"{a}→{b}" for a, b in itertools.pairwise(named))

@@ -7,13 +7,11 @@ null is the similarity of other pairs of tokens, the same pairs at every layer.
 
 import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from interp import figures
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
 from interp.calibration import calibrate, check_settings, in_words, says
@@ -24,6 +22,9 @@ from interp.positions import Position, described
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class TokenSimilarity:
     def __post_init__(self) -> None:
         check_settings(self.permutations, self.alpha)
 
-    def check(self, prompts: PromptSet, samples: pd.DataFrame, metric: Metric) -> None:
+    def check(self, prompts: PromptSet, samples: "pd.DataFrame", metric: Metric) -> None:
         """Refuse what is no pair of tokens.
 
         Raises:
@@ -88,6 +89,10 @@ class TokenSimilarity:
         Raises:
             ConfigError: a layer at which the metric is not defined.
         """
+        from tqdm import tqdm
+
+        from interp import figures
+
         a, b = prompts.members(prompts.group_names[0])
         every = itertools.combinations if metric.symmetric else itertools.permutations
         others = [pair for pair in every(range(len(prompts)), 2) if pair != (a, b)]

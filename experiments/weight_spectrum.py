@@ -7,6 +7,7 @@ a later one reads.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,17 +16,18 @@ from experiments.spectra.head_scores import compositions_told, copying_told
 from experiments.spectra.heads import compositions, copying, strongest_first
 from experiments.spectra.matrices import Part, Weights, parts, refuse_factorised
 from experiments.spectra.words import Words
-from interp import figures
 from interp.analysis import ANALYSES
 from interp.calibration import check_settings
 from interp.geometry.circuits import factored_svd
 from interp.geometry.spectra import effective_rank
-from interp.models import LanguageModel, ModelSource
-from interp.models.final_norm import final_norm
+from interp.models import ModelSource
 from interp.models.vocabulary import Vocabulary
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.result import Result, Series
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 # Rows of the table of compositions, of each kind.
 _STRONGEST = 20
@@ -81,7 +83,7 @@ class WeightSpectrum:
         self,
         prompts: PromptSet,
         source: ModelSource,
-        model: LanguageModel,
+        model: "LanguageModel",
         rng: np.random.Generator,
     ) -> Result:
         """Decompose, read and score every matrix that can be told apart.
@@ -89,6 +91,8 @@ class WeightSpectrum:
         Raises:
             ConfigError: a model of which none can.
         """
+        from interp.models.final_norm import final_norm
+
         words = Words.of(prompts, model, "none")
         norm = final_norm(model, model.read_by_head)
         weights = Weights.of(model).centred(norm)
@@ -137,6 +141,8 @@ class WeightSpectrum:
 
 def _ranks(found: list[Part], told: str, rng: np.random.Generator) -> Result:
     """Tell how many dimensions each matrix amounts to, against random ones of its shape."""
+    from interp import figures
+
     layers = tuple(range(len(found[0].values)))
     random = {part.name: _random_rank(part, rng) for part in found}
     drawn = {

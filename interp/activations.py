@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Vectors decoded at once: enough for fast arithmetic, and with 250,000 words still only 130 MB.
 _DECODED_AT_ONCE = 128
@@ -78,7 +80,7 @@ class Activations:
 
     values: Values
     layers: tuple[int, ...]
-    samples: pd.DataFrame
+    samples: "pd.DataFrame"
     resolution: float
     unembedding: Unembedding | None = None
 

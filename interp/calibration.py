@@ -1,9 +1,9 @@
 """What a value means beside its null: corrected p, a score on a common scale, and a word."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from interp import statistics
@@ -11,6 +11,9 @@ from interp.metrics import Metric
 from interp.registry import ConfigError
 from interp.result import Series
 from interp.statistics import PermutationTest, Tail
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -98,8 +101,10 @@ class Calibration:
             f"(p < {alpha:g}, corrected), which the test above does not count."
         )
 
-    def summary(self, first: dict[str, object], label: str) -> pd.DataFrame:
+    def summary(self, first: dict[str, object], label: str) -> "pd.DataFrame":
         """Return the table that a reader wants: value, null band, score, corrected p, a word."""
+        import pandas as pd
+
         low, high = self.test.null_low, self.test.null_high
         band = [f"{a:.4g} to {b:.4g}" for a, b in zip(low, high, strict=True)]
         columns = {

@@ -6,14 +6,18 @@ together: all tokens at one position, all tokens of one prompt, both prompts of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from interp.plan import Plan
 from interp.prompts import PromptSet
 from interp.registry import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.plan import Plan
 
 _FEWEST_UNITS = 3
 
@@ -40,7 +44,7 @@ class Ordering:
     counted: NDArray[np.bool_]
 
 
-def ordering(choice: str, prompts: PromptSet, plan: Plan) -> Ordering | None:
+def ordering(choice: str, prompts: PromptSet, plan: "Plan") -> Ordering | None:
     """Return the order that was chosen; None where there is none.
 
     Args:
@@ -88,7 +92,7 @@ def ordering(choice: str, prompts: PromptSet, plan: Plan) -> Ordering | None:
     return found
 
 
-def _by_position(samples: pd.DataFrame) -> Ordering:
+def _by_position(samples: "pd.DataFrame") -> Ordering:
     of_prompt = samples.groupby("prompt")
     place = of_prompt.cumcount().to_numpy().astype(np.intp)
     reached_by_all = place < of_prompt.size().min()
@@ -101,7 +105,7 @@ def _by_prompt(
     name: str,
     numbers: "list[int] | tuple[float | str, ...]",
     prompts: PromptSet,
-    samples: pd.DataFrame,
+    samples: "pd.DataFrame",
 ) -> Ordering:
     of_prompt = np.array(numbers, dtype=np.float64)
     unit_of_prompt, part_of_prompt = units(prompts)

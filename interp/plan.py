@@ -5,17 +5,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from interp.activations import Activations, Values
 from interp.hooks import HOOKS, AttentionTap, HookPoint, LogitLens, Logits, MissingSite, Tap
-from interp.models import LanguageModel, ModelSource, Readout
+from interp.models import ModelSource, Readout
 from interp.positions import Pooling, Position, Tokens
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from interp.models.language_model import LanguageModel
 
 # The difference, relative to their size, that rounding makes between activations of the same text
 # in different batches: a few 1e-7 after a few float32 layers, more in deep models.
@@ -41,7 +46,7 @@ class Plan:
             causal model knows of them [prompt].
     """
 
-    samples: pd.DataFrame
+    samples: "pd.DataFrame"
     layers: tuple[int, ...]
     layer_names: tuple[str, ...]
     n_layers: int
@@ -185,6 +190,8 @@ def with_kernel(source: ModelSource, position: Position) -> ModelSource:
 def _prepared(
     source: ModelSource, revision: str, prompts: PromptSet, hook: HookPoint, position: Position
 ) -> Prepared:
+    import pandas as pd
+
     source = with_kernel(source, position)
     model = source.skeleton()
     taps = _taps(hook, model)
@@ -230,7 +237,7 @@ def _prepared(
     )
 
 
-def _select(model: LanguageModel, prompts: PromptSet, position: Position) -> Selected:
+def _select(model: "LanguageModel", prompts: PromptSet, position: Position) -> Selected:
     """Tokenise the prompts and choose their tokens, some thousands at a time."""
     limit = model.context_length
     words: dict[str, str] = {}
@@ -275,14 +282,14 @@ def _starts(lengths: list[int]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _taps(hook: HookPoint, model: LanguageModel) -> Mapping[int, Tap | AttentionTap]:
+def _taps(hook: HookPoint, model: "LanguageModel") -> Mapping[int, Tap | AttentionTap]:
     try:
         return hook.taps(model)
     except MissingSite as missing:
         raise ConfigError(f"{missing}; there are {', '.join(_sites(model, hook.stack))}") from None
 
 
-def _sites(model: LanguageModel, stack: str) -> Iterator[str]:
+def _sites(model: "LanguageModel", stack: str) -> Iterator[str]:
     """Yield the sites that a model has, of those that need no more than their name."""
     for name in HOOKS:
         with suppress(ConfigError):

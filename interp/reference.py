@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from interp.activations import Activations
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class Reference:
 
     title: str
     layers: tuple[int, ...]
-    samples: pd.DataFrame
+    samples: "pd.DataFrame"
     space: str
     draws: int
     capture: Callable[[int], Activations]

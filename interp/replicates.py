@@ -9,19 +9,22 @@ of them finds too much.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.activations import Activations
 from interp.ordering import units
-from interp.plan import Plan
 from interp.prompts import PromptSet
 from interp.registry import ConfigError, check_choice
 
+if TYPE_CHECKING:
+    from interp.plan import Plan
+
 
 def observations(
-    prompts: PromptSet, plan: Plan, activations: Activations, groups: Sequence[str] = ()
+    prompts: PromptSet, plan: "Plan", activations: Activations, groups: Sequence[str] = ()
 ) -> NDArray[np.intp]:
     """Return the number of the observation that each prompt belongs to, [prompt].
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -81,7 +81,7 @@ class Result:
     series: dict[str, Series] = field(default_factory=dict)
     spectra: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tables: "dict[str, pd.DataFrame]" = field(default_factory=dict)
     figures: dict[str, "Figure"] = field(default_factory=dict)
     images: dict[str, dict[int, "Figure"]] = field(default_factory=dict)
     animations: dict[str, Animation] = field(default_factory=dict)
@@ -122,8 +122,10 @@ class Result:
             null="; ".join(part.null for part in parts if part.null),
         )
 
-    def layer_table(self) -> pd.DataFrame:
+    def layer_table(self) -> "pd.DataFrame":
         """Return all series side by side, one row a layer."""
+        import pandas as pd
+
         columns = {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 

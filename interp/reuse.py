@@ -6,7 +6,6 @@ says what a plan says.
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from interp.activations import Activations, StoredLayers, Values
@@ -265,6 +263,8 @@ def _together(
 
 def _record(known: _Known) -> dict[str, NDArray[Any]]:
     """Return what is kept of a plan, as arrays; `_recalled` undoes it."""
+    import pandas as pd
+
     said = {
         field.name: getattr(known.plan, field.name)
         for field in dataclasses.fields(Plan)
@@ -285,6 +285,8 @@ def _record(known: _Known) -> dict[str, NDArray[Any]]:
 
 
 def _recalled(record: Mapping[str, NDArray[Any]]) -> _Known:
+    import pandas as pd
+
     text = json.loads(record["text"].tobytes())
     samples = {}
     for name in (key.removeprefix("samples.") for key in record if key.startswith("samples.")):
@@ -316,4 +318,6 @@ def _code() -> str:
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    from importlib import metadata
+
+    return {name: metadata.version(name) for name in _LIBRARIES}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import importlib.util
 import inspect
 import json
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from interp.clusterings import Clustering
     from interp.hooks import HookPoint
     from interp.metrics import Metric
-    from interp.models import LanguageModel, ModelSource
+    from interp.models import ModelSource
+    from interp.models.language_model import LanguageModel
     from interp.plan import Plan
     from interp.positions import Position
     from interp.prompts import PromptSet, PromptSource
@@ -299,9 +299,11 @@ def _tags(
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata
+
     extras = [name for module, name in _VERSIONED_TOO.items() if importlib.util.find_spec(module)]
     names = (*_VERSIONED, *extras)
-    return {f"version.{name}": importlib.metadata.version(name) for name in names}
+    return {f"version.{name}": metadata.version(name) for name in names}
 
 
 def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str]) -> str:
@@ -319,6 +321,8 @@ def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str])
 
 def _git_commit() -> str:
     """Return the commit of the code that runs, marked where it was changed, or its version."""
+    from importlib import metadata
+
     root = Path(__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str:
@@ -331,4 +335,4 @@ def _git_commit() -> str:
             return git("rev-parse", "HEAD") + (" with changes" if git("status", "-s") else "")
     except (OSError, subprocess.CalledProcessError):
         pass
-    return f"not a checkout (interp {importlib.metadata.version('interp')})"
+    return f"not a checkout (interp {metadata.version('interp')})"

@@ -71,10 +71,55 @@ def test_what_must_not_exist_does_not(path):
             assert node.type is not None, f"{place}:{node.lineno} swallows everything"
 
 
-def test_the_command_line_imports_nothing_heavy_before_it_must():
-    code = "import sys, experiments.__main__; print(' '.join(sys.modules))"
-    loaded = subprocess.run(
+HEAVY = {
+    *("torch", "transformers", "tokenizers", "huggingface_hub", "mlflow", "matplotlib"),
+    *("sklearn", "scipy", "pandas"),
+}
+# What a run does before it plans what to read, for every preset at once.
+BUILDS = """
+import sys
+from hydra import compose, initialize_config_dir
+from experiments.__main__ import CONF
+from experiments.launch import job, report, sweep
+from interp import runner
+job.register_analyses()
+with initialize_config_dir(str(CONF), version_base="1.3"):
+    for preset in sorted((CONF / "experiment").glob("*.yaml")):
+        config = compose("config", overrides=[f"experiment={preset.stem}"])
+        assert runner.build(config).analysis
+print(*sys.modules)
+"""
+
+
+def loaded_by(code):
+    done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    ).stdout.split()
-    for heavy in ("torch", "transformers", "mlflow", "matplotlib", "sklearn", "scipy", "pandas"):
-        assert heavy not in loaded
+    )
+    return set(done.stdout.split())
+
+
+def test_the_command_line_imports_nothing_heavy_before_it_must():
+    loaded = loaded_by("import sys, experiments.__main__; print(*sys.modules)")
+    assert "hydra" in loaded
+    assert not loaded & HEAVY
+
+
+def test_building_any_preset_imports_nothing_heavy():
+    loaded = loaded_by(BUILDS)
+    assert {"interp.models", "interp.hooks", "experiments.rotation"} <= loaded
+    assert not loaded & HEAVY
+
+
+def test_a_job_imports_the_chosen_analysis_alone():
+    code = "import sys; from experiments.launch.job import register_analyses as register; "
+    loaded = loaded_by(f"{code} register('rotation'); print(*sys.modules)")
+    analyses = {path.stem for path in (ROOT / "conf" / "analysis").glob("*.yaml")}
+    assert {name for name in analyses if f"experiments.{name}" in loaded} == {"rotation"}
+
+
+def test_every_analysis_stands_in_the_file_of_its_name():
+    code = "from experiments.launch.job import register_analyses as register; register(); "
+    code += "from interp.analysis import ANALYSES; "
+    places = loaded_by(f"{code} print(*(f'{{ANALYSES[n].__module__}}={{n}}' for n in ANALYSES))")
+    analyses = {path.stem for path in (ROOT / "conf" / "analysis").glob("*.yaml")}
+    assert places == {f"experiments.{name}={name}" for name in analyses}

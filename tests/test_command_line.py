@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from experiments.__main__ import main
 from interp.models import ModelSource
@@ -303,6 +304,28 @@ def test_an_error_that_is_no_mistake_of_the_users_shows_where_it_happened(interp
     monkeypatch.setattr("interp.statistics.permutation_test", broken)
     with pytest.raises(ZeroDivisionError, match="on purpose"):
         interp(*SMALL)
+
+
+def test_a_single_run_is_composed_once_and_a_mode_is_still_heeded(interp, monkeypatch):
+    compositions = []
+    load = ConfigLoaderImpl.load_configuration
+
+    def counted(*arguments, **options):
+        compositions.append(arguments)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    assert interp("model=tiny", "batch_size=0")[0] == 1
+    assert len(compositions) == 1
+    status, out, _ = interp(*SMALL, "hydra.mode=MULTIRUN", "seed=0,1")
+    assert status == 0
+    assert "2 of 2 jobs finished" in out
+
+
+def test_help_names_ones_own_presets_too(interp, own_conf):
+    status, out, _ = interp("--config-dir", own_conf, "--help")
+    assert status == 0
+    assert re.search(r"^experiment: broken, .*him_her, .*wrong_key", out, re.M)
 
 
 def test_help_names_what_can_be_chosen(interp):

@@ -19,7 +19,8 @@ from interp.geometry.spectra import (
     singular_values,
     stable_rank,
 )
-from interp.models import MODELS, LanguageModel
+from interp.models import MODELS
+from interp.models.language_model import LanguageModel
 from interp.models.vocabulary import Vocabulary
 from interp.prompts import from_marked
 from interp.registry import ConfigError

@@ -19,7 +19,9 @@ from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
 from experiments.modular.weights_in_frequencies import key_frequencies_of
 from experiments.modular.weights_told import leading
-from interp.models.modular import ModularArithmetic, all_pairs, effective_weights
+from interp.models.modular import ModularArithmetic
+from interp.models.modular.effective_weights import effective_weights
+from interp.models.modular.last_position import all_pairs
 from interp.models.modular.tokenizer import number_tokenizer
 from interp.models.modular.transformer import ModularArithmeticConfig, ModularArithmeticForCausalLM
 from interp.modular_arithmetic import Arithmetic

@@ -10,13 +10,9 @@ from safetensors.torch import load_file
 from interp.capture import capture
 from interp.hooks import HOOKS, Logits, MlpPost, Pattern
 from interp.models import Folder, Random
-from interp.models.modular import (
-    ModularArithmetic,
-    ModularCheckpoint,
-    all_pairs,
-    effective_weights,
-    last_position,
-)
+from interp.models.modular import ModularArithmetic, ModularCheckpoint
+from interp.models.modular.effective_weights import effective_weights
+from interp.models.modular.last_position import all_pairs, last_position
 from interp.models.modular.transformer import ModularArithmeticConfig, ModularArithmeticForCausalLM
 from interp.models.weights import mlp_weights, value_output_weights
 from interp.positions import All, Last

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from tokenizers.implementations import SentencePieceUnigramTokenizer
 from transformers import PreTrainedTokenizerFast
 
-from interp.models import LanguageModel
+from interp.models.language_model import LanguageModel
 from interp.positions import (
     POSITIONS,
     All,

@@ -9,7 +9,8 @@ import pytest
 import scipy.stats
 import torch
 
-from experiments.vocabulary_alignment import ActivationAlignment, VocabularyAlignment
+from experiments.activation_alignment import ActivationAlignment
+from experiments.vocabulary_alignment import VocabularyAlignment
 from interp.geometry.vocabulary_alignment import (
     assignment,
     best_matches,

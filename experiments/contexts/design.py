@@ -1,13 +1,16 @@
 """Which prompt holds which word, in which condition and template: what the analysis compares."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = ("word", "condition", "dose", "template")
 _WAY_OUT = "; prompts=names_and_objects has them"
@@ -159,7 +162,7 @@ def design(prompts: PromptSet) -> Design:
     )
 
 
-def _rows(name: str, dose: int, frames: pd.DataFrame, words: list[str]) -> NDArray[np.intp]:
+def _rows(name: str, dose: int, frames: "pd.DataFrame", words: list[str]) -> NDArray[np.intp]:
     """Return the row of each word in each template, [template, word]."""
     counts = frames.groupby(["template", "word"]).size()
     if (counts > 1).any() or len(counts) != frames["template"].nunique() * len(words):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.contexts.design import OTHER, PROBE, SUBJECT, Condition, Design
 from interp import arrangements, statistics
@@ -103,6 +102,8 @@ def measured(activations: Activations, hook: HookPoint, design: Design, draws: D
     Raises:
         ConfigError: a layer at which the subjects coincide.
     """
+    from tqdm import tqdm
+
     layers, n = activations.layers, len(design.words)
     shape = (len(layers), 1 + len(design.conditions), len(LEVELS))
     levels = np.empty((*shape, len(draws.templates)))

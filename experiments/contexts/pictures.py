@@ -8,13 +8,13 @@ import numpy as np
 
 from experiments.contexts.design import OTHER, PROBE, SUBJECT, Condition, Design
 from experiments.contexts.measures import Effect, Level, Measured
-from interp import figures
-from interp.figures import DoseBand, DoseCurve, Layout, Statistic
 from interp.reading import Reading
 from interp.result import Animation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from interp.figures import DoseCurve
 
 # What the sentences before do with a word, as a legend says it.
 _BEFORE = {OTHER: "mentioned otherwise", SUBJECT: "treated as subjects"}
@@ -27,6 +27,8 @@ def over_layers_and_doses(
     effect: Effect, design: Design, reading: Reading, title: str, alpha: float
 ) -> "Figure":
     """Draw by how much nearer the objects come, layer by dose."""
+    from interp import figures
+
     return figures.component_heatmap(
         reading.names,
         [str(dose) for dose in design.doses],
@@ -46,6 +48,9 @@ def over_layers(
     tested: dict[str, Effect], design: Design, reading: Reading, alpha: float
 ) -> "Figure":
     """Draw all three effects of most sentences over layers, beside contexts exchanged."""
+    from interp import figures
+    from interp.figures import Statistic
+
     labels = {
         "distance": f"nearer to the {design.subjects} by (their spreads)",
         "projection": "gap along the direction less by",
@@ -75,6 +80,9 @@ def effect_over_doses(
     effect: Effect, design: Design, reading: Reading, title: str, alpha: float
 ) -> "Figure":
     """Draw by how much nearer the objects come over doses, with its interval and its null."""
+    from interp import figures
+    from interp.figures import DoseBand, DoseCurve
+
     test = effect.contexts
     curve = DoseCurve(
         "effect and 95% interval, filled where p "
@@ -118,6 +126,8 @@ def levels_over_doses(
         ylabel: what the values are.
         reference: a height to hold the curves against, and its name before it.
     """
+    from interp import figures
+
     places = _places(design)
     columns = list(dict.fromkeys(column for column, _, _ in places))
     curves = []
@@ -163,8 +173,10 @@ def _curve(
     colour: int,
     *,
     joined: bool,
-) -> DoseCurve:
+) -> "DoseCurve":
     """Put the chosen conditions of a level at their columns."""
+    from interp.figures import DoseCurve
+
     values, low, high = (np.full((len(level.values), len(columns)), np.nan) for _ in range(3))
     for column, condition in chosen:
         at = columns.index(column)
@@ -175,6 +187,9 @@ def _curve(
 
 def words_moving(found: Measured, effect: Effect, design: Design, reading: Reading) -> Animation:
     """Show each word's way from the one kind of context to the other, a frame a layer."""
+    from interp import figures
+    from interp.figures import Layout
+
     n, most = len(design.words), design.doses[-1]
     classes = np.where(design.is_subject, design.subjects, design.objects)
     layout = Layout(

@@ -1,10 +1,8 @@
 """Does a direction capture the sequence? One component, or a probe in all dimensions."""
 
 import numpy as np
-import pandas as pd
 
-from interp import arrangements, figures, statistics
-from interp.figures import Statistic
+from interp import arrangements, statistics
 from interp.frames import Frames
 from interp.geometry.order import folds, rank_correlations, ridge_r2
 from interp.ordering import Ordering
@@ -36,6 +34,11 @@ def ordered(
         alpha: the corrected p below which a layer counts as significant.
         rng: where draws and folds come from.
     """
+    import pandas as pd
+
+    from interp import figures
+    from interp.figures import Statistic
+
     layers, counted = reading.layers, np.flatnonzero(order.counted)
     unit_of_row = order.unit_of_row[counted]
     orders = arrangements.reorderings(

@@ -1,23 +1,23 @@
 """The points of each layer in two dimensions: small multiples, and a frame a layer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from interp import figures
-from interp.figures import Layout
 from interp.frames import Frames
 from interp.ordering import Ordering
 from interp.reading import Reading
 from interp.reductions import REDUCTIONS, Reduction
 from interp.result import Animation, Result, Series
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def picture(
     frames: Frames,
-    samples: pd.DataFrame,
+    samples: "pd.DataFrame",
     reading: Reading,
     reduction: Reduction,
     basis: Any,
@@ -33,6 +33,9 @@ def picture(
         basis: what it was fitted on.
         order: the order that paths follow, where there is one.
     """
+    from interp import figures
+    from interp.figures import Layout
+
     samples = samples.iloc[frames.rows].reset_index(drop=True)
     numbers = order.values[frames.rows] if order else None
     labels, labelled_by = _labels(samples, order, numbers)
@@ -100,7 +103,7 @@ def _fitted(reduction: Reduction, basis: Any) -> str:
 
 
 def _labels(
-    samples: pd.DataFrame, order: Ordering | None, numbers: NDArray[np.float64] | None
+    samples: "pd.DataFrame", order: Ordering | None, numbers: NDArray[np.float64] | None
 ) -> tuple[tuple[str, ...], str]:
     """Return a label for each point, and what labels are.
 
@@ -114,7 +117,7 @@ def _labels(
 
 
 def _paths(
-    samples: pd.DataFrame, numbers: NDArray[np.float64] | None
+    samples: "pd.DataFrame", numbers: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.intp], ...]:
     """Link the tokens of each prompt, or a group's prompts where they have an order."""
     if samples["prompt"].duplicated().any():

@@ -1,18 +1,20 @@
 """Are the groups apart? Three measures in all dimensions, none of which the picture decides."""
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
-from interp import arrangements, figures, statistics
-from interp.figures import Statistic
+import numpy as np
+from numpy.typing import NDArray
+
+from interp import arrangements, statistics
 from interp.geometry import separation
 from interp.ordering import units
 from interp.prompts import PromptSet
 from interp.reading import Reading, beside, logged
 from interp.result import Result, Series
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # As series are logged, and as figures call them.
 _MEASURES = {
@@ -24,7 +26,7 @@ _MEASURES = {
 
 def separated(
     clouds: list[Array],
-    samples: pd.DataFrame,
+    samples: "pd.DataFrame",
     prompts: PromptSet,
     reading: Reading,
     permutations: int,
@@ -47,6 +49,12 @@ def separated(
         alpha: the corrected p below which a layer counts as significant.
         rng: where draws come from.
     """
+    import pandas as pd
+    from tqdm import tqdm
+
+    from interp import figures
+    from interp.figures import Statistic
+
     layers = reading.layers
     prompt_of_row = samples["prompt"].to_numpy()
     given = np.array([reading.groups.index(group) for group in samples["group"]])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import experiments
 from experiments.launch import report
@@ -14,11 +14,19 @@ from experiments.launch.explain import CONFIG_ERRORS, explain
 from interp.tracking import CURRENT_JOB
 
 
-def register_analyses() -> None:
-    """Import every analysis of the package `experiments`, which registers it."""
-    for module in pkgutil.iter_modules(experiments.__path__):
-        if not module.ispkg and module.name != "__main__":
-            importlib.import_module(f"experiments.{module.name}")
+def register_analyses(name: object = None) -> None:
+    """Import the analysis of that name from the package `experiments`, which registers it.
+
+    `experiments/rotation.py` registers `rotation`. Without a name, or where there is no file of
+    that name, every analysis is imported.
+    """
+    modules = [
+        module.name
+        for module in pkgutil.iter_modules(experiments.__path__)
+        if not module.ispkg and module.name != "__main__"
+    ]
+    for module in [name] if name in modules else modules:
+        importlib.import_module(f"experiments.{module}")
 
 
 def run(config: DictConfig) -> None:
@@ -30,7 +38,7 @@ def run(config: DictConfig) -> None:
     """
     from interp import runner
 
-    register_analyses()
+    register_analyses(OmegaConf.select(config, "analysis.name"))
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         report.job(runner.run(config, folder))

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from experiments.modular.neurons_told import axis_of
 from experiments.modular.observed import Observed
-from interp import figures
 from interp.result import Result
 
 
@@ -26,6 +25,8 @@ def attention_told(
         told: the model.
         place: what numbers are ordered by.
     """
+    from interp import figures
+
     mean = seen.all.pattern.mean((0, 1), dtype=np.float64)
     heads = [f"head {head}" for head in range(len(mean))]
     to_a = np.moveaxis(seen.grouped.pattern[..., 0].astype(np.float64), -1, 0)

@@ -1,22 +1,28 @@
 """Whether model and prompts are of the same arithmetic."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from interp.models import ModelSource
-from interp.models.modular.transformer import ModularArithmeticConfig
 from interp.prompts import ModularArithmetic, PromptSource
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from interp.models.modular.transformer import ModularArithmeticConfig
 
 # The order of fewer numbers is repeated by too many of its shuffles, turned or mirrored.
 _FEWEST = 10
 
 
-def config_of(source: ModelSource) -> ModularArithmeticConfig:
+def config_of(source: ModelSource) -> "ModularArithmeticConfig":
     """Return the configuration of a transformer that reads "a b =".
 
     Raises:
         ConfigError: the model is another one.
     """
+    from interp.models.modular.transformer import ModularArithmeticConfig
+
     config = source.config()
     if not isinstance(config, ModularArithmeticConfig):
         raise ConfigError(

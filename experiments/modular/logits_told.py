@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from experiments.modular.observed import Observed
 from experiments.modular.progress import Ablated, ablated
-from interp import figures
 from interp.geometry.waves import (
     CosineSum,
     cosine_sum,
@@ -67,6 +66,8 @@ def logits_of(seen: Observed, keys: tuple[int, ...], rng: np.random.Generator) -
 
 def logits_told(seen: Observed, found: Logits, keys: tuple[int, ...], *, told: str) -> Result:
     """Return the coefficients of the waves, and the singular values."""
+    from interp import figures
+
     wave = seen.pairs.arithmetic.wave
     return Result(
         spectra={

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.modular.observed import Observed
-from interp import figures
 from interp.geometry.fourier import frequencies
 from interp.geometry.waves import neuron_frequencies, shuffled_fractions, two_dimensional
 from interp.result import Result
@@ -70,6 +68,10 @@ def neurons_told(
     place: str,
 ) -> Result:
     """Return the maps of some neurons, their components, and which frequency each one follows."""
+    import pandas as pd
+
+    from interp import figures
+
     maps = seen.grouped.mlp_post
     strength = maps.std((0, 1), dtype=np.float64)
     chosen = _examples(found, strength, keys)

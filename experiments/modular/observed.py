@@ -1,20 +1,19 @@
 """What a model does with every pair of numbers, in the order of their group."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.modular.progress import cross_entropy
-from interp.models.modular import (
-    AllPairs,
-    EffectiveWeights,
-    ModularArithmeticForCausalLM,
-    all_pairs,
-    effective_weights,
-)
 from interp.modular_arithmetic import Pairs
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from interp.models.modular.effective_weights import EffectiveWeights
+    from interp.models.modular.last_position import AllPairs
+    from interp.models.modular.transformer import ModularArithmeticForCausalLM
 
 Array = NDArray[np.float64]
 
@@ -40,9 +39,9 @@ class Observed:
     pairs: Pairs
     knows_split: bool
     is_trained: bool
-    all: AllPairs
-    weights: EffectiveWeights
-    grouped: AllPairs
+    all: "AllPairs"
+    weights: "EffectiveWeights"
+    grouped: "AllPairs"
     loss: Array
     right: NDArray[np.bool_]
 
@@ -73,13 +72,16 @@ class Observed:
 
 
 def observed(
-    model: ModularArithmeticForCausalLM, pairs: Pairs, *, knows_split: bool, is_trained: bool
+    model: "ModularArithmeticForCausalLM", pairs: Pairs, *, knows_split: bool, is_trained: bool
 ) -> Observed:
     """Run the model over all pairs.
 
     Raises:
         ConfigError: its weights give values that are not finite.
     """
+    from interp.models.modular.effective_weights import effective_weights
+    from interp.models.modular.last_position import all_pairs
+
     found, order = all_pairs(model), pairs.arithmetic.order
     among = np.ix_(order, order)
     if not np.isfinite(found.logits).all():

@@ -5,14 +5,17 @@ Of Nanda et al. (2023), "Progress measures for grokking via mechanistic interpre
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.geometry.fourier import gini, power_by_frequency
 from interp.geometry.waves import excluded, restricted
-from interp.models.modular import EffectiveWeights
 from interp.modular_arithmetic import Pairs
+
+if TYPE_CHECKING:
+    from interp.models.modular.effective_weights import EffectiveWeights
 
 Array = NDArray[np.float64]
 
@@ -68,7 +71,7 @@ def ablated(
     )
 
 
-def sparsity(weights: EffectiveWeights) -> dict[str, float]:
+def sparsity(weights: "EffectiveWeights") -> dict[str, float]:
     """Return the Gini coefficients of the norms by frequency, of W_E and of W_logit.
 
     The weights are in the order of the group.

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.modular.logits_told import Logits
 from experiments.modular.neurons_told import FOLLOWS, Neurons
@@ -12,6 +12,9 @@ from experiments.modular.observed import NEW, Observed
 from experiments.modular.weights_told import Leading, said
 from interp.geometry.fourier import KeyFrequencies
 from interp.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,8 @@ class Opened:
 
 def summary(found: Opened) -> Result:
     """Return every number beside what chance gives, and what came out in words."""
+    import pandas as pd
+
     seen, keys, neurons, logits = found.seen, found.keys, found.neurons, found.logits
     modulus = seen.pairs.arithmetic.modulus
     rows: list[tuple[str, float, float]] = []
@@ -70,7 +75,9 @@ def _key(name: str) -> str:
     return plain.replace(" ", "_")
 
 
-def _frequencies(found: Opened) -> pd.DataFrame:
+def _frequencies(found: Opened) -> "pd.DataFrame":
+    import pandas as pd
+
     neurons, logits = found.neurons, found.logits
     count = len(logits.waves.coefficients)
     following = neurons.frequency[neurons.explained >= FOLLOWS]

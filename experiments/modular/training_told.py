@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from interp import figures
-from interp.figures import TrainingCurve, TrainingPanel
 from interp.result import Result
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 # Of the pairs; what is right from some epoch on counts as learned there.
@@ -19,7 +17,7 @@ LEARNED = 0.999
 
 
 def training_told(
-    history: pd.DataFrame,
+    history: "pd.DataFrame",
     keys: tuple[int, ...],
     folder: Path,
     interval: int,
@@ -39,6 +37,8 @@ def training_told(
         opened: the command that opens the model.
         modulus: p; by chance one answer in p is right.
     """
+    import pandas as pd
+
     last = history.iloc[-1]
     by_heart, understood = (_learned(history, f"{part}_accuracy") for part in ("train", "test"))
     summary = pd.DataFrame(
@@ -72,9 +72,12 @@ def training_told(
 
 
 def training_figure(
-    history: pd.DataFrame, keys: tuple[int, ...], told: str, modulus: int
+    history: "pd.DataFrame", keys: tuple[int, ...], told: str, modulus: int
 ) -> "Figure":
     """Return losses, accuracies and progress measures over the epochs."""
+    from interp import figures
+    from interp.figures import TrainingCurve, TrainingPanel
+
     understood = _learned(history, "test_accuracy")
     values = {name: history[name].to_numpy(np.float64) for name in history}
     by_keys = [
@@ -140,7 +143,7 @@ def training_figure(
     )
 
 
-def _learned(history: pd.DataFrame, accuracy: str) -> float:
+def _learned(history: "pd.DataFrame", accuracy: str) -> float:
     """Return the first evaluated epoch from which on nearly all are right; infinite if none is."""
     wrong = np.flatnonzero(history[accuracy].to_numpy() < LEARNED)
     first = int(wrong[-1]) + 1 if len(wrong) else 0
@@ -152,7 +155,7 @@ def _said(epoch: float) -> str:
 
 
 def _finding(
-    history: pd.DataFrame,
+    history: "pd.DataFrame",
     by_heart: float,
     understood: float,
     keys: tuple[int, ...],

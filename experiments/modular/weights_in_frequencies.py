@@ -1,12 +1,15 @@
 """The frequencies that a model's weights are made of."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.geometry.fourier import KeyFrequencies, key_frequencies, power_by_frequency
-from interp.models.modular import EffectiveWeights
+
+if TYPE_CHECKING:
+    from interp.models.modular.effective_weights import EffectiveWeights
 
 # Shuffles of the numbers' order, and the p that a key frequency may have: a model with random
 # weights has a key frequency in one of a thousand draws.
@@ -16,7 +19,7 @@ _SHUFFLES = 20
 
 
 def key_frequencies_of(
-    weights: EffectiveWeights, rng: np.random.Generator
+    weights: "EffectiveWeights", rng: np.random.Generator
 ) -> dict[str, KeyFrequencies]:
     """Return the key frequencies of each matrix, along the axis of the numbers.
 
@@ -34,7 +37,7 @@ def key_frequencies_of(
 
 
 def by_chance(
-    weights: EffectiveWeights, keys: Mapping[str, KeyFrequencies], rng: np.random.Generator
+    weights: "EffectiveWeights", keys: Mapping[str, KeyFrequencies], rng: np.random.Generator
 ) -> dict[str, float]:
     """Return the share of power that as many strongest frequencies hold where numbers are shuffled.
 
@@ -51,7 +54,7 @@ def by_chance(
     return found
 
 
-def _along_numbers(weights: EffectiveWeights) -> dict[str, NDArray[np.float64]]:
+def _along_numbers(weights: "EffectiveWeights") -> dict[str, NDArray[np.float64]]:
     """Return each matrix with the numbers along its first axis."""
     return {
         "W_E": weights.embedding,

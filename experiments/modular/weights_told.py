@@ -1,14 +1,13 @@
 """The frequencies of a model's weights: by the Fourier basis, and by singular vectors."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.modular.observed import Observed
 from experiments.modular.weights_in_frequencies import ALPHA, DRAWS
-from interp import figures
 from interp.geometry.fourier import (
     KeyFrequencies,
     dominant_frequencies,
@@ -19,6 +18,9 @@ from interp.geometry.fourier import (
 )
 from interp.result import Result
 from interp.statistics import permutations
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -103,6 +105,10 @@ def weights_told(
     seen: Observed, keys: dict[str, KeyFrequencies], found: Leading, *, told: str, place: str
 ) -> Result:
     """Return power by frequency, singular values and vectors, and the basis itself."""
+    import pandas as pd
+
+    from interp import figures
+
     n = len(seen.order)
     basis = fourier_basis(n)
     model_keys = keys["W_logit"].keys
@@ -212,7 +218,9 @@ def _cumulative(values: Array) -> Array:
     return np.asarray(np.cumsum(squares, -1) / squares.sum(-1, keepdims=True))
 
 
-def _vector_table(found: Leading) -> pd.DataFrame:
+def _vector_table(found: Leading) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "vector": np.arange(1, len(found.values) + 1),

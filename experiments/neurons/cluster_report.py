@@ -3,17 +3,15 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.neurons.chosen import Chosen
 from experiments.neurons.validity import NULLS, Found, Points, Verdicts
-from interp import figures
-from interp.figures import Partition, SilhouetteNull
 from interp.geometry import clusters
 from interp.reading import Reading
 from interp.similarity.points import Array
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 # The adjusted Rand index from which clusters are as good as the sign of t.
@@ -133,8 +131,10 @@ def scalars_of(parts: list[Found], verdicts: Verdicts, chosen: Chosen) -> dict[s
     return logged
 
 
-def tables_of(parts: list[Found], verdicts: Verdicts, chosen: Chosen) -> dict[str, pd.DataFrame]:
+def tables_of(parts: list[Found], verdicts: Verdicts, chosen: Chosen) -> "dict[str, pd.DataFrame]":
     """Return a row a cluster, a row a neuron, and a row a test."""
+    import pandas as pd
+
     members = pd.DataFrame({"neuron": chosen.neurons, "t": chosen.t})
     of_clusters, tests = [], []
     for i, part in enumerate(parts):
@@ -203,6 +203,9 @@ def figures_of(
     method: str,
 ) -> "dict[str, Figure]":
     """Draw the matrices, the cosines and the nulls, and the layout where there is one."""
+    from interp import figures
+    from interp.figures import Partition, SilhouetteNull
+
     full, *layouts = parts
     by = (
         "chosen on the same sentences, which alone parts them by sign"

@@ -1,7 +1,7 @@
 """The chosen neurons as points over sentences: in which clusters they lie, and are these there?"""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from interp.geometry import clusters
 from interp.reading import Reading
 from interp.reductions import REDUCTIONS, Reduction
 from interp.result import Result
-
-if TYPE_CHECKING:
-    pass
 
 _FEWEST_NEURONS, _FEWEST_SENTENCES = 4, 4
 

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.neurons.contrast import Contrast
 from experiments.neurons.criterion import Criterion
-from interp import arrangements, figures, statistics
-from interp.figures import Statistic
+from interp import arrangements, statistics
 from interp.geometry.order import folds
 from interp.probing import probe_accuracy
 from interp.reading import Reading, beside, logged
@@ -84,6 +81,8 @@ def measured(
         permutations: draws of the null.
         rng: where draws and folds come from.
     """
+    from tqdm import tqdm
+
     labels = _labellings(tested, permutations, rng)
     row = sentences.rows_in(tested)
     held_out = folds(tested.observation[row], rng)
@@ -135,6 +134,11 @@ def over_layers(
         criterion: what makes a neuron significant.
         reading: the words for what was read.
     """
+    import pandas as pd
+
+    from interp import figures
+    from interp.figures import Statistic
+
     layers, alpha, top = reading.layers, criterion.alpha, found.strongest
     panels = {
         "significant": ("significant neurons", found.significant),

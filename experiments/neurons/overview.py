@@ -1,11 +1,9 @@
 """What the neurons of a layer hold of the sentences, before any of them is tested."""
 
 import numpy as np
-import pandas as pd
 
 from experiments.neurons.contrast import Contrast
 from experiments.neurons.criterion import Criterion, p_in_words
-from interp import figures
 from interp.reading import Reading
 from interp.result import Result
 from interp.similarity.points import Array
@@ -29,6 +27,10 @@ def overview(
         criterion: the test of the sentences' means.
         reading: the words for what was read.
     """
+    import pandas as pd
+
+    from interp import figures
+
     points, where = contrast.points(i), reading.names[i]
     one, other = contrast.groups
     by_order = np.argsort(-order, kind="stable")

@@ -3,12 +3,10 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from experiments.neurons.contrast import Contrast
 from experiments.neurons.criterion import Criterion, p_in_words
 from experiments.neurons.over_layers import Tuning
-from interp import figures
 from interp.reading import Reading
 from interp.result import Result
 from interp.two_sample import d_interval
@@ -42,6 +40,10 @@ def tuned(
         criterion: what makes a neuron significant.
         reading: the words for what was read.
     """
+    import pandas as pd
+
+    from interp import figures
+
     points, found, where = contrast.points(i), tuning[i], reading.names[i]
     names = contrast.neurons
     has_test = np.isfinite(found.p)
@@ -125,6 +127,8 @@ def one_neuron(
     contrast: Contrast, i: int, neuron: int, said: str, where: str, reading: Reading
 ) -> "Figure":
     """Draw one neuron over sentences, and what is said of it."""
+    from interp import figures
+
     places, names = contrast.places
     return figures.sentence_values(
         contrast.points(i)[:, neuron],
@@ -160,6 +164,8 @@ def _statistics(
     names: tuple[str, ...],
     reading: Reading,
 ) -> "dict[int, Figure]":
+    from interp import figures
+
     one, other = contrast.groups
     counts = [(int(found.significant.sum()), np.isfinite(found.p).sum()) for found in tuning]
     return figures.neuron_statistics(

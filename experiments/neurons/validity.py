@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.neurons.chosen import kinds
 from interp.clusterings import Clustering
@@ -178,6 +177,8 @@ def found_in(
         resamples: of the observations.
         rng: where all of these come from.
     """
+    from tqdm import tqdm
+
     own_seed = int(rng.integers(2**31))
     coordinates = space.place(points.directions, None)
     labels = _in_order(clustering.fit_predict(coordinates, own_seed), t)

@@ -1,7 +1,8 @@
 """How the angles and their tests are told: the series that are logged, and the tables."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.rotations.differences import Differences
@@ -10,6 +11,9 @@ from interp.prompts import PromptSet
 from interp.reading import Reading
 from interp.result import Series
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def geometric_mean(growth: Array) -> Array:
@@ -66,14 +70,18 @@ def logged_differences(control: str, found: Differences, reading: Reading) -> di
     return series
 
 
-def tests_table(control: str, found: Differences, reading: Reading) -> pd.DataFrame:
+def tests_table(control: str, found: Differences, reading: Reading) -> "pd.DataFrame":
     """Return everything that was tested against a control, a row a step."""
+    import pandas as pd
+
     known = {"comparison": f"target − {control}", "step": reading.names, "n": found.observations}
     return pd.DataFrame({**known, **_columns(found)})
 
 
-def summary(means: Turns, control: Differences | None, reading: Reading) -> pd.DataFrame:
+def summary(means: Turns, control: Differences | None, reading: Reading) -> "pd.DataFrame":
     """Return the table that a reader wants, a row a step."""
+    import pandas as pd
+
     columns: dict[str, object] = {
         "step": reading.names,
         "target (°)": means.target.mean(0).round(2),
@@ -109,8 +117,10 @@ def angle_table(
     observation: NDArray[np.intp],
     prompts: PromptSet,
     reading: Reading,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Return what was measured, a row a prompt and step."""
+    import pandas as pd
+
     steps = len(reading.layers)
     known = {"group": prompts.groups, **prompts.columns}
     return pd.DataFrame(

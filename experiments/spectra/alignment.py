@@ -4,12 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.spectra.matrices import refuse_factorised
-from interp import figures, statistics
+from interp import statistics
 from interp.geometry.vocabulary_alignment import assignment, normalised, shared_product
 from interp.models import ModelSource
 from interp.models.vocabulary import Vocabulary
@@ -94,6 +92,11 @@ def aligned(
         told: of how much.
         layers: what the layers are called; 0, 1, … by default.
     """
+    import pandas as pd
+    from tqdm import tqdm
+
+    from interp import figures
+
     words = sorted(first.vocabulary.spelled.keys() & second.vocabulary.spelled.keys())
     ours, theirs = (
         side.readout[[side.vocabulary.spelled[word] for word in words]] for side in (first, second)

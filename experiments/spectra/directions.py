@@ -1,17 +1,19 @@
 """The leading directions of every matrix, as tokens that are alike or not."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.spectra.matrices import Part
 from experiments.spectra.readings import top_tokens
-from interp import figures
 from interp.models.vocabulary import Vocabulary
 from interp.result import Result, Series
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Tokens of an end that the table writes out.
 _WRITTEN = 10
@@ -46,7 +48,10 @@ def directions_read(
         alpha: the adjusted p below which a direction counts.
         rng: where random directions come from.
     """
+    import pandas as pd
     from scipy.stats import false_discovery_control
+
+    from interp import figures
 
     random = rng.normal(size=(draws, embedding.shape[1]))
     tied = np.array_equal(embedding, unembedding)
@@ -145,8 +150,10 @@ def _side(part: Part, directions: Array) -> str:
     return "reads" if directions is part.reads else "writes"
 
 
-def _places(part: Part, directions: Array) -> pd.DataFrame:
+def _places(part: Part, directions: Array) -> "pd.DataFrame":
     """Return a row a direction: the matrix, the layer, the head, and which component it is."""
+    import pandas as pd
+
     places = np.array(list(np.ndindex(directions.shape[:3])))
     heads = places[:, 1] if part.heads else np.full(len(places), -1)
     return pd.DataFrame(
@@ -160,7 +167,7 @@ def _places(part: Part, directions: Array) -> pd.DataFrame:
     )
 
 
-def _share(table: pd.DataFrame, passes: "pd.Series[bool]") -> Array:
+def _share(table: "pd.DataFrame", passes: "pd.Series[bool]") -> Array:
     """Return the share of directions that pass, [layer, head]."""
     chosen = table.assign(passes=passes[table.index])
     return np.asarray(

@@ -2,15 +2,17 @@
 
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from experiments.spectra.words import RandomTokens, Words
 from interp.models.vocabulary import Vocabulary
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Directions that the vocabulary is projected on at once: 50,000 words take 26 MB.
 _AT_ONCE = 128
@@ -45,8 +47,10 @@ class Ends:
     expected: float
     p: float
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Return the tokens of both ends, a row each."""
+        import pandas as pd
+
         rows = [
             (end, rank, label, self.projections[number], self.kinds[number])
             for end, ids, labels in (
@@ -96,6 +100,8 @@ def ends(
         drawn: the draws.
         top: how many tokens are looked at at each end.
     """
+    from tqdm import tqdm
+
     kinds = np.array([kind_of(text) for text in vocabulary.texts], dtype=object)
     kinds_of_words = {str(kinds[number]) for number in words.ids}
     kind = kinds_of_words.pop() if len(kinds_of_words) == 1 else ""

@@ -1,11 +1,14 @@
 """What heads copy and compose, as figures and findings."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from experiments.spectra.heads import Composition, Copying
-from interp import figures
 from interp.result import Result, Series
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def copying_told(
@@ -21,6 +24,10 @@ def copying_told(
         draws: random heads.
         alpha: the adjusted p below which a head counts.
     """
+    import pandas as pd
+
+    from interp import figures
+
     passes = found.p_adjusted < alpha
     layer, head = np.unravel_index(found.score.argmax(), found.score.shape)
     best, most = np.unravel_index(found.words.argmax(), found.words.shape)
@@ -90,7 +97,7 @@ def copying_told(
     )
 
 
-def compositions_told(found: list[Composition], table: pd.DataFrame, *, told: str) -> Result:
+def compositions_told(found: list[Composition], table: "pd.DataFrame", *, told: str) -> Result:
     """Draw and tell which heads read what earlier ones write.
 
     Args:
@@ -98,6 +105,8 @@ def compositions_told(found: list[Composition], table: pd.DataFrame, *, told: st
         table: the strongest of them.
         told: what was read.
     """
+    from interp import figures
+
     first = table.sort_values("score above random", ascending=False).iloc[0]
     return Result(
         tables={"compositions": table},

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.spectra.matrices import Weights
@@ -15,6 +15,9 @@ from interp.geometry.circuits import (
     positive_share,
 )
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Random heads that copying is held against at once.
 _AT_ONCE = 50
@@ -159,8 +162,10 @@ class Composition:
         found[1:] = np.nanmax(self.scores[:, :, 1:], axis=(0, 1))
         return found
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Return every pair of heads, the strongest first."""
+        import pandas as pd
+
         places = np.argwhere(np.isfinite(self.scores))
         values = self.scores[tuple(places.T)]
         order = np.argsort(-values)
@@ -206,6 +211,8 @@ def compositions(weights: Weights, rng: np.random.Generator) -> list[Composition
     return found
 
 
-def strongest_first(found: list[Composition], rows: int) -> pd.DataFrame:
+def strongest_first(found: list[Composition], rows: int) -> "pd.DataFrame":
     """Return the strongest compositions of all kinds, so many rows of each kind."""
+    import pandas as pd
+
     return pd.concat([composition.table().head(rows) for composition in found], ignore_index=True)

@@ -3,25 +3,20 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.geometry.circuits import factored_svd
 from interp.geometry.spectra import effective_rank
-from interp.models import LanguageModel
-from interp.models.final_norm import FinalNorm
-from interp.models.weights import (
-    MlpWeights,
-    QueryKeyWeights,
-    ValueOutputWeights,
-    mlp_weights,
-    query_key_weights,
-    value_output_weights,
-)
 from interp.registry import ConfigError
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    from interp.models.final_norm import FinalNorm
+    from interp.models.language_model import LanguageModel
+    from interp.models.weights import MlpWeights, QueryKeyWeights, ValueOutputWeights
 
 T = TypeVar("T")
 
@@ -37,12 +32,12 @@ class Weights:
         missing: why something is empty, a sentence each.
     """
 
-    ov: tuple[ValueOutputWeights, ...]
-    qk: tuple[QueryKeyWeights, ...]
-    mlp: tuple[MlpWeights, ...]
+    ov: "tuple[ValueOutputWeights, ...]"
+    qk: "tuple[QueryKeyWeights, ...]"
+    mlp: "tuple[MlpWeights, ...]"
     missing: tuple[str, ...]
 
-    def centred(self, norm: FinalNorm) -> "Weights":
+    def centred(self, norm: "FinalNorm") -> "Weights":
         """Return what is written without what the norms take off anyhow."""
         return replace(
             self,
@@ -51,15 +46,17 @@ class Weights:
         )
 
     @classmethod
-    def of(cls, model: LanguageModel) -> "Weights":
+    def of(cls, model: "LanguageModel") -> "Weights":
         """Tell them apart.
 
         Raises:
             ConfigError: nothing can be.
         """
+        from interp.models.weights import mlp_weights, query_key_weights, value_output_weights
+
         missing: list[str] = []
 
-        def told(read: Callable[[LanguageModel, str], tuple[T, ...]]) -> tuple[T, ...]:
+        def told(read: "Callable[[LanguageModel, str], tuple[T, ...]]") -> tuple[T, ...]:
             try:
                 return read(model, model.read_by_head)
             except ConfigError as error:
@@ -74,7 +71,7 @@ class Weights:
         return cls(ov, qk, mlp, tuple(dict.fromkeys(missing)))
 
 
-def refuse_factorised(model: LanguageModel) -> None:
+def refuse_factorised(model: "LanguageModel") -> None:
     """Refuse a token embedding of another width than the residual stream.
 
     Raises:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from interp.models.vocabulary import Vocabulary
 from interp.similarity.points import Array
@@ -44,6 +43,8 @@ def top_tokens(
         k: at least 2.
         progress: what a progress bar calls it.
     """
+    from tqdm import tqdm
+
     words = np.flatnonzero(vocabulary.is_word)
     rows = matrix[words] - matrix[words].mean(0)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

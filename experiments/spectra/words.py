@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.models import LanguageModel
 from interp.models.vocabulary import Vocabulary
 from interp.prompts import PromptSet
 from interp.registry import ConfigError
 from interp.similarity.points import Array
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 # Two words are a line, and every spectrum of one value is the same.
 _FEWEST_WORDS = 3
@@ -41,7 +44,7 @@ class Words:
     def of(
         cls,
         prompts: PromptSet,
-        model: LanguageModel,
+        model: "LanguageModel",
         pooling: str,
         way_out: str = "leave them out",
     ) -> "Words":

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from interp.capture.layout import padded
 from interp.capture.passes import forward
 from interp.hooks import FinalNorm, HiddenStates, Module, Tap
-from interp.models import LanguageModel, Readout
+from interp.models import Readout
+from interp.models.language_model import LanguageModel
 from interp.plan import Prepared
 from interp.registry import ConfigError
 

@@ -19,8 +19,8 @@ from interp.capture.layout import packed, padded
 from interp.capture.packing import Packing
 from interp.capture.passes import forward
 from interp.hooks import Tap
-from interp.models import LanguageModel
 from interp.models.attention import KERNELS_WITH_MASKS
+from interp.models.language_model import LanguageModel
 from interp.models.residual_stream import structure
 from interp.plan import Prepared
 

@@ -17,7 +17,8 @@ from interp.capture.layout import batches, packed, padded
 from interp.capture.packing import Packing
 from interp.capture.passes import forward
 from interp.hooks import AttentionScores, HookPoint
-from interp.models import LanguageModel, ModelSource
+from interp.models import ModelSource
+from interp.models.language_model import LanguageModel
 from interp.plan import Prepared, prepare
 from interp.positions import Position
 from interp.prompts import PromptSet

@@ -12,8 +12,8 @@ from interp.capture.layout import Layout
 from interp.capture.packing import Packing
 from interp.capture.reader import Reader
 from interp.hooks import AttentionTap
-from interp.models import LanguageModel
 from interp.models.attention import AttentionCall, Kernel, intercepted
+from interp.models.language_model import LanguageModel
 from interp.plan import Prepared
 
 Samples = Sequence[tuple[int, Any]]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from interp.capture.layout import Layout
 from interp.hooks import AttentionTap, Tap
-from interp.models import LanguageModel
 from interp.models.attention import AttentionCall, Kernel, rows_of
+from interp.models.language_model import LanguageModel
 from interp.models.tracing import matrix_of
 from interp.plan import Prepared
 from interp.registry import ConfigError

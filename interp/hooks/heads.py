@@ -3,18 +3,18 @@
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.hooks import units
 from interp.hooks.hook import HOOKS, AttentionTap, LayeredHookPoint, Tap, missing
-from interp.models import LanguageModel
-from interp.models.attention import KERNELS_WITH_MASKS
-from interp.models.head_layout import Heads, Place, entering_output, head_counts, projected
-from interp.models.tracing import hollow
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from interp.models.head_layout import Heads, Place
+    from interp.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class HeadSite(LayeredHookPoint, ABC):
         """The site, and which heads where some are read."""
         return units.told(self.site, "heads", self.units)
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Leave it open: a head of one model is no head of another."""
         return ""
 
@@ -50,7 +50,7 @@ class HeadSite(LayeredHookPoint, ABC):
         """Return which of n heads are read; None for all."""
         return units.picked("heads", self.heads, n_heads, f"heads in {self.site}")
 
-    def channels(self, place: Place) -> NDArray[np.int64]:
+    def channels(self, place: "Place") -> NDArray[np.int64]:
         """Return the channels [head, d_head] of the heads that are read."""
         heads = self.picked(len(place.channels))
         return place.channels if heads is None else place.channels[list(heads)]
@@ -62,12 +62,15 @@ class ProjectedSite(HeadSite, ABC):
 
     of: ClassVar[Literal["queries", "keys"]]
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block.
 
         Raises:
             MissingSite: they cannot be told apart.
         """
+        from interp.models.head_layout import projected
+        from interp.models.tracing import hollow
+
         with missing(self.site):
             places = projected(hollow(model), self.stack, self.of)
         return {
@@ -103,18 +106,21 @@ class AttentionSite(HeadSite, ABC):
 
     what: ClassVar[Literal["query", "key", "value", "output", "scores", "pattern"]]
 
-    def taps(self, model: LanguageModel) -> Mapping[int, AttentionTap]:
+    def taps(self, model: "LanguageModel") -> Mapping[int, AttentionTap]:
         """Return a tap a block.
 
         Raises:
             MissingSite: attention is not called through transformers' interface.
         """
+        from interp.models.head_layout import head_counts
+        from interp.models.tracing import hollow
+
         with missing(self.site):
             counts = head_counts(hollow(model), self.stack)
         blocks = model.stack(self.stack).blocks
         return {i: self._tap(i, blocks[i], heads) for i, heads in counts.items()}
 
-    def _tap(self, block: int, path: str, heads: Heads) -> AttentionTap:
+    def _tap(self, block: int, path: str, heads: "Heads") -> AttentionTap:
         n = heads.key if self.what in ("key", "value") else heads.query
         return AttentionTap(self.what, path, block, self.picked(n))
 
@@ -165,13 +171,15 @@ class OverKeys(AttentionSite, ABC):
     Keys are the prompt's tokens, special ones counted, up to the longest prompt's last.
     """
 
-    def taps(self, model: LanguageModel) -> Mapping[int, AttentionTap]:
+    def taps(self, model: "LanguageModel") -> Mapping[int, AttentionTap]:
         """Return a tap a block.
 
         Raises:
             MissingSite: attention is not called through transformers' interface.
             ConfigError: the kernel keeps no mask that says which keys a query looks at.
         """
+        from interp.models.attention import KERNELS_WITH_MASKS
+
         if model.attention_kernel not in KERNELS_WITH_MASKS:
             raise ConfigError(
                 f"model.attention: hook={self.site} is worked out beside the kernels "
@@ -215,12 +223,15 @@ class HeadResult(HeadSite):
 
     site: ClassVar[str] = "result"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block.
 
         Raises:
             MissingSite: heads write nothing of their own.
         """
+        from interp.models.head_layout import entering_output
+        from interp.models.tracing import hollow
+
         with missing(self.site):
             places = entering_output(hollow(model), self.stack)
         return {

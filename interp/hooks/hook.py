@@ -4,14 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.hooks import units
-from interp.models import LanguageModel
 from interp.registry import ConfigError, Registry
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ class HookPoint(ABC):
     stack: str = "auto"
 
     @abstractmethod
-    def taps(self, model: LanguageModel) -> Mapping[int, Tap | AttentionTap]:
+    def taps(self, model: "LanguageModel") -> Mapping[int, Tap | AttentionTap]:
         """Return the tap of each layer that the site has, in increasing order.
 
         Raises:
@@ -103,18 +105,18 @@ class HookPoint(ABC):
         """Return the layers to read of those that there are: all, where none can be chosen."""
         return tuple(layers)
 
-    def stack_of(self, model: LanguageModel) -> str:
+    def stack_of(self, model: "LanguageModel") -> str:
         """Return the choice of stack that the site is read from."""
         return self.stack
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Name the space that the points lie in; "" where only reading would tell.
 
         Points of two models may be held against each other, axis by axis, where the names agree.
         """
         return f"{model.width} dimensions"
 
-    def notice(self, model: LanguageModel) -> str:
+    def notice(self, model: "LanguageModel") -> str:
         """Say what a reader should know of how the site stands in this model; "" if nothing."""
         return ""
 

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from interp.hooks.hook import HOOKS, LayeredHookPoint, Tap
-from interp.models import LanguageModel
 from interp.registry import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 
 @HOOKS.register("module")
@@ -25,11 +27,11 @@ class Module(LayeredHookPoint):
         """The path: one module is not like another."""
         return self.path
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Leave it open: a module's width does not show before it runs."""
         return ""
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap for each layer that the path exists for, which need not be all.
 
         Raises:

@@ -3,16 +3,17 @@
 from abc import ABC
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.hooks import units
 from interp.hooks.hook import HOOKS, LayeredHookPoint, MissingSite, Tap, missing
-from interp.models import LanguageModel
-from interp.models.mlp_layout import MlpLayout, Part, mlp_layouts
-from interp.models.tracing import hollow, of_each_kind
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
+    from interp.models.mlp_layout import MlpLayout, Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +40,26 @@ class NeuronSite(LayeredHookPoint, ABC):
         """The site, and which neurons where some are read."""
         return units.told(self.site, "neurons", self.units)
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Leave it open: a neuron of one model is no neuron of another."""
         return ""
 
-    def layouts(self, model: LanguageModel) -> list[tuple[str, MlpLayout]]:
+    def layouts(self, model: "LanguageModel") -> "list[tuple[str, MlpLayout]]":
         """Return each block's path and the layout of its MLP.
 
         Raises:
             MissingSite: no neurons can be told.
         """
+        from interp.models.mlp_layout import mlp_layouts
+        from interp.models.tracing import hollow, of_each_kind
+
         with missing(self.site):
             empty = hollow(model)
             layouts = partial(mlp_layouts, empty, self.stack)
             found = of_each_kind(empty, self.stack, layouts)
         return list(zip(model.stack(self.stack).blocks, found, strict=True))
 
-    def unclear(self, model: LanguageModel, layout: MlpLayout) -> MissingSite:
+    def unclear(self, model: "LanguageModel", layout: "MlpLayout") -> MissingSite:
         """Return what is to be said where a gate does what its counterpart does, as with ReLU."""
         names = ", ".join(layout.parts)
         return MissingSite(
@@ -70,7 +74,7 @@ class NeuronSite(LayeredHookPoint, ABC):
         return np.arange(start, stop) if chosen is None else start + np.array(chosen)
 
 
-def _entering(layout: MlpLayout) -> tuple[Part | None, Part | None]:
+def _entering(layout: "MlpLayout") -> "tuple[Part | None, Part | None]":
     """Return what the activation function is applied to, and what its result is multiplied by."""
     parts = list(layout.parts.values())
     if len(parts) == 1:
@@ -89,7 +93,7 @@ class MlpPre(NeuronSite):
 
     site: ClassVar[str] = "mlp_pre"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block.
 
         Raises:
@@ -112,7 +116,7 @@ class MlpPreLinear(NeuronSite):
 
     site: ClassVar[str] = "mlp_pre_linear"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block.
 
         Raises:
@@ -137,7 +141,7 @@ class MlpPost(NeuronSite):
 
     site: ClassVar[str] = "mlp_post"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block.
 
         Raises:

@@ -1,15 +1,14 @@
 """The residual stream: what enters it, its steps, and what leaves it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, Tap, missing
 from interp.hooks.vocabulary import LogitLens
-from interp.models import LanguageModel
-from interp.models.final_norm import final_norm_path
-from interp.models.position_embedding import position_embedding_path
-from interp.models.tracing import hollow
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 
 @HOOKS.register("embed")
@@ -19,11 +18,11 @@ class Embed(HookPoint):
 
     site: ClassVar[str] = "embed"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return the one tap."""
         return {0: Tap(model.embedding(model.stack(self.stack)), "output", 0)}
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Name the embedding's width, which may be another than the residual stream's."""
         table = model.module.get_submodule(model.embedding(model.stack(self.stack)))
         return f"{table.weight.shape[-1]} dimensions"
@@ -36,12 +35,15 @@ class PosEmbed(HookPoint):
 
     site: ClassVar[str] = "pos_embed"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return the one tap.
 
         Raises:
             MissingSite: positions come in otherwise (rotary, relative, ALiBi).
         """
+        from interp.models.position_embedding import position_embedding_path
+        from interp.models.tracing import hollow
+
         with missing(self.site):
             path = position_embedding_path(hollow(model), self.stack)
         if not path:
@@ -51,7 +53,7 @@ class PosEmbed(HookPoint):
             )
         return {0: Tap(path, "output", 0)}
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Leave the width to what is read: it may be another than the residual stream's."""
         return ""
 
@@ -63,7 +65,7 @@ class ResidPre(LayeredHookPoint):
 
     site: ClassVar[str] = "resid_pre"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block."""
         blocks = model.stack(self.stack).blocks
         return {i: Tap(path, "input", i) for i, path in enumerate(blocks)}
@@ -80,7 +82,7 @@ class ResidMid(LayeredHookPoint):
 
     site: ClassVar[str] = "resid_mid"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap for each block that has a middle.
 
         Raises:
@@ -93,7 +95,7 @@ class ResidMid(LayeredHookPoint):
             )
         return {i: Tap(middle.path, middle.side, i) for i, middle in middles.items()}
 
-    def notice(self, model: LanguageModel) -> str:
+    def notice(self, model: "LanguageModel") -> str:
         """Say which blocks have no middle."""
         return _without_middle(model, self.stack)
 
@@ -110,7 +112,7 @@ class Stream(LayeredHookPoint):
 
     site: ClassVar[str] = "stream"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a step."""
         blocks = model.stack(self.stack).blocks
         middles = model.middles(self.stack)
@@ -121,12 +123,12 @@ class Stream(LayeredHookPoint):
             steps.append(Tap(path, "output", i, f"mlp {i}" if i in middles else f"block {i}"))
         return dict(enumerate(steps))
 
-    def notice(self, model: LanguageModel) -> str:
+    def notice(self, model: "LanguageModel") -> str:
         """Say which blocks are one step."""
         return _without_middle(model, self.stack)
 
 
-def _without_middle(model: LanguageModel, stack: str) -> str:
+def _without_middle(model: "LanguageModel", stack: str) -> str:
     middles, n_blocks = model.middles(stack), len(model.stack(stack).blocks)
     whole = [i for i in range(n_blocks) if i not in middles]
     if not whole:
@@ -142,7 +144,7 @@ class ResidPost(LayeredHookPoint):
 
     site: ClassVar[str] = "resid_post"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block."""
         blocks = model.stack(self.stack).blocks
         return {i: Tap(path, "output", i) for i, path in enumerate(blocks)}
@@ -164,7 +166,7 @@ class HiddenStates(LayeredHookPoint):
     site: ClassVar[str] = "hidden_states"
     final_norm: bool = True
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block, and one for the stack's own output."""
         stack = model.stack(self.stack)
         last = len(stack.blocks)
@@ -172,8 +174,11 @@ class HiddenStates(LayeredHookPoint):
         path = stack.root if self.final_norm else stack.blocks[-1]
         return {**entering, last: Tap(path, "output", last - 1)}
 
-    def notice(self, model: LanguageModel) -> str:
+    def notice(self, model: "LanguageModel") -> str:
         """Say on which side of the final norm the last layer is; "" where there is none."""
+        from interp.models.final_norm import final_norm_path
+        from interp.models.tracing import hollow
+
         try:
             path = final_norm_path(hollow(model), self.stack)
         except ConfigError:
@@ -195,12 +200,15 @@ class FinalNorm(HookPoint):
 
     site: ClassVar[str] = "final_norm"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return the one tap.
 
         Raises:
             MissingSite: a post-norm model (BERT) has none.
         """
+        from interp.models.final_norm import final_norm_path
+        from interp.models.tracing import hollow
+
         path = final_norm_path(hollow(model), self.stack)
         if not path:
             raise MissingSite(

@@ -1,10 +1,12 @@
 """What a block's two parts add to the residual stream, and the norms that are theirs."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from interp.hooks.hook import HOOKS, LayeredHookPoint, MissingSite, Tap
-from interp.models import LanguageModel
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 
 @HOOKS.register("attn_out")
@@ -14,7 +16,7 @@ class AttentionOut(LayeredHookPoint):
 
     site: ClassVar[str] = "attn_out"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap for each block whose attention is told.
 
         Raises:
@@ -34,7 +36,7 @@ class AttentionNorm(LayeredHookPoint):
 
     site: ClassVar[str] = "ln1"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap for each block that has one.
 
         Raises:
@@ -50,7 +52,7 @@ class MlpOut(LayeredHookPoint):
 
     site: ClassVar[str] = "mlp_out"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap for each block whose MLP is told.
 
         Raises:
@@ -70,7 +72,7 @@ class MlpNorm(LayeredHookPoint):
 
     site: ClassVar[str] = "ln2"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap for each block that has one.
 
         Raises:
@@ -80,7 +82,7 @@ class MlpNorm(LayeredHookPoint):
 
 
 def _taps(
-    model: LanguageModel,
+    model: "LanguageModel",
     hook: LayeredHookPoint,
     what: Literal["attn_out", "mlp_out", "ln1", "ln2"],
 ) -> dict[int, Tap]:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, Tap
-from interp.models import LanguageModel
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from interp.models.language_model import LanguageModel
 
 
 @HOOKS.register("logit_lens")
@@ -25,22 +27,22 @@ class LogitLens(LayeredHookPoint):
 
     site: ClassVar[str] = "logit_lens"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return a tap a block, and one for what leaves the last block, before the final norm."""
         blocks = model.stack(self.stack_of(model)).blocks
         last = len(blocks)
         entering = {i: Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(blocks)}
         return {**entering, last: Tap(blocks[-1], "output", last - 1)}
 
-    def read_as(self, model: LanguageModel) -> tuple[str, ...]:
+    def read_as(self, model: "LanguageModel") -> tuple[str, ...]:
         """Return the last block: every layer is read as if it were what leaves it."""
         return (model.stack(self.stack_of(model)).blocks[-1],)
 
-    def stack_of(self, model: LanguageModel) -> str:
+    def stack_of(self, model: "LanguageModel") -> str:
         """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
         return _read_by_head(self, model)
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Name the vocabulary."""
         return _vocabulary(model)
 
@@ -62,22 +64,22 @@ class Logits(HookPoint):
 
     site: ClassVar[str] = "logits"
 
-    def taps(self, model: LanguageModel) -> dict[int, Tap]:
+    def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return the one tap: the stack's own output, after its final norm."""
         stack = model.stack(self.stack_of(model))
         return {0: Tap(stack.root, "output", len(stack.blocks) - 1)}
 
-    def read_as(self, model: LanguageModel) -> tuple[str, ...]:
+    def read_as(self, model: "LanguageModel") -> tuple[str, ...]:
         """Return the modules whose output is what is read."""
         stack = model.stack(self.stack_of(model))
         # OPT with its head runs the owner alone, and DeBERTa takes no notice of the owner's output.
         return (stack.root, stack.owner)
 
-    def stack_of(self, model: LanguageModel) -> str:
+    def stack_of(self, model: "LanguageModel") -> str:
         """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
         return _read_by_head(self, model)
 
-    def space(self, model: LanguageModel) -> str:
+    def space(self, model: "LanguageModel") -> str:
         """Name the vocabulary."""
         return _vocabulary(model)
 
@@ -86,13 +88,13 @@ class Logits(HookPoint):
         return self
 
 
-def _vocabulary(model: LanguageModel) -> str:
+def _vocabulary(model: "LanguageModel") -> str:
     words = json.dumps(model.tokenizer.get_vocab(), sort_keys=True).encode()
     digest = hashlib.sha256(words).hexdigest()[:8]
     return f"a vocabulary of {model.module.config.vocab_size} words ({digest})"
 
 
-def _read_by_head(hook: LogitLens | Logits, model: LanguageModel) -> str:
+def _read_by_head(hook: LogitLens | Logits, model: "LanguageModel") -> str:
     if hook.stack == "encoder" and model.read_by_head == "decoder":
         raise ConfigError(
             f"hook.stack: the unembedding of {model.title} reads its decoder; use "

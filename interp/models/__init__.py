@@ -1,6 +1,9 @@
-"""Models: where weights come from, and what every transformer has in common."""
+"""Models: where weights come from.
 
-from interp.models.language_model import LanguageModel
+To describe a model costs no import of torch or transformers; what every transformer has in common
+stands in `interp.models.language_model`.
+"""
+
 from interp.models.modular import ModularArithmetic, ModularCheckpoint
 from interp.models.pretrained import Folder, Hub, Package
 from interp.models.sources import MODELS, ModelSource, Random
@@ -10,7 +13,6 @@ __all__ = [
     "MODELS",
     "Folder",
     "Hub",
-    "LanguageModel",
     "ModelSource",
     "ModularArithmetic",
     "ModularCheckpoint",

@@ -7,20 +7,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-
-from interp.models.heads import Head, head_of_checkpoint
 from interp.models.sources import MODELS, OFFLINE_MODELS, ModelSource, explained
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from interp.models.heads import Head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +59,23 @@ class Pretrained(ModelSource, ABC):
     def where(self) -> tuple[str, dict[str, Any]]:
         """Return the name or folder that transformers loads from, and its options."""
 
-    def config(self) -> PreTrainedConfig:
+    def config(self) -> "PreTrainedConfig":
         """Read the architecture; a ConfigError says what was tried where it is out of reach."""
+        from interp.models.loading import AutoConfig
+
         name, options = self.where()
         with explained(name, f"; {OFFLINE_MODELS}"):
             return AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Read the tokenizer.
 
         Raises:
             ConfigError: it is out of reach, or has no fast version: without character offsets
                 a marked target cannot be found.
         """
+        from interp.models.loading import AutoTokenizer
+
         name, options = self.where()
         with explained(name, f"; {OFFLINE_MODELS}"):
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
@@ -84,12 +83,16 @@ class Pretrained(ModelSource, ABC):
             raise ConfigError(f"model: {name} has no fast tokenizer, which targets are found with")
         return tokenizer
 
-    def head(self) -> Head | None:
+    def head(self) -> "Head | None":
         """Return the head that the checkpoint was saved with; its twin's is of the same class."""
+        from interp.models.heads import head_of_checkpoint
+
         return head_of_checkpoint(self.config())
 
-    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Read the weights from safetensors, or from a .bin as plain tensors, never as code."""
+        from interp.models.loading import AutoModel
+
         if self.untrained:
             return self.draw(head, **options)
         name, where = self.where()
@@ -233,7 +236,7 @@ class Package(Pretrained):
             raise ConfigError(f"model.folder: no model.safetensors in {str(folder)!r}")
         return str(folder), {"local_files_only": True}
 
-    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Read the weights after their checksum has been found right.
 
         Raises:

@@ -5,37 +5,23 @@ import difflib
 import importlib.util
 import inspect
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import (
-    CONFIG_MAPPING,
-    AutoConfig,
-    AutoModel,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging
-
-from interp.models.byte_tokenizer import byte_tokenizer
-from interp.models.heads import TIED_EMBEDDING, Head, head_of_type
-from interp.models.language_model import LanguageModel
 from interp.registry import ConfigError, Registry, check_choice, nearest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from interp.models.heads import Head
+    from interp.models.language_model import LanguageModel
 
 DTYPES = ("float32", "bfloat16", "float16")
 KERNELS = ("auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
-
-# The loading report speaks of heads that nothing here reads; what matters is checked below.
-logging.set_verbosity_error()
-logging.disable_progress_bar()
-# A checkpoint without safetensors would otherwise be sent to a conversion service, in a thread.
-os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,19 +68,19 @@ class ModelSource(ABC):
         """Whether the weights are drawn at random, from the seed."""
 
     @abstractmethod
-    def config(self) -> PreTrainedConfig:
+    def config(self) -> "PreTrainedConfig":
         """Read the architecture; a ConfigError says what was tried where it is out of reach."""
 
     @abstractmethod
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Read the tokenizer; a ConfigError says what was tried where it is out of reach."""
 
     @abstractmethod
-    def head(self) -> Head | None:
+    def head(self) -> "Head | None":
         """Return the language-model head that belongs to these weights; None where none does."""
 
     @abstractmethod
-    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Read or draw the weights, with transformers' loading options.
 
         Returns the transformer, or, where a head is given, the model of the head's class.
@@ -103,21 +89,27 @@ class ModelSource(ABC):
     @property
     def unembedding(self) -> str:
         """What reads this model's vocabulary: its head, or else its own token embedding."""
+        from interp.models.heads import TIED_EMBEDDING
+
         head = self.head()
         return head.name if head else TIED_EMBEDDING
 
-    def skeleton(self) -> LanguageModel:
+    def skeleton(self) -> "LanguageModel":
         """Return the model on the `meta` device: its structure, before any weight is read.
 
         Raises:
             ConfigError: the architecture is out of reach or impossible, or reads no tokens.
         """
+        import torch
+
+        from interp.models.loading import AutoModel
+
         config = self.config()
         with explained(self.title), torch.device("meta"):
             module = AutoModel.from_config(config, **self._kernel())
         return self._wrapped(module)
 
-    def load(self, *, head: bool = False) -> LanguageModel:
+    def load(self, *, head: bool = False) -> "LanguageModel":
         """Return the model with its weights, in evaluation mode, on its device.
 
         One model is held at a time, and an equal request finds it, also one without a head where
@@ -129,6 +121,8 @@ class ModelSource(ABC):
         Raises:
             ConfigError: the weights are out of reach, altered or incomplete.
         """
+        import torch
+
         wanted = self.head() if head else None
         key = (self, self.revision, wanted is not None)
         if key not in _HELD:
@@ -149,7 +143,11 @@ class ModelSource(ABC):
     def _kernel(self) -> dict[str, str]:
         return {} if self.attention == "auto" else {"attn_implementation": self.attention}
 
-    def _wrapped(self, loaded: PreTrainedModel, head: Head | None = None) -> LanguageModel:
+    def _wrapped(self, loaded: "PreTrainedModel", head: "Head | None" = None) -> "LanguageModel":
+        import torch
+
+        from interp.models.language_model import LanguageModel
+
         module = loaded.base_model if head else loaded
         try:
             embedding = module.get_input_embeddings()
@@ -163,8 +161,12 @@ class ModelSource(ABC):
             part.config.use_cache = False
         return LanguageModel(self.title, module, self.tokenizer(), loaded if head else None)
 
-    def draw(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def draw(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Draw the architecture's weights from the seed, the transformer's before the head's."""
+        import torch
+
+        from interp.models.loading import AutoModel
+
         options.pop("device_map", None)
         with explained(self.title), torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -181,7 +183,7 @@ MODELS: Registry[ModelSource] = Registry("model")
 
 # The model in memory, under the source and revision that it was loaded from and with or without
 # its head: under both where it serves both.
-_HELD: dict[tuple[ModelSource, str, bool], LanguageModel] = {}
+_HELD: "dict[tuple[ModelSource, str, bool], LanguageModel]" = {}
 
 # What loads with no network at all; a test builds each of them.
 OFFLINE_MODELS = (
@@ -219,9 +221,7 @@ class Random(ModelSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.architecture not in CONFIG_MAPPING:
-            guess = nearest(self.architecture, CONFIG_MAPPING.keys()).partition(" (known")[0]
-            raise ConfigError(f"architecture: transformers knows no {self.architecture!r}{guess}")
+        _check_architecture(self.architecture)
 
     @property
     def title(self) -> str:
@@ -238,12 +238,14 @@ class Random(ModelSource):
         """The seed and the architecture's settings."""
         return f"{self.architecture} {json.dumps(self.settings, sort_keys=True)}, seed {self.seed}"
 
-    def config(self) -> PreTrainedConfig:
+    def config(self) -> "PreTrainedConfig":
         """Build the architecture's configuration.
 
         Raises:
             ConfigError: a misspelt setting, or one that the architecture refuses.
         """
+        from interp.models.loading import AutoConfig
+
         known = _setting_names(self.architecture)
         for key in self.settings:
             # Some settings are known to the model's code alone; what nearly spells a known one is
@@ -255,25 +257,46 @@ class Random(ModelSource):
         with explained(self.title):
             return AutoConfig.for_model(self.architecture, **settings)
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Return the byte-level tokenizer."""
+        from interp.models.byte_tokenizer import byte_tokenizer
+
         return byte_tokenizer()
 
-    def head(self) -> Head | None:
+    def head(self) -> "Head | None":
         """Return the head that the architecture was made for."""
+        from interp.models.heads import head_of_type
+
         return head_of_type(self.config())
 
-    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Draw the weights."""
         return self.draw(head, **options)
 
 
-def _paths(model: LanguageModel) -> set[str]:
+def _paths(model: "LanguageModel") -> set[str]:
     # BERT with its head has no pooler, which is there without.
     return {path for path, _ in model.module.named_modules()}
 
 
+def _check_architecture(architecture: str) -> None:
+    folder = architecture.replace("-", "_")
+    package = importlib.util.find_spec("transformers")
+    for path in package.submodule_search_locations or () if package else ():
+        # Where transformers keeps it under its own name, there is no need to import transformers.
+        file = Path(path) / "models" / folder / f"configuration_{folder}.py"
+        if file.is_file() and f'model_type = "{architecture}"' in file.read_text(encoding="utf-8"):
+            return
+    from interp.models.loading import CONFIG_MAPPING
+
+    if architecture not in CONFIG_MAPPING:
+        guess = nearest(architecture, CONFIG_MAPPING.keys()).partition(" (known")[0]
+        raise ConfigError(f"architecture: transformers knows no {architecture!r}{guess}")
+
+
 def _setting_names(architecture: str) -> list[str]:
+    from interp.models.loading import CONFIG_MAPPING
+
     config_class = CONFIG_MAPPING[architecture]
     names = {*config_class().to_dict(), *config_class.attribute_map}
     names |= {name for name in inspect.signature(config_class).parameters if name != "kwargs"}
@@ -281,14 +304,18 @@ def _setting_names(architecture: str) -> list[str]:
 
 
 def _best_device() -> str:
+    import torch
+
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _check_device(device: str) -> None:
-    if device == "auto":
+    if device in ("auto", "cpu"):
         return
+    import torch
+
     try:
         kind = torch.device(device).type
     except RuntimeError:

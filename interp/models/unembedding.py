@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from interp.models.sources import ModelSource
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,29 @@ class Readout:
     name: str
     read_as: tuple[str, ...]
 
-    @torch.inference_mode()
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits [n, vocabulary] of vectors [n, d], all in memory at once.
 
         Raises:
             ConfigError: the weights are out of reach, or nothing in the model fits as unembedding.
         """
+        import torch
+
         model = self.source.load(head=True)
         one = np.full((1, 1), model.pad_id)
-        inputs = model.inputs(model.read_by_head, one, np.ones((1, 1), bool))
-        with _taking_over([model.module.get_submodule(path) for path in self.read_as], vectors):
+        read_as = [model.module.get_submodule(path) for path in self.read_as]
+        with torch.inference_mode(), _taking_over(read_as, vectors):
+            inputs = model.inputs(model.read_by_head, one, np.ones((1, 1), bool))
             logits: NDArray[np.float32] = model.logits(inputs).float().cpu().numpy()
         return logits.reshape(-1, logits.shape[-1])
 
 
 @contextmanager
-def _taking_over(modules: list[nn.Module], vectors: NDArray[np.float32]) -> Iterator[None]:
-    def replace(_module: nn.Module, _args: object, output: Any) -> Any:
+def _taking_over(modules: "list[nn.Module]", vectors: NDArray[np.float32]) -> Iterator[None]:
+    import torch
+    from torch import Tensor
+
+    def replace(_module: "nn.Module", _args: object, output: Any) -> Any:
         own = output if isinstance(output, Tensor) else output[0]
         given = torch.tensor(vectors, dtype=own.dtype, device=own.device)[None]
         if isinstance(output, Tensor):

@@ -3,10 +3,13 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Places that tokenizers keep free: [unused7], <unused7>, <|reserved_special_token_7|>.
 _KEPT_FREE = re.compile(r"^[\[<]\|?(unused|reserved)[^\]>]*[\]>]$", re.I)
@@ -43,7 +46,7 @@ class Vocabulary:
         return found
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, size: int) -> "Vocabulary":
+    def of(cls, tokenizer: "PreTrainedTokenizerBase", size: int) -> "Vocabulary":
         """Read the vocabulary of a tokenizer, with the ids of an embedding of that size."""
         known = min(len(tokenizer), size)
         tokens = tokenizer.convert_ids_to_tokens(list(range(known)))
@@ -58,7 +61,7 @@ class Vocabulary:
         return cls(tuple(texts), is_word)
 
 
-def _text(tokenizer: PreTrainedTokenizerBase, number: int, token: str) -> str:
+def _text(tokenizer: "PreTrainedTokenizerBase", number: int, token: str) -> str:
     # Decoding a piece by itself loses the space before it, which the token writes as a sign.
     text = str(tokenizer.decode([number]))
     starts_a_word = token.startswith(("Ġ", "▁")) or text.startswith(" ")

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from interp.models import LanguageModel
-from interp.models.modular import ModularArithmeticForCausalLM, last_position
+from interp.models.language_model import LanguageModel
+from interp.models.modular.last_position import last_position
+from interp.models.modular.transformer import ModularArithmeticForCausalLM
 from interp.modular_arithmetic import Pairs
 
 

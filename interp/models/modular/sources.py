@@ -3,20 +3,18 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import torch
-from safetensors.torch import load_file
-from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-from interp.models.heads import Head, head_of_type
-from interp.models.modular.state_dicts import converted
-from interp.models.modular.tokenizer import number_tokenizer
-from interp.models.modular.transformer import ModularArithmeticConfig, ModularArithmeticForCausalLM
 from interp.models.pretrained import Pretrained
 from interp.models.sources import MODELS, ModelSource, explained
 from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from interp.models.heads import Head
+    from interp.models.modular.transformer import ModularArithmeticConfig
 
 # Trained by `interp experiment=modular_addition_training`; training.json beside it says how.
 CARRIED = Path(__file__).parent / "checkpoint"
@@ -69,8 +67,10 @@ class ModularArithmetic(ModelSource):
         """Always."""
         return True
 
-    def config(self) -> ModularArithmeticConfig:
+    def config(self) -> "ModularArithmeticConfig":
         """Return the architecture."""
+        from interp.models.modular.transformer import ModularArithmeticConfig
+
         return ModularArithmeticConfig(
             modulus=self.modulus,
             hidden_size=self.hidden_size,
@@ -79,15 +79,19 @@ class ModularArithmetic(ModelSource):
             intermediate_size=self.neurons,
         )
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Return the tokenizer of numbers."""
+        from interp.models.modular.tokenizer import number_tokenizer
+
         return number_tokenizer(self.modulus)
 
-    def head(self) -> Head | None:
+    def head(self) -> "Head | None":
         """Return the model with its unembedding."""
+        from interp.models.heads import head_of_type
+
         return head_of_type(self.config())
 
-    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Draw the weights."""
         return self.draw(head, **options)
 
@@ -141,12 +145,16 @@ class ModularCheckpoint(Pretrained):
                 raise ConfigError(f"model.path: no {name} in {str(where)!r}")
         return where
 
-    def config(self) -> ModularArithmeticConfig:
+    def config(self) -> "ModularArithmeticConfig":
         """Read the architecture, of a state dict off the shapes of its tensors.
 
         Raises:
             ConfigError: it is another one.
         """
+        from interp.models.loading import AutoConfig
+        from interp.models.modular.state_dicts import converted
+        from interp.models.modular.transformer import ModularArithmeticConfig
+
         if self._where().is_file():
             with explained(self._where().name):
                 return converted(self._where()).config
@@ -159,27 +167,39 @@ class ModularCheckpoint(Pretrained):
             )
         return config
 
-    def training(self) -> pd.DataFrame:
+    def training(self) -> "pd.DataFrame":
         """Return what was recorded while the model was trained; empty where that is not known."""
+        import pandas as pd
+
         recorded = self._where() / "training.csv"
         if self.untrained or not recorded.is_file():
             return pd.DataFrame()
         return pd.read_csv(recorded)
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Return the tokenizer of numbers."""
+        from interp.models.modular.tokenizer import number_tokenizer
+
         return number_tokenizer(self.config().modulus)
 
-    def head(self) -> Head | None:
+    def head(self) -> "Head | None":
         """Return the model with its unembedding."""
+        from interp.models.heads import head_of_type
+
         return head_of_type(self.config())
 
-    def weights(self, head: Head | None, **options: Any) -> PreTrainedModel:
+    def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
         """Read the weights as plain tensors.
 
         Raises:
             ConfigError: they cannot be read, or are not those of the configuration.
         """
+        import torch
+        from safetensors.torch import load_file
+
+        from interp.models.modular.state_dicts import converted
+        from interp.models.modular.transformer import ModularArithmeticForCausalLM
+
         if self.untrained:
             return self.draw(head, **options)
         options.pop("device_map", None)
