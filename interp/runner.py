@@ -9,7 +9,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,9 +228,10 @@ def run(config: "DictConfig", folder: Path) -> Outcome:
             raise
 
     name = f"{experiment.source.title} · {_about(experiment, settings)}"
-    with recorded(_store(config), settings["tracking"]["experiment"], name, folder) as record:
+    at = settings["tracking"]["experiment"]
+    with recorded(_store(config), at, name, folder, tags) as record:
         save(settings, folder / "config.yaml")
-        record.log_setup(settings, tags, experiment.prompts)
+        record.log_setup(settings, experiment.prompts)
         provisions.track = record.log_step
         found: Result = provisions.call(experiment.analysis.__call__)
         tables = {"layers": found.layer_table()} if found.series else {}
@@ -298,6 +299,7 @@ def _tags(
     return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
 
 
+@cache
 def _versions() -> dict[str, str]:
     from importlib import metadata
 
@@ -319,6 +321,7 @@ def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str])
     return hashlib.sha256(json.dumps([decisive, tags], sort_keys=True).encode()).hexdigest()
 
 
+@cache
 def _git_commit() -> str:
     """Return the commit of the code that runs, marked where it was changed, or its version."""
     from importlib import metadata

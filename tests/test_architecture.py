@@ -15,7 +15,7 @@ LAUNCH = ("experiments/__main__.py", "experiments/launch/")
 OWNERS = {
     "hydra": LAUNCH,
     "omegaconf": ("interp/registry.py", "interp/config.py", *LAUNCH),
-    "mlflow": ("interp/tracking.py",),
+    "mlflow": ("interp/tracking/",),
     "transformers": ("interp/models/",),
     "tokenizers": ("interp/models/",),
     "huggingface_hub": ("interp/models/",),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
@@ -117,6 +118,84 @@ def test_the_folder_is_there_as_artifacts_with_tables_and_images(logged):
     assert steps == {"0", "1", "2", "3"}
     local = Path(client.download_artifacts(run_id, "result.json"))
     assert json.loads(local.read_text()) == json.loads((outcome.folder / "result.json").read_text())
+
+
+def test_tables_are_those_that_mlflow_shows_side_by_side(logged, monkeypatch):
+    outcome, record = logged
+    # MLflow looks for the runs where this points.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", outcome.store.uri)
+    for name in ("layers", "prompts", "summary"):
+        shown = outcome.store.client.load_table(
+            record.info.experiment_id, f"tables/{name}.json", [record.info.run_id]
+        )
+        kept = pd.read_csv(outcome.folder / "tables" / f"{name}.csv", keep_default_na=False)
+        pd.testing.assert_frame_equal(shown, kept, check_dtype=False)
+    told = json.loads(record.data.tags["mlflow.loggedArtifacts"])
+    assert {entry["path"] for entry in told} == {
+        f"tables/{name}.json" for name in ("layers", "prompts", "summary")
+    }
+
+
+def test_images_are_named_and_tagged_as_mlflow_itself_would(logged, tmp_path):
+    outcome, record = logged
+    client = outcome.store.client
+    own = client.create_run(record.info.experiment_id).info.run_id
+    client.log_image(own, np.zeros((520, 600, 3), dtype=np.uint8), key="pairs", step=3)
+
+    def pattern(run_id):
+        names = [item.path for item in client.list_artifacts(run_id, "images")]
+        parts = [name.split("+") for name in names if name.split("+")[2] == "3"]
+        return sorted((p[1], p[3], "+".join(p[5:]).partition(".")[2]) for p in parts)
+
+    assert pattern(record.info.run_id) == pattern(own)
+    tag = "mlflow.loggedImages"
+    assert record.data.tags[tag] == client.get_run(own).data.tags[tag]
+    client.delete_run(own)
+
+
+def test_mlflow_gets_the_first_rows_of_a_long_table_and_a_name_that_says_so(tmp_path, monkeypatch):
+    table = pd.DataFrame({"text": [f"prompt {i}" for i in range(10_001)], "n": range(10_001)})
+    result = Result(tables={"prompts": table, "fits": table.head(10_000)})
+    store = Store.of(str(tmp_path), None, 5000)
+    with recorded(store, "trial", "one", tmp_path / "run") as record:
+        result.save(tmp_path / "run")
+        record.log_result(result, tmp_path / "run")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    names = {item.path for item in store.client.list_artifacts(record.run_id, "tables")}
+    cut = "tables/prompts (first 10000 rows).json"
+    assert names == {"tables/prompts.csv", "tables/fits.csv", "tables/fits.json", cut}
+    shown = store.client.load_table(record.experiment_id, cut, [record.run_id])
+    pd.testing.assert_frame_equal(shown, table.head(10_000))
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "run" / "tables" / "prompts.csv"), table)
+
+
+def test_a_run_shows_what_it_is_from_its_first_moment(tmp_path, prompts):
+    store = Store.of(str(tmp_path), None, 5000)
+    params = {"seed": 3, "many": {f"field_{i}": i for i in range(250)}}
+    with recorded(store, "trial", "one", tmp_path, {"analysis": "trial", "long": "x" * 9000}):
+        begun = only_run(store, "trial")
+    assert begun.info.status == "RUNNING"
+    assert begun.data.tags["analysis"] == "trial"
+    assert begun.data.tags["long"] == "x" * 5000
+    with recorded(store, "other", "two", tmp_path) as record:
+        record.log_setup(params, prompts)
+        working = store.client.get_run(record.run_id)
+    assert working.info.status == "RUNNING"
+    assert len(working.data.params) == 251
+    assert (working.data.params["seed"], working.data.params["many.field_249"]) == ("3", "249")
+
+
+def test_as_many_numbers_as_a_run_finds_are_logged(tmp_path):
+    values = np.arange(2500, dtype=np.float64)
+    result = Result(spectra={"value": values}, scalars={f"s{i}": float(i) for i in range(40)})
+    store = Store.of(str(tmp_path), None, 5000)
+    with recorded(store, "trial", "one", tmp_path / "run") as record:
+        result.save(tmp_path / "run")
+        record.log_result(result, tmp_path / "run")
+    history = store.client.get_metric_history(record.run_id, "component/value")
+    found = sorted((metric.step, metric.value) for metric in history)
+    assert found == [(i + 1, float(i)) for i in range(2500)]
+    assert store.client.get_run(record.run_id).data.metrics["s39"] == 39
 
 
 def test_an_animation_is_logged_frame_by_frame_and_as_its_files(tmp_path, monkeypatch):
@@ -321,10 +400,10 @@ def test_runs_that_log_one_prompt_set_at_once_do_not_collide(tmp_path, prompts):
 
     def log(i):
         # A client of its own, as another process has.
-        own = replace(store)
+        own = replace(store, port=6000 + i)
         with recorded(own, "together", f"run {i}", tmp_path / str(i)) as record:
             begun.wait()
-            record.log_setup({}, {}, prompts)
+            record.log_setup({}, prompts)
         return record.run_id
 
     with ThreadPoolExecutor(8) as pool:

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch, PathPatch, Rectangle
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
@@ -181,20 +182,31 @@ def _table(
     image = axes.imshow(values, aspect="auto", **colours)
     bar = figure.colorbar(image, ax=axes, label=label, aspect=max(20.0, 4 * height))
     bar.outline.set_visible(False)
-    for i, j in np.argwhere(~significant & np.isfinite(values)):
-        corner = (j - 0.5, i - 0.5)
-        # Half transparent: it marks the cell and leaves its colour and its value to be read.
-        edge = to_rgba(hatch, 0.5)
-        axes.add_patch(
-            Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=edge, linewidth=0)
-        )
+    faint = ~significant & np.isfinite(values)
+    if faint.any():
+        axes.add_patch(_hatching(faint, hatch))
     if len(columns) <= 16 and height >= 0.14 * len(rows):
-        _write_values(axes, values, image, write)
+        _write_values(axes, values, image, write, hatched=faint)
     name_places(axes, range(len(columns)), columns, width / len(columns))
     step = -(-len(rows) // 25)
     axes.set_yticks(range(0, len(rows), step), [cut(name, 24) for name in rows[::step]])
     axes.invert_yaxis()
     return figure, axes
+
+
+def _hatching(cells: NDArray[np.bool_], colour: str) -> PathPatch:
+    """Return the hatching of cells [row, column], in one piece, which is drawn at once."""
+    cell = Path.unit_rectangle()
+    corners = np.argwhere(cells)[:, ::-1] - 0.5
+    outlines = (Path(cell.vertices + corner, cell.codes) for corner in corners)
+    # Half transparent: it marks the cell and leaves its colour and its value to be read.
+    edge = to_rgba(colour, 0.5)
+    patch = PathPatch(
+        Path.make_compound_path(*outlines), fill=False, hatch="////", edgecolor=edge, linewidth=0
+    )
+    # It lies within the axes, and need not be measured to place them.
+    patch.set_in_layout(False)
+    return patch
 
 
 def _hatched(label: str, colour: str) -> Patch:
@@ -226,7 +238,8 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
         scores = np.array([[job.get(x, np.nan) for x in layers] for job in jobs.values()])
         image = axes.imshow(scores, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
         if len(layers) <= 30:
-            _write_values(axes, scores, image, lambda score: _score(score, 2))
+            plain = np.zeros(scores.shape, bool)
+            _write_values(axes, scores, image, lambda score: _score(score, 2), hatched=plain)
         axes.set_yticks(range(len(jobs)), [textwrap.shorten(n, 60, placeholder="…") for n in jobs])
         axes.set_xticks(range(len(layers)), [str(x) for x in layers])
         axes.tick_params(length=0)
@@ -244,24 +257,33 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
     return figure
 
 
-def _write_values(axes: Axes, values: Array, image: Any, write: Callable[[float], str]) -> None:
+def _write_values(
+    axes: Axes,
+    values: Array,
+    image: Any,
+    write: Callable[[float], str],
+    *,
+    hatched: NDArray[np.bool_],
+) -> None:
     """Write each value into its cell, dark on light and light on dark."""
-    for (i, j), value in np.ndenumerate(values):
-        if np.isnan(value):
-            continue
-        red, green, blue, _ = image.cmap(image.norm(value))
-        bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
-        axes.text(
+    colours = image.cmap(image.norm(values))[..., :3]
+    bright = colours @ (0.299, 0.587, 0.114) > 0.55
+    for i, j in np.argwhere(~np.isnan(values)):
+        written = axes.text(
             j,
             i,
-            write(float(value)),
+            write(float(values[i, j])),
             ha="center",
             va="center",
             fontsize=7,
-            color="black" if bright else "white",
-            # Hatching goes round the value, not through it.
-            path_effects=[withStroke(linewidth=2.5, foreground=(red, green, blue))],
+            color="black" if bright[i, j] else "white",
         )
+        # It lies in its cell, and need not be measured to place the axes.
+        written.set_in_layout(False)
+        if hatched[i, j]:
+            # Hatching goes round the value, not through it.
+            around = withStroke(linewidth=2.5, foreground=tuple(colours[i, j]))
+            written.set_path_effects([around])
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,0 +1,16 @@
+"""MLflow: one store that several processes may open, and one record for each run."""
+
+from interp.tracking.record import Record, one_line, recorded
+from interp.tracking.store import Store
+from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
+
+__all__ = [
+    "CURRENT_JOB",
+    "Child",
+    "Job",
+    "Record",
+    "Store",
+    "Sweep",
+    "one_line",
+    "recorded",
+]

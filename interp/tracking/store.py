@@ -1,0 +1,118 @@
+"""The MLflow store, which several processes may open at once."""
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import BaseFileLock, FileLock
+
+from interp.registry import ConfigError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Read by MLflow as it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+# Of a tag and of a parameter, in signs; MLflow refuses more.
+LONGEST_TAG = 5000
+LONGEST_PARAM = 6000
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow tracking store.
+
+    Attributes:
+        uri: a server, or a database.
+        artifacts: where artifacts lie; empty for a server, which decides itself.
+        outputs: the folder of runs; processes on this machine queue there at a lock file.
+        port: where `interp ui` serves the store.
+    """
+
+    uri: str
+    artifacts: str
+    outputs: Path
+    port: int
+
+    @classmethod
+    def of(cls, outputs: str, uri: str | None, port: int) -> "Store":
+        """Return the configured store; by default the sqlite database in the outputs folder."""
+        folder = Path(outputs).resolve()
+        uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+        artifacts = "" if uri.startswith("http") else (folder / "artifacts").as_uri()
+        return cls(uri, artifacts, folder, port)
+
+    @property
+    def client(self) -> "MlflowClient":
+        """The MLflow client, once the store exists; a process opens a store once.
+
+        Raises:
+            ConfigError: the store cannot be opened.
+        """
+        return _opened(self)
+
+    def experiment(self, name: str) -> str:
+        """Return the id of the MLflow experiment of that name, created where it is missing."""
+        from mlflow.exceptions import MlflowException
+
+        if not name:
+            raise ConfigError("tracking.experiment needs a name")
+        client = self.client
+        with self.locked():
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                try:
+                    return str(client.create_experiment(name, self.artifacts or None))
+                except MlflowException:
+                    # A process on another machine was quicker.
+                    found = client.get_experiment_by_name(name)
+            if found is None or found.lifecycle_stage != "active":
+                raise ConfigError(
+                    f"tracking.experiment: {name!r} was deleted in MLflow; restore it there, or "
+                    "choose another name"
+                )
+            return str(found.experiment_id)
+
+    def locked(self) -> BaseFileLock:
+        """Return the lock at which the processes of this machine queue."""
+        return FileLock(self.outputs / ".mlflow.lock")
+
+    def is_server(self) -> bool:
+        """Whether the store is a server, which has a UI of its own."""
+        return self.uri.startswith("http")
+
+    def address(self) -> str:
+        """Return the address of the MLflow UI: the server's own, or where `interp ui` serves."""
+        return self.uri if self.is_server() else f"http://127.0.0.1:{self.port}"
+
+
+@cache
+def _opened(store: Store) -> "MlflowClient":
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        store.outputs.mkdir(parents=True, exist_ok=True)
+        # Several processes that create a sqlite store at once leave it broken for good.
+        with store.locked():
+            client = MlflowClient(tracking_uri=store.uri)
+            client.search_experiments(max_results=1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"outputs: {store.outputs} cannot be written: {reason}") from error
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"tracking.uri: {store.uri} cannot be opened: {reason}") from error
+    return client
+
+
+@cache
+def experiment_of(store: Store, run_id: str) -> str:
+    """Return the id of the MLflow experiment that a run is in, which never changes."""
+    return str(store.client.get_run(run_id).info.experiment_id)

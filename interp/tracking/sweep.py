@@ -1,0 +1,141 @@
+"""A sweep as MLflow shows it: a parent run, with a child a job."""
+
+import getpass
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from interp.tracking.store import LONGEST_TAG, Store, experiment_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sweep's job, as the process that runs it knows it.
+
+    Attributes:
+        store: where the whole sweep is logged.
+        parent: the MLflow run of the sweep.
+        number: the job's number in the sweep, which names its folder.
+        name: what tells this job from the others.
+    """
+
+    store: Store
+    parent: str
+    number: int
+    name: str
+
+
+# Set in the process that runs a sweep's job, for the length of it.
+CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
+
+
+@dataclass(frozen=True)
+class Child:
+    """A sweep's job as MLflow records it: number and name, how and why it ended, its numbers."""
+
+    run_id: str
+    number: int
+    name: str
+    status: str
+    error: str
+    null: str
+    scalars: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The MLflow run that a sweep's jobs hang under."""
+
+    store: Store
+    run_id: str
+
+    @classmethod
+    def begin(cls, store: Store, experiment: str, overrides: list[str]) -> "Sweep":
+        """Open the parent run, named after what is swept."""
+        tags = {
+            "mlflow.user": getpass.getuser(),
+            "mlflow.source.name": "interp",
+            "sweep": " ".join(overrides)[:LONGEST_TAG],
+        }
+        name = f"sweep {' '.join(overrides)}".strip()[:250]
+        run = store.client.create_run(store.experiment(experiment), tags=tags, run_name=name)
+        return cls(store, run.info.run_id)
+
+    def name(self) -> str:
+        """Return what the sweep is called: what it sweeps over."""
+        return str(self.store.client.get_run(self.run_id).info.run_name)
+
+    def children(self) -> list[Child]:
+        """Return the jobs that have started, in the order of their numbers."""
+        experiment = experiment_of(self.store, self.run_id)
+        found: list[Any] = []
+        token: str | None = ""
+        while token is not None:
+            page = self.store.client.search_runs(
+                [experiment],
+                f"tags.mlflow.parentRunId = '{self.run_id}'",
+                order_by=["attributes.start_time ASC"],
+                page_token=token or None,
+            )
+            found += page
+            token = page.token or None
+        children = [
+            Child(
+                run.info.run_id,
+                int(run.data.tags.get("job", -1)),
+                run.info.run_name,
+                run.info.status,
+                run.data.tags.get("error", ""),
+                run.data.tags.get("null", ""),
+                {key: value for key, value in run.data.metrics.items() if "/" not in key},
+            )
+            for run in found
+        ]
+        return sorted(children, key=lambda child: child.number)
+
+    def curve(self, child: Child, key: str) -> dict[int, float]:
+        """Return a job's values by step, empty where it has none: "layer/score", by layer."""
+        history = self.store.client.get_metric_history(child.run_id, key)
+        return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
+
+    def log_folder(self, folder: Path) -> None:
+        """Log what a folder holds as the parent's artifacts."""
+        self.store.client.log_artifacts(self.run_id, str(folder), folder.name)
+
+    def end(self, *, completed: bool) -> list[Child]:
+        """Close the parent and return its jobs.
+
+        It ends FINISHED where all jobs did, FAILED otherwise; a sweep that never came to a job
+        is removed, for it tells nothing.
+        """
+        for run_id in [child.run_id for child in self.children() if child.status == "RUNNING"]:
+            # The launcher has returned, so that the job died without a word.
+            self.store.client.set_tag(run_id, "error", "the job's process ended before the job")
+            self.store.client.set_terminated(run_id, "KILLED")
+        children = self.children()
+        if not children:
+            self.store.client.delete_run(self.run_id)
+            return children
+        good = completed and all(child.status == "FINISHED" for child in children)
+        self.store.client.set_terminated(self.run_id, "FINISHED" if good else "FAILED")
+        return children
+
+    def url(self) -> str:
+        """Return the address of the MLflow page that charts the jobs side by side."""
+        experiment = experiment_of(self.store, self.run_id)
+        query = {
+            "workflowType": "machine_learning",
+            "compareRunsMode": "CHART",
+            "searchFilter": f"tags.mlflow.parentRunId = '{self.run_id}'",
+            # Sorted by start time, MLflow folds the jobs into their parent.
+            "orderByKey": "tags.`mlflow.runName`",
+            "orderByAsc": "true",
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "modelVersionFilter": "All Runs",
+            "datasetsFilter": "W10=",
+        }
+        fields = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+        return f"{self.store.address()}/#/experiments/{experiment}/runs?{fields}"
