@@ -53,6 +53,7 @@ class Config:
             fields of the component registered under it.
         reference: a model that the run is held against, chosen with `model@reference=…`.
         reference_draws: how often a reference with random weights is drawn.
+        rerun: compute what an equal run has found already.
         seed: of everything that the analysis draws.
         outputs: the folder for runs, the MLflow database and its artifacts.
         activations: what is kept of captured activations.
@@ -69,6 +70,7 @@ class Config:
     analysis: Any = MISSING
     reference: Any = None
     reference_draws: int = 20
+    rerun: bool = False
     seed: int = 0
     outputs: str = "outputs"
     activations: StoredActivations = field(default_factory=StoredActivations)

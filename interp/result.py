@@ -129,6 +129,26 @@ class Result:
         columns = {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 
+    @classmethod
+    def load(cls, folder: Path) -> "Result":
+        """Return numbers, tables and finding of what `save` wrote; figures stay files."""
+        import pandas as pd
+
+        numbers = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        finding = folder / "finding.txt"
+        return cls(
+            series={
+                name: Series.over(of["layers"], of["values"])
+                for name, of in numbers["series"].items()
+            },
+            spectra={name: np.array(values) for name, values in numbers["spectra"].items()},
+            scalars=numbers["scalars"],
+            tables={
+                path.stem: pd.read_csv(path) for path in sorted((folder / "tables").glob("*.csv"))
+            },
+            finding=finding.read_text(encoding="utf-8").rstrip("\n") if finding.is_file() else "",
+        )
+
     def save(self, folder: Path) -> None:
         """Write result.json, finding.txt, and the folders tables, figures and animations."""
         from interp import figures

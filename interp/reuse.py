@@ -10,8 +10,6 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +22,13 @@ from interp.plan import Plan, Prepared, Selected, prepare, with_kernel
 from interp.positions import POSITIONS, Position, described
 from interp.prompts import PromptSet
 from interp.store import ActivationStore, Entry, Missing
+from interp.versions import code_digest, versions
 
 # The code that decides what is read, and the libraries that decide what comes of it.
-_CODE = ("capture", "hooks", "models", "plan.py", "positions.py")
-_LIBRARIES = ("torch", "transformers", "tokenizers")
+_CODE = tuple(
+    f"interp/{place}" for place in ("capture", "hooks", "models", "plan.py", "positions.py")
+)
+_LIBRARIES = ("torch", "transformers")
 
 # What of a plan is an array, beside the table of samples.
 _ARRAYS = ("lengths", "seen")
@@ -54,7 +55,7 @@ class Request:
         """A digest of the weights, how they are computed with, and the prompts."""
         source = self.source
         weights = (type(source).__name__, source.revision, source.dtype, source.attention)
-        return _digest(weights, self.prompts.content_hash, _code(), _versions())
+        return _digest(weights, self.prompts.content_hash, code_digest(*_CODE), _libraries())
 
     @property
     def key(self) -> str:
@@ -203,7 +204,7 @@ class _Maker:
             "site": hook.label,
             "position": described(first.position),
             "prompts": f"{len(first.prompts)} prompts ({first.prompts.content_hash[:8]})",
-            **_versions(),
+            **_libraries(),
         }
         work = prepare(first.source, first.prompts, hook, first.position)
         return cls(entry, work, missing, bounds, made)
@@ -306,18 +307,5 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()
 
 
-@lru_cache(maxsize=1)
-def _code() -> str:
-    """Return a digest of the code that decides what is read."""
-    root = Path(__file__).parent
-    files = sorted(
-        path for name in _CODE for path in root.glob(f"{name}/**/*.py" if "." not in name else name)
-    )
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    return {name: metadata.version(name) for name in _LIBRARIES}
+def _libraries() -> dict[str, str]:
+    return {name: versions()[name] for name in _LIBRARIES}

@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from interp.clusterings import CLUSTERINGS, DBSCAN, HDBSCAN, Agglomerative, KMeans
 from interp.config import build, resolved
+from interp.fingerprint import tags_of
+from interp.provisions import Provisions
 from interp.registry import ConfigError
-from interp.runner import Provisions, _tags
 from interp.store import ActivationStore
 from tests.test_conf import composed
 
@@ -151,7 +152,7 @@ def test_a_clustering_that_nobody_asks_for_does_not_change_the_fingerprint(tmp_p
         config = composed("model=tiny", *overrides)
         experiment = build(config)
         provisions = Provisions(experiment, tmp_path, store)
-        return _tags(experiment, provisions, resolved(config))["fingerprint"]
+        return tags_of(experiment, provisions, resolved(config))["fingerprint"]
 
     assert fingerprint("clustering=dbscan") == fingerprint()
     assert fingerprint("seed=1") != fingerprint()

@@ -12,7 +12,7 @@ from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
 from interp.analysis import ANALYSES, asks_for
 from interp.config import build
-from interp.runner import Provisions
+from interp.provisions import Provisions
 
 ROOT = Path(__file__).parents[1]
 register_analyses()

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import experiments
-from experiments.launch import report
+from experiments.launch import batch, report
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from interp.tracking import CURRENT_JOB
 
@@ -41,13 +41,19 @@ def run(config: DictConfig) -> None:
     register_analyses(OmegaConf.select(config, "analysis.name"))
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        report.job(runner.run(config, folder))
+        outcome = runner.run(config, folder, batch.wanted_by_others)
+        _remove_if_empty(folder)
+        report.job(outcome)
     except Exception as error:
-        # Hydra made the folder before there was anything to put in it.
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        _remove_if_empty(folder)
         if CURRENT_JOB.get() is None and isinstance(error, CONFIG_ERRORS):
             # Hydra adds its own words to an exception, and none to an exit.
             sys.exit(f"interp: {explain(error)}")
         report.failure()
         raise
+
+
+def _remove_if_empty(folder: Path) -> None:
+    # Hydra makes the folder before there is anything to put in it.
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -19,16 +19,19 @@ def job(outcome: "Outcome") -> None:
     """Print a run's summary; one line where it is a job of a sweep."""
     finding = outcome.result.finding
     if current := CURRENT_JOB.get():
-        print(f"{current.number}  {current.name}: {finding.partition(' (')[0] or 'done'}")
+        known = " (known already)" if outcome.reused else ""
+        print(f"{current.number}  {current.name}: {finding.partition(' (')[0] or 'done'}{known}")
         return
     print(f"\n{outcome.name}\n")
     print(_table(outcome.result.tables.get("summary", outcome.result.layer_table())))
     if finding:
         print(f"\n{finding}")
     folder = _shown(outcome.folder)
-    if outcome.result.figures:
+    if (outcome.folder / "figures").is_dir():
         print(f"\nfigures  {folder}/figures")
     print(f"run      {folder}")
+    if outcome.reused:
+        print(f"An equal run found this on {outcome.reused}; rerun=true computes it anew.")
     _say_where(outcome.store, outcome.url)
 
 

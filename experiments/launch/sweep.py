@@ -1,18 +1,24 @@
 """A multirun is one parent run with a child a job; Hydra's callbacks say when each begins."""
 
+import hashlib
+import json
 import sys
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from experiments.launch import report
+from experiments.launch import batch, report
 from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
+from interp.versions import code_digest, versions
+
+_BASIC_SWEEPER = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
 
 # The sweep that this process launches, and the folder of its jobs.
 _OPEN: ContextVar[tuple[Sweep, Path] | None] = ContextVar("_OPEN", default=None)
@@ -27,6 +33,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self._parent = ""
         self._swept: tuple[str, ...] = ()
+        self._jobs: list[list[str]] = []
         self._store: tuple[str, str | None, int] = ("", None, 0)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -46,12 +53,21 @@ class SweepCallback(Callback):  # type: ignore[misc]
         swept = [override for override in overrides if override.is_sweep_override()]
         self._swept = tuple(override.get_key_element() for override in swept)
         for key in self._swept:
-            if key == "outputs" or key.startswith("tracking"):
+            if key in ("outputs", "rerun") or key.startswith(("tracking", "activations")):
                 raise ConfigError(f"{key} cannot be swept: one sweep is logged in one place")
         self._store = (config.outputs, config.tracking.uri, config.tracking.port)
         named = [override.input_line for override in swept or overrides]
-        sweep = Sweep.begin(Store.of(*self._store), config.tracking.experiment, named)
+        sweep = Sweep.begin(
+            Store.of(*self._store),
+            config.tracking.experiment,
+            named,
+            _fingerprint(list(config.hydra.overrides.task)),
+            anew=config.rerun,
+        )
         self._parent = sweep.run_id
+        if config.hydra.sweeper._target_ == _BASIC_SWEEPER:
+            [self._jobs] = BasicSweeper.split_arguments(overrides, None)
+            batch.compose_once()
         _OPEN.set((sweep, Path(config.hydra.sweep.dir)))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -68,6 +84,15 @@ class SweepCallback(Callback):  # type: ignore[misc]
         number = int(config.hydra.job.num)
         name = " · ".join(parts) or f"job {number}"
         CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
+        batch.OTHERS.set(self._jobs[:number] + self._jobs[number + 1 :])
+
+
+def _fingerprint(overrides: list[str]) -> str:
+    """Digest what decides the jobs of a sweep, as far as it is known before they are composed."""
+    left_out = ("outputs=", "tracking.", "activations.", "hydra.", "hydra/")
+    decisive = [override for override in overrides if not override.startswith(left_out)]
+    told = [decisive, code_digest("interp", "experiments"), versions()]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _parsed(config: DictConfig) -> list[Override]:

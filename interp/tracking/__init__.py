@@ -1,5 +1,6 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
+from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.record import Record, one_line, recorded
 from interp.tracking.store import Store
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
@@ -7,10 +8,12 @@ from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
 __all__ = [
     "CURRENT_JOB",
     "Child",
+    "Earlier",
     "Job",
     "Record",
     "Store",
     "Sweep",
+    "earlier",
     "one_line",
     "recorded",
 ]

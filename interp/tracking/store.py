@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Read by MLflow as it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 # Of a tag and of a parameter, in signs; MLflow refuses more.
 LONGEST_TAG = 5000

@@ -52,15 +52,34 @@ class Sweep:
     run_id: str
 
     @classmethod
-    def begin(cls, store: Store, experiment: str, overrides: list[str]) -> "Sweep":
-        """Open the parent run, named after what is swept."""
+    def begin(
+        cls, store: Store, experiment: str, overrides: list[str], fingerprint: str, *, anew: bool
+    ) -> "Sweep":
+        """Open the parent run, named after what is swept.
+
+        A sweep that was started before goes on under the parent that it has.
+
+        Args:
+            store: where it is logged.
+            experiment: the MLflow experiment.
+            overrides: what is swept.
+            fingerprint: of all that decides which jobs there are and what they do.
+            anew: open another parent, whatever there is.
+        """
+        client, experiment_id = store.client, store.experiment(experiment)
+        if not anew:
+            query = f"tags.sweep_fingerprint = '{fingerprint}'"
+            for run in client.search_runs([experiment_id], query, max_results=1):
+                client.update_run(run.info.run_id, status="RUNNING")
+                return cls(store, run.info.run_id)
         tags = {
             "mlflow.user": getpass.getuser(),
             "mlflow.source.name": "interp",
             "sweep": " ".join(overrides)[:LONGEST_TAG],
+            "sweep_fingerprint": fingerprint,
         }
         name = f"sweep {' '.join(overrides)}".strip()[:250]
-        run = store.client.create_run(store.experiment(experiment), tags=tags, run_name=name)
+        run = client.create_run(experiment_id, tags=tags, run_name=name)
         return cls(store, run.info.run_id)
 
     def name(self) -> str:
@@ -68,7 +87,10 @@ class Sweep:
         return str(self.store.client.get_run(self.run_id).info.run_name)
 
     def children(self) -> list[Child]:
-        """Return the jobs that have started, in the order of their numbers."""
+        """Return the jobs that have started, in the order of their numbers.
+
+        Of a job that ran several times, as in a sweep that was killed and started again, the last.
+        """
         experiment = experiment_of(self.store, self.run_id)
         found: list[Any] = []
         token: str | None = ""
@@ -93,7 +115,8 @@ class Sweep:
             )
             for run in found
         ]
-        return sorted(children, key=lambda child: child.number)
+        latest = {child.number: child for child in children}
+        return [latest[number] for number in sorted(latest)]
 
     def curve(self, child: Child, key: str) -> dict[int, float]:
         """Return a job's values by step, empty where it has none: "layer/score", by layer."""

@@ -1,0 +1,88 @@
+"""Runs that have found before what a run would find."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from interp.tracking.record import Record
+from interp.tracking.store import Store, experiment_of
+from interp.tracking.sweep import CURRENT_JOB
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished run.
+
+    Attributes:
+        record: the run.
+        name: what it is called.
+        finding: what it found.
+        ended: when, in local time.
+        parent: the sweep that it is a job of; "" where it is none.
+    """
+
+    record: Record
+    name: str
+    finding: str
+    ended: str
+    parent: str
+
+    def folder(self) -> Path:
+        """Return the folder of what it left, from the artifacts."""
+        return Path(self.record.store.client.download_artifacts(self.record.run_id, ""))
+
+    def copied(self, folder: Path) -> None:
+        """Make it a job of the current sweep too: numbers, tags and artifacts under a new run."""
+        from mlflow.entities import Param, RunTag
+
+        job = CURRENT_JOB.get()
+        if job is None:
+            raise ValueError("there is no sweep to copy it to")
+        client = self.record.store.client
+        run = client.get_run(self.record.run_id)
+        histories = [client.get_metric_history(run.info.run_id, key) for key in run.data.metrics]
+        own = {"mlflow.parentRunId": job.parent, "job": str(job.number), "reused": run.info.run_id}
+        copy = client.create_run(
+            experiment_of(job.store, job.parent),
+            tags={**run.data.tags, "mlflow.runName": job.name, **own},
+            run_name=job.name,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        left = client.download_artifacts(run.info.run_id, "", str(folder))
+        client.log_artifacts(copy.info.run_id, left)
+        client.log_batch(
+            copy.info.run_id,
+            metrics=[metric for history in histories for metric in history],
+            params=[Param(key, value) for key, value in run.data.params.items()],
+            tags=[RunTag(key, value) for key, value in own.items()],
+        )
+        client.set_terminated(copy.info.run_id, "FINISHED")
+
+
+def earlier(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]:
+    """Yield the finished runs of that fingerprint in an experiment, those of this sweep first."""
+    job = CURRENT_JOB.get()
+    if job is None:
+        found = store.client.get_experiment_by_name(experiment)
+        if found is None:
+            return
+        experiment_id = str(found.experiment_id)
+    else:
+        store, experiment_id = job.store, experiment_of(job.store, job.parent)
+    runs = store.client.search_runs(
+        [experiment_id],
+        f"tags.fingerprint = '{fingerprint}' and attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=100,
+    )
+    parent = job.parent if job else ""
+    for run in sorted(runs, key=lambda run: run.data.tags.get("mlflow.parentRunId", "") != parent):
+        ended = datetime.fromtimestamp(run.info.end_time / 1000).astimezone()
+        yield Earlier(
+            Record(store, experiment_id, run.info.run_id),
+            run.info.run_name,
+            run.data.tags.get("mlflow.note.content", ""),
+            f"{ended:%Y-%m-%d %H:%M}",
+            run.data.tags.get("mlflow.parentRunId", ""),
+        )
