@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterator
 
 from benchmarks.comparison import Compared, compare
-from benchmarks.ours import BATCH_SIZE
 from benchmarks.table import Bar, Row
+from benchmarks.ways import BATCH_SIZE
 from benchmarks.workloads import workload
 
 BARE, OURS, LENS = "bare", "ours, every block", "TransformerLens, residual"

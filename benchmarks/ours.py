@@ -5,32 +5,33 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from interp import reuse
 from interp.activations import Activations
 from interp.capture import capture
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.positions import Position
 from interp.prompts import PromptSet
-
-BATCH_SIZE = 32
+from interp.reuse import Request
+from interp.store import ActivationStore
 
 
 def activations(
     source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position
 ) -> Activations:
     """Read from texts to labelled activations; tokenisation and planning are part of it."""
-    return capture(source, prompts, hook, position, BATCH_SIZE)
+    return capture(source, prompts, hook, position)
 
 
 def ours(
     source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position
 ) -> NDArray[np.float32]:
     """Return what is read, as float32 [layer, sample, *unit]."""
-    return activations(source, prompts, hook, position).values
+    return np.asarray(activations(source, prompts, hook, position).values)
 
 
 def ours_stored(
     source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position, folder: Path
 ) -> None:
-    """Read, and leave what was read in a folder."""
-    np.save(folder / "activations.npy", ours(source, prompts, hook, position))
+    """Read, and keep what was read in the activation store of a folder."""
+    reuse.activations(Request(source, prompts, hook, position), ActivationStore.of(str(folder), 50))

@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.ours import BATCH_SIZE, ours
+from benchmarks.ours import ours
 from benchmarks.process import Taken, measured
 from benchmarks.workloads import Workload, workload
 from interp.hooks import HookPoint, MlpPre, Pattern, ResidPost
-from interp.models import LanguageModel
+from interp.models.language_model import LanguageModel
 from interp.positions import Target
 from interp.prompts import PromptSet
 
@@ -36,6 +36,9 @@ Way = Callable[[Workload], Callable[[PromptSet], Work]]
 
 # The MLP layer of benchmark 2: the sixth.
 NEURON_LAYER = 5
+
+# Prompts a pass of the ways that pad.
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from interp.models import Folder, Random
 from interp.models.byte_tokenizer import byte_tokenizer
 from interp.models.language_model import LanguageModel
 from interp.models.sources import _HELD
-from interp.plan import plan
+from interp.plan import plan, prepare
 from interp.positions import All, AttentionMean, Last, Mean
 from interp.registry import ConfigError
 from tests.architectures import ARCHITECTURES
@@ -255,8 +255,8 @@ def test_a_model_without_its_pooler_does_not_stand_in_for_the_whole(prompts):
 @pytest.mark.parametrize("hook", [LogitLens(), Logits()])
 def test_the_head_of_an_encoder_decoder_reads_the_decoder(architecture, hook, prompts):
     source = source_of(architecture)
-    assert plan(source, prompts, hook, Last()).stack == "decoder"
-    assert plan(source, prompts, replace(hook, stack="decoder"), Last()).stack == "decoder"
+    assert prepare(source, prompts, hook, Last()).stack == "decoder"
+    assert prepare(source, prompts, replace(hook, stack="decoder"), Last()).stack == "decoder"
     with pytest.raises(ConfigError, match=r"reads its decoder; use hook\.stack=decoder") as caught:
         plan(source, prompts, replace(hook, stack="encoder"), Last())
     assert "\n" not in str(caught.value)

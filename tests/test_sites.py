@@ -201,7 +201,7 @@ def test_the_results_of_heads_make_what_attention_adds(architecture, prompts):
     source = source_of(architecture)
     model = source.load()
     result = read(source, prompts, HeadResult())
-    what = plan(source, prompts, HeadResult(), EVERY_TOKEN)
+    what = prepare(source, prompts, HeadResult(), EVERY_TOKEN)
     for i, tap in enumerate(what.taps):
         projection = model.module.get_submodule(tap.path)
         bias = 0 if projection.bias is None else projection.bias.detach().numpy()
@@ -218,7 +218,7 @@ def test_neurons_are_what_the_output_projection_is_given(architecture, prompts):
     source = source_of(architecture)
     model = source.load()
     post, out = read(source, prompts, MlpPost()), read(source, prompts, MlpOut())
-    what = plan(source, prompts, MlpPost(), EVERY_TOKEN)
+    what = prepare(source, prompts, MlpPost(), EVERY_TOKEN)
     for i, tap in enumerate(what.taps):
         projection = model.module.get_submodule(tap.path)
         bias = 0 if projection.bias is None else projection.bias.detach().numpy()

@@ -7,7 +7,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
-from interp.models import LanguageModel, language_model
+from interp.models import language_model
+from interp.models.language_model import LanguageModel
 from interp.registry import ConfigError
 
 TEXTS = ("the heron waits", "a", "café 🙂 met", "she met the heron by the mill", "two  blanks")

@@ -102,6 +102,7 @@ def _opened(store: Store) -> "MlflowClient":
         store.outputs.mkdir(parents=True, exist_ok=True)
         # Several processes that create a sqlite store at once leave it broken for good.
         with store.locked():
+            _create_database(store.uri)
             client = MlflowClient(tracking_uri=store.uri)
             client.search_experiments(max_results=1)
     except OSError as error:
@@ -111,6 +112,20 @@ def _opened(store: Store) -> "MlflowClient":
         reason = str(error).splitlines()[0]
         raise ConfigError(f"tracking.uri: {store.uri} cannot be opened: {reason}") from error
     return client
+
+
+def _create_database(uri: str) -> None:
+    """Create a sqlite database under another name first, so that one that is there is whole."""
+    from mlflow import MlflowClient
+
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+    unfinished.rename(path)
 
 
 @cache

@@ -91,6 +91,11 @@ class Sweep:
 
         Of a job that ran several times, as in a sweep that was killed and started again, the last.
         """
+        latest = {child.number: child for child in self._runs()}
+        return [latest[number] for number in sorted(latest)]
+
+    def _runs(self) -> list[Child]:
+        """Return all runs of its jobs, in the order in which they began."""
         experiment = experiment_of(self.store, self.run_id)
         found: list[Any] = []
         token: str | None = ""
@@ -103,7 +108,7 @@ class Sweep:
             )
             found += page
             token = page.token or None
-        children = [
+        return [
             Child(
                 run.info.run_id,
                 int(run.data.tags.get("job", -1)),
@@ -115,8 +120,6 @@ class Sweep:
             )
             for run in found
         ]
-        latest = {child.number: child for child in children}
-        return [latest[number] for number in sorted(latest)]
 
     def curve(self, child: Child, key: str) -> dict[int, float]:
         """Return a job's values by step, empty where it has none: "layer/score", by layer."""
@@ -133,7 +136,7 @@ class Sweep:
         It ends FINISHED where all jobs did, FAILED otherwise; a sweep that never came to a job
         is removed, for it tells nothing.
         """
-        for run_id in [child.run_id for child in self.children() if child.status == "RUNNING"]:
+        for run_id in [child.run_id for child in self._runs() if child.status == "RUNNING"]:
             # The launcher has returned, so that the job died without a word.
             self.store.client.set_tag(run_id, "error", "the job's process ended before the job")
             self.store.client.set_terminated(run_id, "KILLED")
