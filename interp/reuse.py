@@ -9,6 +9,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from interp.models import ModelSource
 from interp.plan import Plan, Prepared, Selected, prepare, with_kernel
 from interp.positions import POSITIONS, Position, described
 from interp.prompts import PromptSet
+from interp.registry import ConfigError
 from interp.store import ActivationStore, Entry, Missing
 from interp.versions import code_digest, versions
 
@@ -116,7 +118,7 @@ def activations(
         except Missing:
             with store.making(request.of_model, f"reading {request.source.title}"):
                 if entry.missing(known.plan.layers, n_chunks):
-                    _read([request, *also()], store)
+                    _read_with(request, also(), store)
         else:
             source = with_kernel(request.source, request.position)
             return known.plan.labelled(_together(list(chunks.values())), source)
@@ -143,6 +145,22 @@ def _known(request: Request, store: ActivationStore) -> _Known:
         known = _Known(work.plan, _bounds(work))
         store.remember(request.key, _record(known))
         return known
+
+
+def _read_with(request: Request, also: Iterable[Request], store: ActivationStore) -> None:
+    """Read what is missing of a request, and of others where they can be read with it."""
+    others = []
+    for other in also:
+        # What is wrong with it, or with its values below, whoever asks for it will be told.
+        with suppress(ConfigError):
+            _known(other, store)
+            others.append(other)
+    try:
+        _read([request, *others], store)
+    except (ConfigError, FloatingPointError):
+        if not others:
+            raise
+        _read([request], store)
 
 
 def _read(requests: Sequence[Request], store: ActivationStore) -> None:

@@ -96,11 +96,16 @@ def run(
 
 def _reused(known: Earlier, folder: Path) -> Outcome:
     """Return what an earlier run found; in a sweep it becomes one of its jobs."""
-    job, left = CURRENT_JOB.get(), known.folder()
-    if job is not None and known.parent != job.parent:
-        known.copied(folder)
-    result, url = Result.load(left), known.record.url()
-    return Outcome(result, left, known.record.store, known.name, url, reused=known.ended)
+    job, url = CURRENT_JOB.get(), known.record.url()
+    if job is None:
+        folder = known.folder()
+        result = Result.load(folder)
+    else:
+        if known.parent != job.parent:
+            known.copied(folder)
+        # Of a job no more is told.
+        result = Result(finding=known.finding)
+    return Outcome(result, folder, known.record.store, known.name, url, reused=known.ended)
 
 
 def _about(experiment: Experiment, settings: dict[str, Any]) -> str:

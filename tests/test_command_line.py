@@ -315,7 +315,7 @@ def test_a_single_run_is_composed_once_and_a_mode_is_still_heeded(interp, monkey
         return load(*arguments, **options)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
-    assert interp("model=tiny", "batch_size=0")[0] == 1
+    assert interp("model=tiny", "reference_draws=0")[0] == 1
     assert len(compositions) == 1
     status, out, _ = interp(*SMALL, "hydra.mode=MULTIRUN", "seed=0,1")
     assert status == 0

@@ -13,6 +13,7 @@ from experiments.launch.job import register_analyses
 from interp.analysis import ANALYSES, asks_for
 from interp.config import build
 from interp.provisions import Provisions
+from interp.store import ActivationStore
 
 ROOT = Path(__file__).parents[1]
 register_analyses()
@@ -48,7 +49,7 @@ def test_an_analysis_of_activations_imports_no_torch(name, tmp_path, monkeypatch
     overrides = ["model=tiny", f"analysis={name}", *SMALL[name].split()]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         experiment = build(compose("config", overrides=overrides))
-    provisions = Provisions(experiment, tmp_path)
+    provisions = Provisions(experiment, tmp_path, ActivationStore(tmp_path, 10**9))
     # These two read the model.
     assert provisions.plan is not None
     assert provisions.activations is not None

@@ -16,7 +16,7 @@ from interp.activations import Activations
 from interp.clusterings import CLUSTERINGS
 from interp.hooks import AttentionScores, HeadOutput, MlpPost, ResidPost
 from interp.models import Random
-from interp.positions import Target, Tokens
+from interp.positions import Target
 from interp.prompts import from_marked
 from interp.reductions import REDUCTIONS
 from interp.registry import ConfigError
@@ -49,13 +49,11 @@ def planned(values, prompts, alike=()):
     ids = np.arange(len(prompts))
     for one, other in alike:
         ids[other] = ids[one]
-    empty = np.zeros((1, 2), np.int64)
     layers = tuple(range(len(values)))
     plan = SimpleNamespace(
         layers=layers,
         samples=pd.DataFrame({"prompt": range(len(prompts)), "group": prompts.groups}),
-        indices=[(0,)] * len(prompts),
-        tokens=[Tokens("", np.array([i]), empty, np.zeros(1, bool)) for i in ids],
+        seen=ids,
         layer_names=tuple(f"layer {layer}" for layer in layers),
         notice="",
     )

@@ -15,8 +15,7 @@ def planned(prompts, tokens=1, lengths=None):
     """As much of a plan as an order looks at; `tokens` are read of each prompt."""
     rows = [(i, j) for i in range(len(prompts)) for j in range(tokens)]
     samples = pd.DataFrame(rows, columns=["prompt", "position"])
-    of_prompt = [SimpleNamespace(of_text=[0] * n) for n in lengths or [tokens] * len(prompts)]
-    return SimpleNamespace(samples=samples, tokens=of_prompt)
+    return SimpleNamespace(samples=samples, lengths=np.array(lengths or [tokens] * len(prompts)))
 
 
 COUNTING = Counting().load()
@@ -50,7 +49,7 @@ def test_groups_of_different_size_have_no_pairs():
 
 def test_positions_that_some_prompts_do_not_reach_are_left_out():
     samples = pd.DataFrame({"prompt": [0, 0, 0, 0, 1, 1, 1]})
-    found = ordering("auto", PLAIN, SimpleNamespace(samples=samples, tokens=[]))
+    found = ordering("auto", PLAIN, SimpleNamespace(samples=samples))
     assert found.units_are == "positions that all prompts have"
     np.testing.assert_array_equal(found.counted, [True, True, True, False, True, True, True])
 

@@ -14,7 +14,7 @@ from interp.activations import Activations
 from interp.arrangements import exchanges
 from interp.hooks import AttentionScores, Embed, HiddenStates, LogitLens
 from interp.models import Random
-from interp.positions import Target, TargetAndBefore, Tokens
+from interp.positions import Target, TargetAndBefore
 from interp.prompts import from_marked
 from interp.registry import ConfigError
 
@@ -31,14 +31,11 @@ def planned(prompts, layers, alike=()):
     ids = np.arange(len(prompts))
     for one, other in alike:
         ids[other] = ids[one]
-    empty = np.zeros((2, 2), np.int64)
-    tokens = [Tokens("", np.array([i, i]), empty, np.zeros(2, bool)) for i in ids]
     rows = [(i, prompts.groups[i], w) for i in range(len(prompts)) for w in ("before", "x")]
     return SimpleNamespace(
         layers=layers,
         samples=pd.DataFrame(rows, columns=["prompt", "group", "token"]),
-        indices=[(0,), (1,)] * len(prompts),
-        tokens=tokens,
+        seen=ids,
         layer_names=tuple(f"layer {layer}" for layer in layers),
         notice="before the final norm",
     )

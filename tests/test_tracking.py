@@ -337,7 +337,7 @@ def test_a_refused_configuration_leaves_no_run_behind(tmp_path):
 
 def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"])
+    sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"], "", anew=True)
     token = CURRENT_JOB.set(Job(store, sweep.run_id, 0, "cosine"))
     try:
         elsewhere = Store.of(str(tmp_path / "elsewhere"), None, 5000)
@@ -359,7 +359,7 @@ def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
 
 def test_a_sweep_without_a_job_is_removed(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "trial", ["metric=cosine"])
+    sweep = Sweep.begin(store, "trial", ["metric=cosine"], "", anew=True)
     assert sweep.end(completed=False) == []
     assert store.client.get_run(sweep.run_id).info.lifecycle_stage == "deleted"
 
