@@ -63,7 +63,9 @@ def sweep(sweep: Sweep, children: list[Child], folder: Path) -> None:
     print()
     for figure in sorted((folder / "figures").glob("*.png")):
         print(f"figure   {_shown(figure)}")
-    print(f"jobs     {_shown(folder)}")
+    # Of jobs that were known already there are no folders.
+    if any(folder.glob("[0-9]*")):
+        print(f"jobs     {_shown(folder)}")
     _say_where(sweep.store, sweep.url())
 
 

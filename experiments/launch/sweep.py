@@ -116,11 +116,15 @@ def close(*, completed: bool) -> bool:
     sweep, folder = opened
     children = sweep.end(completed=completed)
     if children:
-        _draw_scores(sweep, children, folder / "figures")
-        _draw_spectra(sweep, children, folder / "figures")
-        _draw_training(sweep, children, folder / "figures")
-        if (folder / "figures").is_dir():
-            sweep.log_folder(folder / "figures")
+        figures = folder / "figures"
+        if all(child.began < sweep.opened for child in children):
+            sweep.fetch_folder(figures)
+        else:
+            _draw_scores(sweep, children, figures)
+            _draw_spectra(sweep, children, figures)
+            _draw_training(sweep, children, figures)
+            if figures.is_dir():
+                sweep.log_folder(figures)
         report.sweep(sweep, children, folder)
     return any(child.status != "FINISHED" for child in children)
 

@@ -1,6 +1,7 @@
 """A sweep as MLflow shows it: a parent run, with a child a job."""
 
 import getpass
+import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,13 @@ CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
 
 @dataclass(frozen=True)
 class Child:
-    """A sweep's job as MLflow records it: number and name, how and why it ended, its numbers."""
+    """A sweep's job as MLflow records it: number and name, how and why it ended, its numbers.
+
+    `began` is in milliseconds of the epoch.
+    """
 
     run_id: str
+    began: int
     number: int
     name: str
     status: str
@@ -46,10 +51,17 @@ class Child:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The MLflow run that a sweep's jobs hang under."""
+    """The MLflow run that a sweep's jobs hang under.
+
+    Attributes:
+        store: where it is logged.
+        run_id: the run.
+        opened: when it was opened, now or anew, in milliseconds of the epoch.
+    """
 
     store: Store
     run_id: str
+    opened: int
 
     @classmethod
     def begin(
@@ -67,11 +79,12 @@ class Sweep:
             anew: open another parent, whatever there is.
         """
         client, experiment_id = store.client, store.experiment(experiment)
+        now = int(time.time() * 1000)
         if not anew:
             query = f"tags.sweep_fingerprint = '{fingerprint}'"
             for run in client.search_runs([experiment_id], query, max_results=1):
                 client.update_run(run.info.run_id, status="RUNNING")
-                return cls(store, run.info.run_id)
+                return cls(store, run.info.run_id, now)
         tags = {
             "mlflow.user": getpass.getuser(),
             "mlflow.source.name": "interp",
@@ -80,7 +93,7 @@ class Sweep:
         }
         name = f"sweep {' '.join(overrides)}".strip()[:250]
         run = client.create_run(experiment_id, tags=tags, run_name=name)
-        return cls(store, run.info.run_id)
+        return cls(store, run.info.run_id, now)
 
     def name(self) -> str:
         """Return what the sweep is called: what it sweeps over."""
@@ -111,6 +124,7 @@ class Sweep:
         return [
             Child(
                 run.info.run_id,
+                run.info.start_time,
                 int(run.data.tags.get("job", -1)),
                 run.info.run_name,
                 run.info.status,
@@ -129,6 +143,12 @@ class Sweep:
     def log_folder(self, folder: Path) -> None:
         """Log what a folder holds as the parent's artifacts."""
         self.store.client.log_artifacts(self.run_id, str(folder), folder.name)
+
+    def fetch_folder(self, folder: Path) -> None:
+        """Put into a folder what was logged of it before."""
+        if self.store.client.list_artifacts(self.run_id, folder.name):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self.store.client.download_artifacts(self.run_id, folder.name, str(folder.parent))
 
     def end(self, *, completed: bool) -> list[Child]:
         """Close the parent and return its jobs.
