@@ -198,7 +198,7 @@ def _prepared(
     layers = hook.chosen(list(taps))
     if position.pooling == "attention" and any(taps[layer].block < 0 for layer in layers):
         raise ConfigError(f"hook: position=attention_mean: {hook.label} belongs to no block")
-    selected = _select(model, prompts, position)
+    selected = _selected(source, revision, prompts, position)
     prompt_of = np.repeat(np.arange(len(prompts)), np.diff(selected.first_samples))
     samples = pd.DataFrame(
         {
@@ -237,8 +237,12 @@ def _prepared(
     )
 
 
-def _select(model: "LanguageModel", prompts: PromptSet, position: Position) -> Selected:
+@lru_cache(maxsize=2)
+def _selected(
+    source: ModelSource, revision: str, prompts: PromptSet, position: Position
+) -> Selected:
     """Tokenise the prompts and choose their tokens, some thousands at a time."""
+    model = source.skeleton()
     limit = model.context_length
     words: dict[str, str] = {}
     word_of: list[str] = []
