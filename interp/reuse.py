@@ -27,9 +27,8 @@ from interp.store import ActivationStore, Entry, Missing
 from interp.versions import code_digest, versions
 
 # The code that decides what is read, and the libraries that decide what comes of it.
-_CODE = tuple(
-    f"interp/{place}" for place in ("capture", "hooks", "models", "plan.py", "positions.py")
-)
+_READERS = ("capture", "hooks", "models", "plan.py", "positions.py", "tokenised.py")
+_CODE = tuple(f"interp/{place}" for place in _READERS)
 _LIBRARIES = ("torch", "transformers")
 
 # What of a plan is an array, beside the table of samples.

@@ -101,7 +101,7 @@ def _reused(known: Earlier, folder: Path) -> Outcome:
         folder = known.folder()
         result = Result.load(folder)
     else:
-        if known.parent != job.parent:
+        if not known.is_the_job:
             known.copied(folder)
         # Of a job no more is told.
         result = Result(finding=known.finding)

@@ -61,7 +61,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
             Store.of(*self._store),
             config.tracking.experiment,
             named,
-            _fingerprint(list(config.hydra.overrides.task)),
+            _fingerprint(config),
             anew=config.rerun,
         )
         self._parent = sweep.run_id
@@ -87,11 +87,17 @@ class SweepCallback(Callback):  # type: ignore[misc]
         batch.OTHERS.set(self._jobs[:number] + self._jobs[number + 1 :])
 
 
-def _fingerprint(overrides: list[str]) -> str:
-    """Digest what decides the jobs of a sweep, as far as it is known before they are composed."""
+def _fingerprint(config: DictConfig) -> str:
+    """Digest what decides which jobs a sweep has: overrides, configuration files, code, versions.
+
+    What the jobs read besides, such as a file of prompts, is told by their own fingerprints.
+    """
     left_out = ("outputs=", "tracking.", "activations.", "hydra.", "hydra/")
-    decisive = [override for override in overrides if not override.startswith(left_out)]
-    told = [decisive, code_digest("interp", "experiments"), versions()]
+    given = [o for o in config.hydra.overrides.task if not o.startswith(left_out)]
+    folders = [s.path for s in config.hydra.runtime.config_sources if s.schema == "file"]
+    files = [file for folder in folders for file in sorted(Path(folder).rglob("*.yaml"))]
+    texts = [(file.name, file.read_text(encoding="utf-8")) for file in files]
+    told = [given, texts, code_digest("interp", "experiments"), versions()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

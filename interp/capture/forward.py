@@ -95,7 +95,6 @@ def _read(
     if exact.is_causal:
         last = np.max([work.selected.last_read[part.start : part.stop] for work in works], axis=0)
         ids = [own[: end + 1] for own, end in zip(ids, last, strict=True)]
-    entry = model.entry(what.stack)
     tokens = _TOKENS[model.module.device.type]
     waiting = deque(batches(ids, tokens, similar=exact.packs and exact.is_causal))
     found: list[Values] = []
@@ -118,7 +117,6 @@ def _read(
                 layout,
                 is_causal=exact.is_causal,
                 first_position=model.first_position,
-                entry=entry,
             )
         else:
             layout = padded(of_batch, model.pad_id)

@@ -7,11 +7,10 @@ goes back into the row. Padding is thus computed in attention alone, which of sh
 to nothing.
 """
 
-import inspect
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from interp.capture.layout import Layout
 from interp.models.attention import AttentionCall
@@ -24,25 +23,16 @@ class Packing:
         layout: a packed one.
         is_causal: whether a token sees those before it alone.
         first_position: the position id of a prompt's first token.
-        entry: the module that runs.
     """
 
-    def __init__(
-        self, layout: Layout, *, is_causal: bool, first_position: int, entry: nn.Module
-    ) -> None:
+    def __init__(self, layout: Layout, *, is_causal: bool, first_position: int) -> None:
         self._layout = layout
         self._is_causal = is_causal
         self._first_position = first_position
-        self._takes = inspect.signature(entry.forward).parameters
         self._place = torch.from_numpy(layout.place)
         self._home = torch.from_numpy(layout.home)
         self._lengths = torch.from_numpy(layout.lengths)
         self._masks: dict[tuple[bool, torch.dtype, torch.device], Tensor] = {}
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether the model can be told where in its prompt a token stands."""
-        return "position_ids" in self._takes
 
     def inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return what the model takes for the row: the place of each token in its own prompt."""

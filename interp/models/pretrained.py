@@ -184,7 +184,9 @@ class Folder(Pretrained):
     def trained_revision(self) -> str:
         """A digest of the files' names, sizes and times: reading gigabytes a run costs too much."""
         files = sorted(p for p in Path(self.where()[0]).iterdir() if p.is_file())
-        listing = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+        found = [(p.name, p.stat()) for p in files]
+        # A copy may keep the time of its original's last change, but not that of its own making.
+        listing = [(name, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for name, of in found]
         return f"files {hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]}"
 
     def where(self) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from interp.tracking.record import Record
 from interp.tracking.store import Store, experiment_of
-from interp.tracking.sweep import CURRENT_JOB
+from interp.tracking.sweep import CURRENT_JOB, Job
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Earlier:
         name: what it is called.
         finding: what it found.
         ended: when, in local time.
-        parent: the sweep that it is a job of; "" where it is none.
+        is_the_job: whether it is what the current job's sweep shows for it.
     """
 
     record: Record
     name: str
     finding: str
     ended: str
-    parent: str
+    is_the_job: bool
 
     def folder(self) -> Path:
         """Return the folder of what it left, from the artifacts."""
@@ -43,13 +43,13 @@ class Earlier:
         run = client.get_run(self.record.run_id)
         histories = [client.get_metric_history(run.info.run_id, key) for key in run.data.metrics]
         own = {"mlflow.parentRunId": job.parent, "job": str(job.number), "reused": run.info.run_id}
+        folder.mkdir(parents=True, exist_ok=True)
+        left = client.download_artifacts(run.info.run_id, "", str(folder))
         copy = client.create_run(
             experiment_of(job.store, job.parent),
             tags={**run.data.tags, "mlflow.runName": job.name, **own},
             run_name=job.name,
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        left = client.download_artifacts(run.info.run_id, "", str(folder))
         client.log_artifacts(copy.info.run_id, left)
         client.log_batch(
             copy.info.run_id,
@@ -61,7 +61,10 @@ class Earlier:
 
 
 def earlier(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]:
-    """Yield the finished runs of that fingerprint in an experiment, those of this sweep first."""
+    """Yield the finished runs of that fingerprint in an experiment that still have their files.
+
+    The current job's own run comes first.
+    """
     job = CURRENT_JOB.get()
     if job is None:
         found = store.client.get_experiment_by_name(experiment)
@@ -76,13 +79,28 @@ def earlier(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier
         order_by=["attributes.start_time DESC"],
         max_results=100,
     )
-    parent = job.parent if job else ""
-    for run in sorted(runs, key=lambda run: run.data.tags.get("mlflow.parentRunId", "") != parent):
+    shown = _shown(store, experiment_id, job) if job and runs else ""
+    for run in sorted(runs, key=lambda run: run.info.run_id != shown):
+        if not _has_files(store, run.info.run_id):
+            continue
         ended = datetime.fromtimestamp(run.info.end_time / 1000).astimezone()
         yield Earlier(
             Record(store, experiment_id, run.info.run_id),
             run.info.run_name,
             run.data.tags.get("mlflow.note.content", ""),
             f"{ended:%Y-%m-%d %H:%M}",
-            run.data.tags.get("mlflow.parentRunId", ""),
+            run.info.run_id == shown,
         )
+
+
+def _shown(store: Store, experiment_id: str, job: Job) -> str:
+    """Return the run that a sweep shows for a job: the last that began; "" where there is none."""
+    query = f"tags.mlflow.parentRunId = '{job.parent}' and tags.job = '{job.number}'"
+    order = ["attributes.start_time DESC"]
+    last = store.client.search_runs([experiment_id], query, order_by=order, max_results=1)
+    return str(last[0].info.run_id) if last else ""
+
+
+def _has_files(store: Store, run_id: str) -> bool:
+    """Whether what a run left is still there: somebody may have moved or removed it."""
+    return any(file.path == "result.json" for file in store.client.list_artifacts(run_id))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from interp.tracking.store import LONGEST_TAG, Store, experiment_of
 
 
@@ -30,6 +32,23 @@ class Job:
 
 # Set in the process that runs a sweep's job, for the length of it.
 CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
+
+
+def _held(store: Store, fingerprint: str) -> bool:
+    """Whether this process alone launches the sweep from now on."""
+    folder = store.outputs / ".sweeps"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{fingerprint[:32]}.lock", is_singleton=True)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    _LAUNCHING.append(lock)
+    return True
+
+
+# Locks of the sweeps that this process launches: they go with it.
+_LAUNCHING: list[BaseFileLock] = []
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,8 @@ class Sweep:
         """
         client, experiment_id = store.client, store.experiment(experiment)
         now = int(time.time() * 1000)
-        if not anew:
+        # Who launches it holds the lock until it ends, so that nobody takes its jobs for dead ones.
+        if _held(store, fingerprint) and not anew:
             query = f"tags.sweep_fingerprint = '{fingerprint}'"
             for run in client.search_runs([experiment_id], query, max_results=1):
                 client.update_run(run.info.run_id, status="RUNNING")
