@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,3 +169,55 @@ def test_eight_processes_that_need_the_same_read_it_once(tmp_path):
     assert [run.info.status for run in parents] == ["FINISHED"] * 8
     (entry,) = entries(tmp_path)
     assert len(entry.made) == 1
+
+
+def shown(outputs):
+    """What the one sweep shows for each of its jobs: the last run of each number."""
+    _, jobs = runs_of(outputs)
+    latest = {}
+    for run in sorted(jobs, key=lambda run: run.info.start_time):
+        latest[run.data.tags["job"]] = run
+    return {number: run.data.metrics["peak_value"] for number, run in sorted(latest.items())}
+
+
+def test_a_sweep_shows_what_its_files_say_now(tmp_path):
+    file = tmp_path / "prompts.csv"
+
+    def write(words):
+        rows = [f"a,{word} and so on\nb,{word} or so" for word in words]
+        file.write_text("group,text\n" + "\n".join(rows) + "\n")
+
+    given = ("-m", "model=tiny", "prompts=file", f"prompts.path={file}", "metric=cosine,euclidean")
+    given = (*given, "hook=resid_post", "analysis.permutations=19")
+    one, other = "one two three four five".split(), "red blue green black white".split()
+    said = []
+    for words in (one, other, one):
+        write(words)
+        finish(tmp_path / "outputs", *given)
+        said.append(shown(tmp_path / "outputs"))
+    assert said[0] != said[1]
+    assert said[2] == said[0]
+    assert len(runs_of(tmp_path / "outputs")[0]) == 1
+
+
+def test_jobs_that_find_the_same_are_jobs_all_the_same(tmp_path):
+    said = finish(tmp_path, *SWEEP[:-2], "metric=cosine", "model.device=cpu,auto", "hook.layers=1")
+    assert "2 of 2 jobs finished" in said
+    assert len(set(shown(tmp_path).values())) == 1
+
+
+def test_a_run_without_its_files_is_run_again(tmp_path):
+    given = ("model=tiny", "prompts.count=6", "analysis.permutations=19", "hook.layers=1")
+    finish(tmp_path, *given)
+    shutil.rmtree(tmp_path / "artifacts")
+    assert "An equal run" not in finish(tmp_path, *given)
+    assert "An equal run" in finish(tmp_path, *given)
+
+
+def test_two_who_start_one_sweep_at_once_leave_each_others_jobs_alone(tmp_path):
+    slow = ("analysis.permutations=20000", "prompts.count=60")
+    processes = [start(tmp_path, *SWEEP, *slow) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    parents, jobs = runs_of(tmp_path)
+    assert {run.info.status for run in (*parents, *jobs)} == {"FINISHED"}
