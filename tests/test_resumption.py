@@ -84,7 +84,7 @@ def test_a_sweep_that_was_killed_does_what_is_missing(undisturbed, tmp_path):
     rng = random.Random(0)
     for _ in range(20):
         process = start(tmp_path, *SWEEP)
-        time.sleep(rng.uniform(0.2, 5))
+        time.sleep(rng.uniform(0.2, 4))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     said = finish(tmp_path, *SWEEP)

@@ -181,36 +181,6 @@ def test_nobody_changes_what_is_kept(store, prompts, tiny):
     np.testing.assert_array_equal(activations(request, store).values, before)
 
 
-READER = """
-import sys
-from interp.hooks import ResidPost
-from interp.models import Random
-from interp.positions import All
-from interp.prompts import from_marked
-from interp import capture, reuse
-from interp.store import ActivationStore
-from pathlib import Path
-prompts = from_marked({"a": [f"prompt number {i}" for i in range(40)]})
-tiny = Random(architecture="gpt2", settings={"n_layer": 3, "n_embd": 32, "n_head": 4}, device="cpu")
-own = capture.read
-def read(works, parts):
-    print("read")
-    return own(works, parts)
-capture.read = read
-store = ActivationStore(Path(sys.argv[1]), 10**9)
-found = reuse.activations(reuse.Request(tiny, prompts, ResidPost(), All()), store)
-print(found.values.sum())
-"""
-
-
-def test_eight_processes_make_one_pass(tmp_path):
-    command = [sys.executable, "-c", READER, str(tmp_path)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    lines = [process.communicate()[0].split() for process in processes]
-    assert sorted(map(len, lines)) == [1] * 7 + [2]
-    assert len({said[-1] for said in lines}) == 1
-
-
 def test_what_is_kept_is_found_without_a_model(store, prompts, tiny):
     request = Request(tiny, prompts, ResidPost(), Last())
     activations(request, store)
