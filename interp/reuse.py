@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -175,8 +175,11 @@ def _read(requests: Sequence[Request], store: ActivationStore) -> None:
     while waiting:
         together = [maker for maker in waiting if maker.runs_as == waiting[0].runs_as]
         waiting = [maker for maker in waiting if maker not in together]
-        needed = {chunk for maker in together for chunk in maker.missing_prompts()}
-        blocks = [block for block in _blocks(together[0].work.selected) if block.start in needed]
+        blocks = [
+            block
+            for block in _blocks(together[0].work.selected)
+            if any(maker.chunk_of(block) in maker.missing for maker in together)
+        ]
         for block, values in zip(
             blocks, read([maker.work for maker in together], blocks), strict=True
         ):
@@ -231,14 +234,13 @@ class _Maker:
         """What passes that run together have in common."""
         return self.work.source, self.work.stack, self.work.pooling == "attention"
 
-    def missing_prompts(self) -> Iterator[int]:
-        """Yield the prompts of the chunks that lack a layer."""
-        for chunk in self.missing:
-            yield from range(self.bounds[chunk], self.bounds[chunk + 1])
+    def chunk_of(self, block: range) -> int:
+        """Return the chunk that a block of prompts is part of."""
+        return bisect_right(self.bounds, block.start) - 1
 
     def take(self, block: range, values: NDArray[np.float32]) -> None:
         """Take the values of a block of prompts; a chunk is written when its last one comes."""
-        chunk = bisect_right(self.bounds, block.start) - 1
+        chunk = self.chunk_of(block)
         if chunk not in self.missing:
             return
         self._gathered.append(values)

@@ -1,5 +1,6 @@
 """The jobs of a sweep, known together: what the others will read, one of them reads for all."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -47,14 +48,14 @@ def wanted_by_others() -> Iterator["Request"]:
     from interp.config import build
     from interp.reuse import Request
 
-    seen: list[DictConfig] = []
+    seen: set[str] = set()
     for overrides in OTHERS.get():
         try:
             config = _COMPOSED.get(tuple(overrides)) or compose("config", overrides=list(overrides))
-            settings = OmegaConf.masked_copy(config, list(_READING))
-            if settings in seen:
+            reading = OmegaConf.to_container(OmegaConf.masked_copy(config, list(_READING)))
+            if (settings := json.dumps(reading)) in seen:
                 continue
-            seen.append(settings)
+            seen.add(settings)
             register_analyses(OmegaConf.select(config, "analysis.name"))
             task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
             e = build(task)

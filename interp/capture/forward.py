@@ -28,7 +28,7 @@ from interp.registry import ConfigError
 # enough that what a block computes stays small beside the weights.
 _TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
 
-Values = NDArray[np.float32]
+Array = NDArray[np.float32]
 
 
 def capture(
@@ -58,7 +58,7 @@ def capture(
     return work.plan.labelled(values, work.source)
 
 
-def read(works: Sequence[Prepared], parts: Sequence[range]) -> Iterator[list[Values]]:
+def read(works: Sequence[Prepared], parts: Sequence[range]) -> Iterator[list[Array]]:
     """Read several plans in the same passes, part of the prompts by part.
 
     Args:
@@ -89,7 +89,7 @@ def read(works: Sequence[Prepared], parts: Sequence[range]) -> Iterator[list[Val
 
 def _read(
     model: LanguageModel, works: Sequence[Prepared], part: range, exact: Exactness, bar: Any
-) -> list[Values]:
+) -> list[Array]:
     what = works[0]
     ids = [what.selected.prompt(prompt) for prompt in part]
     if exact.is_causal:
@@ -97,7 +97,7 @@ def _read(
         ids = [own[: end + 1] for own, end in zip(ids, last, strict=True)]
     tokens = _TOKENS[model.module.device.type]
     waiting = deque(batches(ids, tokens, similar=exact.packs and exact.is_causal))
-    found: list[Values] = []
+    found: list[Array] = []
     arriving: list[tuple[list[NDArray[np.int64]], list[list[_Arriving]]]] = []
 
     def arrive() -> None:
@@ -163,10 +163,10 @@ class _Arriving:
             self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record(torch.cuda.current_stream(tensor.device))
 
-    def values(self) -> Values:
+    def values(self) -> Array:
         if self._event is not None:
             self._event.synchronize()
-        values: Values = self._tensor.cpu().numpy()
+        values: Array = self._tensor.cpu().numpy()
         return values
 
 
@@ -202,7 +202,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return "not enough memory" in str(error) or "can't allocate memory" in str(error)
 
 
-def _check_finite(model: LanguageModel, work: Prepared, values: Values) -> None:
+def _check_finite(model: LanguageModel, work: Prepared, values: Array) -> None:
     for layer, of_layer in zip(work.plan.layers, values, strict=True):
         # A score of −∞ is where a token may not look.
         as_expected = isinstance(work.hook, AttentionScores) & (of_layer == -np.inf)

@@ -17,19 +17,15 @@ class Layout:
     Attributes:
         ids: what the model is given, [row, column].
         mask: which of them are tokens, [row, column].
-        positions: the place of each in its prompt, [row, column].
         place: where each token of each prompt lies among the flattened ids, [prompt, token]; what
             is beyond a prompt's end points anywhere.
         lengths: the number of tokens of each prompt.
-        is_packed: whether all prompts share one row.
     """
 
     ids: Ids
     mask: NDArray[np.bool_]
-    positions: Ids
     place: Ids
     lengths: Ids
-    is_packed: bool
 
     @cached_property
     def home(self) -> Ids:
@@ -40,6 +36,11 @@ class Layout:
         home[self.place[there]] = np.arange(n_prompts * longest).reshape(self.place.shape)[there]
         return home
 
+    @property
+    def positions(self) -> Ids:
+        """The place of each token in its prompt, [row, column]."""
+        return np.asarray(self.home % self.place.shape[1]).reshape(self.ids.shape)
+
 
 def padded(prompts: Sequence[Ids], pad_id: int) -> Layout:
     """Return a row a prompt, filled up on the right.
@@ -49,8 +50,7 @@ def padded(prompts: Sequence[Ids], pad_id: int) -> Layout:
     """
     lengths, table, mask = _side_by_side(prompts, pad_id)
     places = np.arange(mask.size).reshape(mask.shape)
-    positions = np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
-    return Layout(table, mask, positions, places, lengths, is_packed=False)
+    return Layout(table, mask, places, lengths)
 
 
 def packed(prompts: Sequence[Ids], *, shared: bool) -> Layout:
@@ -71,9 +71,8 @@ def packed(prompts: Sequence[Ids], *, shared: bool) -> Layout:
     places[is_new] = np.arange(is_new.sum())
     # A token that is not new is that of the last row which had a new one there.
     places = np.maximum.accumulate(np.where(is_new, places, 0), axis=0)
-    tokens = np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
     row = table[is_new][None]
-    return Layout(row, np.ones_like(row, bool), tokens[is_new][None], places, lengths, True)
+    return Layout(row, np.ones_like(row, bool), places, lengths)
 
 
 def _side_by_side(prompts: Sequence[Ids], fill: int) -> tuple[Ids, Ids, NDArray[np.bool_]]:
@@ -102,7 +101,7 @@ def batches(prompts: Sequence[Ids], tokens: int, *, similar: bool) -> list[list[
     found: list[list[int]] = []
     longest = 0
     for i in order:
-        longest = max(longest, int(lengths[i])) if found else int(lengths[i])
+        longest = max(longest, int(lengths[i]))
         if not found or (len(found[-1]) + 1) * longest > tokens:
             found.append([])
             longest = int(lengths[i])

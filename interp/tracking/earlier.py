@@ -34,7 +34,7 @@ class Earlier:
 
     def copied(self, folder: Path) -> None:
         """Make it a job of the current sweep too: numbers, tags and artifacts under a new run."""
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import Param
 
         job = CURRENT_JOB.get()
         if job is None:
@@ -55,7 +55,6 @@ class Earlier:
             copy.info.run_id,
             metrics=[metric for history in histories for metric in history],
             params=[Param(key, value) for key, value in run.data.params.items()],
-            tags=[RunTag(key, value) for key, value in own.items()],
         )
         client.set_terminated(copy.info.run_id, "FINISHED")
 
