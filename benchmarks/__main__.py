@@ -2,7 +2,7 @@
 
     python -m benchmarks                     all of it, in about an hour
     python -m benchmarks extraction sweep    these parts, the others left as they are
-    python -m benchmarks --rounds 3
+    python -m benchmarks --rounds 5
     python -m benchmarks --small             a trial of a few minutes that writes nothing
 
 writes benchmarks/results.md and benchmarks/results.json.
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each way (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way (default 3)")
     parser.add_argument("--small", action="store_true", help="try it out on cut-down shapes")
     given = parser.parse_args(arguments)
     for name in given.sections:

@@ -37,8 +37,8 @@ Way = Callable[[Workload], Callable[[PromptSet], Work]]
 # The MLP layer of benchmark 2: the sixth.
 NEURON_LAYER = 5
 
-# Prompts a pass of the ways that pad.
-BATCH_SIZE = 32
+# Prompts a pass of the ways that pad, and of the bare forward that pads less.
+BATCH_SIZE, SMALLER = 128, 32
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Batch:
         return self.at_targets(pattern.transpose(1, 2))
 
 
-def padded(model: LanguageModel, prompts: PromptSet) -> list[Batch]:
+def padded(model: LanguageModel, prompts: PromptSet, size: int = BATCH_SIZE) -> list[Batch]:
     """Return the prompts in their own order, each batch padded on the right to its longest."""
     tokens, position = list(model.tokenize(prompts.texts)), Target()
     batches = []
-    for start in range(0, len(tokens), BATCH_SIZE):
-        chosen = tokens[start : start + BATCH_SIZE]
-        spans = prompts.targets[start : start + BATCH_SIZE]
+    for start in range(0, len(tokens), size):
+        chosen = tokens[start : start + size]
+        spans = prompts.targets[start : start + size]
         ids = torch.full((len(chosen), max(len(t.ids) for t in chosen)), model.pad_id)
         mask = torch.zeros_like(ids)
         for i, token in enumerate(chosen):
@@ -77,22 +77,32 @@ def padded(model: LanguageModel, prompts: PromptSet) -> list[Batch]:
     return batches
 
 
-def bare(work: Workload) -> Callable[[PromptSet], Work]:
-    """Run the Hugging Face model without its head, and read nothing."""
-    model = work.source.load()
+def _by_batches(
+    model: LanguageModel, read: Callable[[Batch], Tensor], size: int = BATCH_SIZE
+) -> Callable[[PromptSet], Work]:
+    """Return the work of reading [layer, sample, …] batch by batch."""
 
     def ready(prompts: PromptSet) -> Work:
-        batches = padded(model, prompts)
+        batches = padded(model, prompts, size)
 
         @torch.inference_mode()
         def forward() -> Values:
-            for batch in batches:
-                model.module(input_ids=batch.ids, attention_mask=batch.mask)
-            return np.empty(0, np.float32)
+            return _joined([read(batch) for batch in batches])
 
         return forward
 
     return ready
+
+
+def bare(size: int, work: Workload) -> Callable[[PromptSet], Work]:
+    """Run the Hugging Face model without its head, and read nothing."""
+    model = work.source.load()
+
+    def read(batch: Batch) -> Tensor:
+        model.module(input_ids=batch.ids, attention_mask=batch.mask)
+        return torch.empty(0, len(batch.targets), 0)
+
+    return _by_batches(model, read, size)
 
 
 def hooked(
@@ -101,21 +111,12 @@ def hooked(
     """Read modules' outputs by plain forward hooks: what all other ways must agree with."""
     model = work.source.load()
 
-    def ready(prompts: PromptSet) -> Work:
-        batches = padded(model, prompts)
+    def read(batch: Batch) -> Tensor:
+        with _outputs(model.module, paths(work)) as outputs:
+            model.module(input_ids=batch.ids, attention_mask=batch.mask)
+        return torch.stack([batch.at_targets(tensor) for tensor in outputs])
 
-        @torch.inference_mode()
-        def forward() -> Values:
-            read = []
-            for batch in batches:
-                with _outputs(model.module, paths(work)) as outputs:
-                    model.module(input_ids=batch.ids, attention_mask=batch.mask)
-                read.append(torch.stack([batch.at_targets(tensor) for tensor in outputs]))
-            return _joined(read)
-
-        return forward
-
-    return ready
+    return _by_batches(model, read)
 
 
 def output_hidden_states(work: Workload) -> Callable[[PromptSet], Work]:
@@ -127,47 +128,26 @@ def output_hidden_states(work: Workload) -> Callable[[PromptSet], Work]:
     model = work.source.load()
     own = slice(1, -1) if work.is_causal else slice(1, None)
 
-    def ready(prompts: PromptSet) -> Work:
-        batches = padded(model, prompts)
+    def read(batch: Batch) -> Tensor:
+        output = model.module(
+            input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True
+        )
+        return torch.stack([batch.at_targets(state) for state in output.hidden_states[own]])
 
-        @torch.inference_mode()
-        def forward() -> Values:
-            read = []
-            for batch in batches:
-                output = model.module(
-                    input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True
-                )
-                states = output.hidden_states[own]
-                read.append(torch.stack([batch.at_targets(tensor) for tensor in states]))
-            return _joined(read)
-
-        return forward
-
-    return ready
+    return _by_batches(model, read)
 
 
 def output_attentions(work: Workload) -> Callable[[PromptSet], Work]:
     """Ask the model for all attention patterns, for which it runs the eager kernel."""
     model = dataclasses.replace(work.source, attention="eager").load()
 
-    def ready(prompts: PromptSet) -> Work:
-        batches = padded(model, prompts)
+    def read(batch: Batch) -> Tensor:
+        output = model.module(
+            input_ids=batch.ids, attention_mask=batch.mask, output_attentions=True
+        )
+        return torch.stack([batch.rows_at_targets(pattern) for pattern in output.attentions])
 
-        @torch.inference_mode()
-        def forward() -> Values:
-            read = []
-            for batch in batches:
-                output = model.module(
-                    input_ids=batch.ids, attention_mask=batch.mask, output_attentions=True
-                )
-                read.append(
-                    torch.stack([batch.rows_at_targets(tensor) for tensor in output.attentions])
-                )
-            return _joined(read)
-
-        return forward
-
-    return ready
+    return _by_batches(model, read)
 
 
 def transformer_lens(site: str, work: Workload) -> Callable[[PromptSet], Work]:
@@ -187,23 +167,12 @@ def transformer_lens(site: str, work: Workload) -> Callable[[PromptSet], Work]:
         )
     names = [f"blocks.{i}.{site}" for i in range(work.n_layers)]
 
-    def ready(prompts: PromptSet) -> Work:
-        batches = padded(model, prompts)
+    def read(batch: Batch) -> Tensor:
+        _, cache = bridge.run_with_cache(batch.ids, attention_mask=batch.mask, names_filter=names)
+        choose = batch.rows_at_targets if "pattern" in site else batch.at_targets
+        return torch.stack([choose(cache[name]) for name in names])
 
-        @torch.inference_mode()
-        def forward() -> Values:
-            read = []
-            for batch in batches:
-                _, cache = bridge.run_with_cache(
-                    batch.ids, attention_mask=batch.mask, names_filter=names
-                )
-                choose = batch.rows_at_targets if "pattern" in site else batch.at_targets
-                read.append(torch.stack([choose(cache[name]) for name in names]))
-            return _joined(read)
-
-        return forward
-
-    return ready
+    return _by_batches(model, read)
 
 
 def _with_head(model: LanguageModel) -> "PreTrainedModel":
@@ -225,26 +194,18 @@ def nnsight(work: Workload) -> Callable[[PromptSet], Work]:
     model = work.source.load()
     traced = NNsight(model.module)
 
-    def ready(prompts: PromptSet) -> Work:
-        batches = padded(model, prompts)
+    def read(batch: Batch) -> Tensor:
+        with traced.trace(input_ids=batch.ids, attention_mask=batch.mask):
+            chosen = []
+            for block in _blocks(traced, work):
+                output = block.output
+                tensor = output if isinstance(output, Tensor) else output[0]
+                chosen.append(batch.at_targets(tensor))
+            # What is saved is there when the trace has ended.
+            layers: Tensor = torch.stack(chosen).save()
+        return layers
 
-        @torch.inference_mode()
-        def forward() -> Values:
-            read = []
-            for batch in batches:
-                with traced.trace(input_ids=batch.ids, attention_mask=batch.mask):
-                    chosen = []
-                    for block in _blocks(traced, work):
-                        output = block.output
-                        tensor = output if isinstance(output, Tensor) else output[0]
-                        chosen.append(batch.at_targets(tensor))
-                    chosen = torch.stack(chosen).save()
-                read.append(chosen)
-            return _joined(read)
-
-        return forward
-
-    return ready
+    return _by_batches(model, read)
 
 
 def _blocks(traced: Any, work: Workload) -> Any:
@@ -292,7 +253,8 @@ def neuron_layer(work: Workload) -> int:
 
 
 WAYS: dict[str, Way] = {
-    "bare": bare,
+    "bare": partial(bare, BATCH_SIZE),
+    "bare, smaller batches": partial(bare, SMALLER),
     "hooks on every block": partial(hooked, _every_block),
     "hooks on the last block": partial(hooked, lambda work: _every_block(work)[-1:]),
     "hooks on one MLP": partial(hooked, lambda work: [f"h.{neuron_layer(work)}.mlp.c_fc"]),

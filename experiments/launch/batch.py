@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+from experiments.launch.composition import composed
 from experiments.launch.explain import CONFIG_ERRORS
 
 if TYPE_CHECKING:
@@ -17,28 +17,8 @@ if TYPE_CHECKING:
 # The overrides of the current job's siblings.
 OTHERS: ContextVar[Sequence[Sequence[str]]] = ContextVar("OTHERS", default=())
 
-# What Hydra composed when it looked whether every job can be.
-_COMPOSED: dict[tuple[str, ...], DictConfig] = {}
-
 # What of a configuration decides which activations are read.
 _READING = ("model", "prompts", "hook", "position", "metric", "analysis")
-
-
-def compose_once() -> None:
-    """Make Hydra keep the configurations that it composes to see that no job is misspelt.
-
-    Left to itself it composes each once more when the job's turn comes.
-    """
-    loader: Any = GlobalHydra.instance().config_loader()
-    own = loader.load_sweep_config
-
-    def load(master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        key = tuple(sweep_overrides)
-        if key not in _COMPOSED:
-            _COMPOSED[key] = own(master_config, sweep_overrides)
-        return _COMPOSED[key]
-
-    loader.load_sweep_config = load
 
 
 def wanted_by_others() -> Iterator["Request"]:
@@ -51,7 +31,7 @@ def wanted_by_others() -> Iterator["Request"]:
     seen: set[str] = set()
     for overrides in OTHERS.get():
         try:
-            config = _COMPOSED.get(tuple(overrides)) or compose("config", overrides=list(overrides))
+            config = composed(overrides) or compose("config", overrides=list(overrides))
             reading = OmegaConf.to_container(OmegaConf.masked_copy(config, list(_READING)))
             if (settings := json.dumps(reading)) in seen:
                 continue

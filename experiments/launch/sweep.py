@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from experiments.launch import batch, report
+from experiments.launch import batch, composition, report
 from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
 from interp.versions import code_digest, versions
@@ -67,7 +67,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._parent = sweep.run_id
         if config.hydra.sweeper._target_ == _BASIC_SWEEPER:
             [self._jobs] = BasicSweeper.split_arguments(overrides, None)
-            batch.compose_once()
+            composition.compose_once()
         _OPEN.set((sweep, Path(config.hydra.sweep.dir)))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:

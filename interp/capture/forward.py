@@ -26,7 +26,7 @@ from interp.registry import ConfigError
 
 # Tokens a batch, padding counted: so many that arithmetic outweighs reading the weights, and few
 # enough that what a block computes stays small beside the weights.
-_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
+_TOKENS = {"cpu": 2048, "cuda": 32768, "mps": 8192}
 
 Array = NDArray[np.float32]
 

@@ -106,4 +106,5 @@ def batches(prompts: Sequence[Ids], tokens: int, *, similar: bool) -> list[list[
             found.append([])
             longest = int(lengths[i])
         found[-1].append(i)
-    return found
+    # The largest first: what it leaves behind in memory has room for every other.
+    return sorted(found, key=lambda batch: -int(lengths[batch].sum()))
