@@ -70,7 +70,8 @@ class Selected:
     """Tokenised prompts, and which of their tokens are read.
 
     Attributes:
-        ids: the token ids of all prompts, one after the other.
+        ids: the token ids of all prompts, one after the other; in half the bytes that PyTorch asks
+            for, since a million prompts have many.
         prompt_starts: where each prompt begins among them, and the last one ends [prompt + 1].
         tokens: the token indices of all samples, one after the other.
         sample_starts: where each sample begins among them, and the last one ends [sample + 1].
@@ -79,7 +80,7 @@ class Selected:
         own_lengths: the number of tokens of each prompt that are no special ones [prompt].
     """
 
-    ids: NDArray[np.int64]
+    ids: NDArray[np.int32]
     prompt_starts: NDArray[np.int64]
     tokens: NDArray[np.int64]
     sample_starts: NDArray[np.int64]
@@ -119,7 +120,8 @@ class Selected:
 
     def prompt(self, number: int) -> NDArray[np.int64]:
         """Return the token ids of a prompt."""
-        return self.ids[self.prompt_starts[number] : self.prompt_starts[number + 1]]
+        own = slice(self.prompt_starts[number], self.prompt_starts[number + 1])
+        return self.ids[own].astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +249,8 @@ def _selected(
     words: dict[str, str] = {}
     word_of: list[str] = []
     own_lengths: list[NDArray[np.int64]] = []
-    flat: dict[str, list[NDArray[np.int64]]] = {"ids": [], "tokens": []}
+    ids: list[NDArray[np.int32]] = []
+    read: list[NDArray[np.int64]] = []
     lengths: dict[str, list[int]] = {"prompts": [], "samples": [], "of_prompt": []}
     start = 0
     for chunk in model.tokenized_in_chunks(prompts.texts):
@@ -268,13 +271,13 @@ def _selected(
                 # Of a million words most are the same few.
                 word_of.append(words.setdefault(word, word))
         start += len(chunk)
-        flat["ids"].append(chunk.ids)
+        ids.append(chunk.ids.astype(np.int32))
         own_lengths.append(np.add.reduceat(~chunk.special, chunk.starts[:-1], dtype=np.int64))
-        flat["tokens"].append(np.array(tokens, np.int64))
+        read.append(np.array(tokens, np.int64))
     return Selected(
-        ids=np.concatenate(flat["ids"]),
+        ids=np.concatenate(ids),
         prompt_starts=_starts(lengths["prompts"]),
-        tokens=np.concatenate(flat["tokens"]),
+        tokens=np.concatenate(read),
         sample_starts=_starts(lengths["samples"]),
         first_samples=_starts(lengths["of_prompt"]),
         words=word_of,

@@ -27,7 +27,7 @@ from interp.store import ActivationStore, Entry, Missing
 from interp.versions import code_digest, versions
 
 # The code that decides what is read, and the libraries that decide what comes of it.
-_READERS = ("capture", "hooks", "models", "plan.py", "positions.py", "tokenised.py")
+_READERS = ("capture", "hooks", "models", "plan.py", "positions.py", "reuse.py", "tokenised.py")
 _CODE = tuple(f"interp/{place}" for place in _READERS)
 _LIBRARIES = ("torch", "transformers")
 
@@ -35,11 +35,11 @@ _LIBRARIES = ("torch", "transformers")
 _ARRAYS = ("lengths", "seen")
 
 # Bytes of values up to which they are held in memory at once; more are read layer by layer.
-_HELD_AT_ONCE = 2**30
+_HELD_AT_ONCE = 2**28
 
 # Tokens whose values are made before they are written, and the bytes of values that a file holds.
 _TOKENS_A_BLOCK = 16_384
-_BYTES_A_CHUNK = 2**27
+_BYTES_A_CHUNK = 2**26
 
 
 @dataclass(frozen=True)
