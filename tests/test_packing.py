@@ -246,6 +246,9 @@ def test_batches_hold_every_prompt_once_and_no_more_tokens_than_they_may(similar
     for batch in found:
         lengths = [len(prompts[i]) for i in batch]
         assert len(batch) * max(lengths) <= 90
+    # What the largest leaves behind in memory has room for every other.
+    sizes = [sum(len(prompts[i]) for i in batch) for batch in found]
+    assert sizes == sorted(sizes, reverse=True)
     assert batches([np.arange(200)], 90, similar=similar) == [[0]]
 
 
