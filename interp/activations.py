@@ -1,5 +1,6 @@
 """The record that a capture returns: a matrix that never loses its labels."""
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,7 +33,8 @@ class Unembedding(Protocol):
 class StoredLayers:
     """Values [layer, sample, *unit] that lie in files, and are read a layer at a time.
 
-    It is used as an array is: by `shape`, by index, and in a loop over layers.
+    It is used as an array is: by `shape`, in a loop over layers, and by the index of one layer and
+    then, as of that layer's array, by more.
 
     Args:
         chunks: of each layer its chunks of samples, float32 [sample, *unit], in order.
@@ -43,6 +45,7 @@ class StoredLayers:
         samples = sum(len(chunk) for chunk in chunks[0])
         self.shape = (len(chunks), samples, *chunks[0][0].shape[1:])
         self.nbytes = sum(chunk.nbytes for of_layer in chunks for chunk in of_layer)
+        self._ends = np.cumsum([len(chunk) for chunk in chunks[0]])
 
     def __len__(self) -> int:
         return len(self._chunks)
@@ -52,8 +55,19 @@ class StoredLayers:
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         layer, *rest = index if isinstance(index, tuple) else (index,)
-        values = np.concatenate(self._chunks[layer])
-        return values[tuple(rest)] if rest else values
+        chunks = self._chunks[operator.index(layer)]
+        if not rest:
+            return np.concatenate(chunks)
+        # A few samples are no reason to read all of a layer.
+        samples = np.arange(self.shape[1])[rest[0]]
+        found = np.empty((samples.size, *self.shape[2:]), np.float32)
+        of_chunk = np.searchsorted(self._ends, samples.ravel(), side="right")
+        for number in np.unique(of_chunk):
+            own, start = of_chunk == number, self._ends[number] - len(chunks[number])
+            found[own] = chunks[number][samples.ravel()[own] - start]
+        return found.reshape(*samples.shape, *self.shape[2:])[
+            (*[slice(None)] * samples.ndim, *rest[1:])
+        ]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.stack(list(self)).astype(dtype or np.float32, copy=False)
@@ -114,21 +128,21 @@ class Activations:
             ConfigError: attention scores of −∞.
             ValueError: logits that are infinite or not a number.
         """
-        vectors = self.values[i]
+        vectors = self.values[i, rows]
         if self.unembedding is None:
-            units: NDArray[np.float64] = vectors[rows].astype(np.float64)
+            units: NDArray[np.float64] = vectors.astype(np.float64)
             if not np.isfinite(units).all():
                 raise ConfigError(
                     "hook: attn_scores are −∞ where a token may not look or its prompt has ended, "
                     "and no points; use hook=pattern"
                 )
             return units.reshape(len(rows), -1)
-        decoded = self.unembedding(vectors[rows[:_DECODED_AT_ONCE]])
+        decoded = self.unembedding(vectors[:_DECODED_AT_ONCE])
         points = np.empty((len(rows), decoded.shape[1]))
         points[: len(decoded)] = decoded
         for start in range(len(decoded), len(rows), _DECODED_AT_ONCE):
             chunk = slice(start, start + _DECODED_AT_ONCE)
-            points[chunk] = self.unembedding(vectors[rows[chunk]])
+            points[chunk] = self.unembedding(vectors[chunk])
         if not all(np.isfinite(row).all() for row in points):
             raise ValueError(f"the {self.unembedding.name} gives logits that are not finite")
         return points

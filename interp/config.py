@@ -106,10 +106,14 @@ def save(settings: dict[str, Any] | DictConfig, path: Path) -> None:
     OmegaConf.save(OmegaConf.create(settings), path)
 
 
-def build(config: DictConfig) -> Experiment:
+def build(config: DictConfig, prompts: "PromptSet | None" = None) -> Experiment:
     """Build every component that the configuration names.
 
     A metric in vocabulary space, where it is used, reads the hook's layers through the unembedding.
+
+    Args:
+        config: the configuration.
+        prompts: the prompts that it names, where they have been loaded before.
 
     Raises:
         ConfigError: the first thing that is wrong with it.
@@ -143,7 +147,7 @@ def build(config: DictConfig) -> Experiment:
         reference=MODELS.build(config.reference, at="reference") if config.reference else None,
         reference_draws=config.reference_draws,
         prompt_source=prompt_source,
-        prompts=prompt_source.load(),
+        prompts=prompt_source.load() if prompts is None else prompts,
         hook=hook.in_vocabulary() if in_vocabulary else hook,
         position=POSITIONS.build(config.position),
         reduction=REDUCTIONS.build(config.reduction),

@@ -31,9 +31,17 @@ if TYPE_CHECKING:
 # Takes a step's number, and its values by name.
 Track = Callable[[int, Mapping[str, float]], None]
 
+# Takes what is read, and tells what others will read of the same model and prompts.
+Siblings = Callable[["Request"], Iterable["Request"]]
+
 
 def _nowhere(_step: int, _values: Mapping[str, float]) -> None:
     """Stand in for a run that has not begun."""
+
+
+def alone(_request: "Request") -> tuple["Request", ...]:
+    """Stand in for the siblings of a run that has none."""
+    return ()
 
 
 class Provisions:
@@ -49,7 +57,7 @@ class Provisions:
         experiment: Experiment,
         outputs: Path,
         store: ActivationStore,
-        also: Callable[[], Iterable["Request"]] = tuple,
+        also: Siblings = alone,
     ) -> None:
         self._experiment = experiment
         self._store = store
@@ -145,7 +153,13 @@ class Provisions:
 
         def drawn(i: int) -> "Activations":
             twin = dataclasses.replace(source, seed=source.seed + i)
-            return activations(dataclasses.replace(request, source=twin), self._store)
+
+            def also(_: "Request") -> "Iterable[Request]":
+                # Siblings hold the same model against the same reference.
+                others = self._also(self._request)
+                return (dataclasses.replace(other, source=twin) for other in others)
+
+            return activations(dataclasses.replace(request, source=twin), self._store, also)
 
         draws = e.reference_draws if source.is_drawn else 1
         draws = draws if e.reference else 0

@@ -60,8 +60,8 @@ def observations(
 
 def _coincide(activations: Activations, one: list[int], other: list[int]) -> bool:
     """Tell whether samples differ by rounding alone, at every layer."""
-    for of_layer in activations.values:
-        first, second = of_layer[one].astype(np.float64), of_layer[other].astype(np.float64)
+    for i in range(len(activations.layers)):
+        first, second = (activations.values[i, of].astype(np.float64) for of in (one, other))
         if not (np.isfinite(first).all() and np.isfinite(second).all()):
             return False
         if np.square(first - second).sum() > activations.resolution**2 * np.square(first).sum():

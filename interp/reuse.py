@@ -10,7 +10,8 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from interp.versions import code_digest, versions
 # The code that decides what is read, and the libraries that decide what comes of it.
 _READERS = ("capture", "hooks", "models", "plan.py", "positions.py", "reuse.py", "tokenised.py")
 _CODE = tuple(f"interp/{place}" for place in _READERS)
-_LIBRARIES = ("torch", "transformers")
+_LIBRARIES = ("torch", "transformers", "tokenizers")
 
 # What of a plan is an array, beside the table of samples.
 _ARRAYS = ("lengths", "seen")
@@ -37,9 +38,10 @@ _ARRAYS = ("lengths", "seen")
 # Bytes of values up to which they are held in memory at once; more are read layer by layer.
 _HELD_AT_ONCE = 2**28
 
-# Tokens whose values are made before they are written, and the bytes of values that a file holds.
+# Tokens whose values are made before they are written, and the bytes, of all layers together, that
+# are made before files are: of residual vectors, where heads and neurons have more.
 _TOKENS_A_BLOCK = 16_384
-_BYTES_A_CHUNK = 2**26
+_BYTES_A_CHUNK = 2**28
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,19 @@ class Request:
     hook: HookPoint
     position: Position
 
-    @property
+    @cached_property
     def of_model(self) -> str:
         """A digest of the weights, how they are computed with, and the prompts."""
         source = self.source
         weights = (type(source).__name__, source.revision, source.dtype, source.attention)
         return _digest(weights, self.prompts.content_hash, code_digest(*_CODE), _libraries())
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of all that decides what will be read."""
         return _digest(self.of_model, self._site, self._layers, self._tokens)
 
-    @property
+    @cached_property
     def values(self) -> str:
         """A digest of all that decides the values, whichever layers are asked for."""
         return _digest(self.of_model, self._site, self._tokens)
@@ -94,7 +96,7 @@ def plan(request: Request, store: ActivationStore) -> Plan:
 def activations(
     request: Request,
     store: ActivationStore,
-    also: Callable[[], Iterable[Request]] = tuple,
+    also: Callable[[Request], Iterable[Request]] = lambda _: (),
 ) -> Activations:
     """Return the activations, from the store where it has them.
 
@@ -103,8 +105,8 @@ def activations(
     Args:
         request: what is wanted.
         store: where it is looked for, and kept.
-        also: what will be wanted later, asked for only where something is missing: of the same
-            model and prompts, it is read in the same pass.
+        also: what others will want of the same model and prompts, asked for only where something is
+            missing: it is read in the same pass.
 
     Raises:
         ConfigError, FloatingPointError: as `capture`.
@@ -117,7 +119,7 @@ def activations(
         except Missing:
             with store.making(request.of_model, f"reading {request.source.title}"):
                 if entry.missing(known.plan.layers, n_chunks):
-                    _read_with(request, also(), store)
+                    _read_with(request, also(request), store)
         else:
             source = with_kernel(request.source, request.position)
             return known.plan.labelled(_together(list(chunks.values())), source)
@@ -148,27 +150,27 @@ def _known(request: Request, store: ActivationStore) -> _Known:
 
 def _read_with(request: Request, also: Iterable[Request], store: ActivationStore) -> None:
     """Read what is missing of a request, and of others where they can be read with it."""
-    others = []
+    wanted = {request.key: request}
     for other in also:
         # What is wrong with it, or with its values below, whoever asks for it will be told.
         with suppress(ConfigError):
-            _known(other, store)
-            others.append(other)
+            if other.of_model == request.of_model and other.key not in wanted:
+                _known(other, store)
+                wanted[other.key] = other
     try:
-        _read([request, *others], store)
+        _read(list(wanted.values()), store)
     except (ConfigError, FloatingPointError):
-        if not others:
+        if len(wanted) == 1:
             raise
         _read([request], store)
 
 
 def _read(requests: Sequence[Request], store: ActivationStore) -> None:
-    """Read what the store lacks for several requests, in as few passes as there can be."""
+    """Read what the store lacks for requests of one model, in as few passes as there can be."""
     from interp.capture import read
 
-    same = [request for request in requests if request.of_model == requests[0].of_model]
     by_values: dict[str, list[Request]] = {}
-    for request in same:
+    for request in requests:
         by_values.setdefault(request.values, []).append(request)
     makers = [_Maker.of(of_values, store) for of_values in by_values.values()]
     waiting = [maker for maker in makers if maker.missing]
@@ -204,15 +206,19 @@ class _Maker:
     missing: dict[int, tuple[int, ...]]
     bounds: tuple[int, ...]
     made: dict[str, object]
-    _gathered: list[NDArray[np.float32]] = field(default_factory=list)
+    _values: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, requests: Sequence[Request], store: ActivationStore) -> "_Maker":
         """Return what makes the values of requests that differ in their layers alone."""
-        first, known = requests[0], [_known(request, store) for request in requests]
-        layers = sorted({layer for each in known for layer in each.plan.layers})
-        entry, bounds = store.entry(first.values), known[0].bounds
-        missing = entry.missing(layers, len(bounds) - 1)
+        first, layers = requests[0], set[int]()
+        bounds: tuple[int, ...] = ()
+        for request in requests:
+            known = _known(request, store)
+            layers |= set(known.plan.layers)
+            bounds = known.bounds
+        entry = store.entry(first.values)
+        missing = entry.missing(sorted(layers), len(bounds) - 1)
         absent = sorted({layer for of_chunk in missing.values() for layer in of_chunk})
         hook = first.hook
         if isinstance(hook, LayeredHookPoint) and absent:
@@ -243,15 +249,17 @@ class _Maker:
         chunk = self.chunk_of(block)
         if chunk not in self.missing:
             return
-        self._gathered.append(values)
+        samples = self.work.selected.first_samples
+        start, end = samples[[self.bounds[chunk], self.bounds[chunk + 1]]]
+        if self._values is None:
+            self._values = np.empty((len(values), end - start, *values.shape[2:]), np.float32)
+        first = samples[block.start] - start
+        self._values[:, first : first + values.shape[1]] = values
         if block.stop == self.bounds[chunk + 1]:
             at = {layer: i for i, layer in enumerate(self.work.plan.layers)}
-            found = {
-                layer: np.concatenate([part[at[layer]] for part in self._gathered])
-                for layer in self.missing[chunk]
-            }
-            self._gathered.clear()
+            found = {layer: self._values[at[layer]] for layer in self.missing[chunk]}
             self.entry.write(chunk, found, self.made)
+            self._values = None
 
 
 def _blocks(selected: Selected) -> list[range]:
@@ -266,7 +274,7 @@ def _bounds(work: Prepared) -> tuple[int, ...]:
     bounds, size = [0], 0
     for block in _blocks(work.selected):
         first, last = work.selected.first_samples[[block.start, block.stop]]
-        size += int(last - first) * work.width * 4
+        size += int(last - first) * work.width * 4 * work.plan.n_layers
         if size >= _BYTES_A_CHUNK or block.stop == len(work.selected):
             bounds.append(block.stop)
             size = 0

@@ -1,7 +1,6 @@
 """From a configuration to a tracked result: build, check, run, save, log."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from interp.analysis import asks_for
 from interp.config import Experiment, build, resolved, save
 from interp.fingerprint import tags_of
-from interp.provisions import Provisions
+from interp.provisions import Provisions, Siblings, alone
 from interp.registry import ConfigError
 from interp.result import Result
 from interp.store import ActivationStore
@@ -17,8 +16,6 @@ from interp.tracking import CURRENT_JOB, Earlier, Store, earlier, recorded
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-    from interp.reuse import Request
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +39,7 @@ class Outcome:
     reused: str = ""
 
 
-def run(
-    config: "DictConfig", folder: Path, also: Callable[[], Iterable["Request"]] = tuple
-) -> Outcome:
+def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.
 
     What an equal run has found already is taken from there, unless `rerun` is set.
@@ -52,7 +47,7 @@ def run(
     Args:
         config: the configuration.
         folder: where the run's files go.
-        also: what other jobs of the sweep will read.
+        also: tells, of what this job reads, what other jobs of the sweep will read with it.
 
     Raises:
         ConfigError: something is wrong with the configuration; found before a weight is loaded

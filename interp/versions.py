@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 _LIBRARIES = (
-    *("interp", "torch", "transformers", "numpy", "scipy", "scikit-learn"),
+    *("interp", "torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-learn"),
     *("hydra-core", "mlflow"),
 )
 # Extras, which need not be there, by the module that they are imported as.

@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from experiments.__main__ import CONF
-from experiments.launch.composition import compose_once
+from experiments.launch.composition import compose_once, forget
 
 JOBS = [
     ["metric=cosine", "hook.layers=3"],
@@ -25,12 +25,10 @@ JOBS = [
 
 
 @pytest.fixture
-def loader(monkeypatch):
-    # Composing once changes Hydra's module, which other tests look at too.
-    own = config_loader_impl.create_defaults_list
-    monkeypatch.setattr(config_loader_impl, "create_defaults_list", own)
+def loader():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
+    forget()
 
 
 def composed(loader, overrides):
@@ -49,6 +47,15 @@ def test_a_job_is_composed_as_hydra_would_compose_it_alone(loader):
     compose_once()
     for _ in range(2):
         assert [composed(loader, job) for job in JOBS] == expected
+
+
+def test_hydra_is_left_as_it_was(loader):
+    own = config_loader_impl.create_defaults_list
+    for _ in range(2):
+        compose_once()
+        assert config_loader_impl.create_defaults_list is not own
+        forget()
+        assert config_loader_impl.create_defaults_list is own
 
 
 def test_what_is_changed_of_one_job_is_not_changed_of_the_next(loader):

@@ -1,6 +1,7 @@
 """What a process that has its activations imports: neither torch nor transformers."""
 
 import builtins
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,28 @@ def test_an_analysis_of_activations_imports_no_torch(name, tmp_path, monkeypatch
     ).stdout.split()
     assert "numpy" in loaded
     assert not {"torch", "transformers", "mlflow"} & set(loaded)
+
+
+def test_the_revision_of_a_model_in_the_hub_s_cache_imports_no_torch(tmp_path):
+    commit, cache = "a" * 40, tmp_path / "models--someone--small"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text(commit)
+    snapshot = cache / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text('{"model_type": "gpt2"}')
+    code = (
+        "import sys; from interp.models import Hub; "
+        "print(Hub(repo='someone/small').revision, *sys.modules)"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    revision, *loaded = said.stdout.split()
+    assert revision == f"someone/small@{commit}"
+    assert not {"torch", "transformers"} & set(loaded)

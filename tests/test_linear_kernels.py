@@ -1,5 +1,7 @@
 """Linear kernels by way of features against their matrices, in every arrangement."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,19 @@ def test_no_matrix_is_made_of_many_points(metric, monkeypatch):
     within, between = covariance[:3, :3], covariance[:3, 3:]
     expected = (between**2).sum() / np.sqrt((within**2).sum() * (covariance[3:, 3:] ** 2).sum())
     assert value == pytest.approx(expected, abs=1e-4)
+
+
+def test_wide_points_are_not_multiplied_feature_by_feature(monkeypatch):
+    monkeypatch.setattr(linear_kernels, "_LARGEST_MATRIX", 10)
+    points = np.random.default_rng(0).normal(size=(100, 4000))
+    tracemalloc.start()
+    kernel = LinearKernel.of(points, "debiased")
+    (found,) = inner_products([kernel], kernel, np.arange(100)[None])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, 1)
+    # As logits have them: 50,257 features would take 20 GB.
+    assert peak < 4000**2 * 8 / 4
 
 
 @pytest.mark.parametrize("n", [30, 500])

@@ -214,6 +214,31 @@ def test_a_run_without_its_files_is_run_again(tmp_path):
     assert "An equal run" in finish(tmp_path, *given)
 
 
+def test_a_sweep_over_all_of_a_kind_and_one_of_a_preset_are_sweeps(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    preset = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      hook.layers: 0,2\n"
+    (tmp_path / "experiment" / "both.yaml").write_text(preset)
+    # Results lie among the configurations, as in a folder of one's own.
+    outputs = tmp_path / "found"
+    options = ("--config-dir", str(tmp_path), *SWEEP[:-2], "experiment=both", "metric=glob(rsa*)")
+    for known in (0, 2):
+        said = finish(outputs, *options)
+        assert "2 of 2 jobs finished" in said
+        assert said.count("(known already)") == known
+    (parent,), jobs = runs_of(outputs)
+    assert parent.info.status == "FINISHED"
+    assert len(jobs) == 2
+    (entry,) = entries(outputs)
+    assert entry.layers == (0, 2)
+    assert len(entry.made) == 1
+
+
+def test_a_sweep_reads_its_reference_once_for_all(tmp_path):
+    finish(tmp_path, *SWEEP, "model@reference=tiny", "reference.seed=7", "reference_draws=2")
+    # The model, and two draws of the reference.
+    assert [(entry.layers, len(entry.made)) for entry in entries(tmp_path)] == [((0, 1, 2), 1)] * 3
+
+
 def test_two_who_start_one_sweep_at_once_leave_each_others_jobs_alone(tmp_path):
     slow = ("analysis.permutations=20000", "prompts.count=60")
     processes = [start(tmp_path, *SWEEP, *slow) for _ in range(2)]

@@ -84,7 +84,7 @@ def test_what_will_be_wanted_comes_out_of_the_same_pass(store, passes, prompts, 
         replace(first, source=replace(tiny, seed=9)),
         replace(first, prompts=from_marked({"a": ["another {fox}"]})),
     ]
-    activations(first, store, lambda: others)
+    activations(first, store, lambda _: others)
     assert [{site for site, _ in together} for together in passes] == [
         {"resid_post", "v"},
         {"resid_post"},
@@ -171,6 +171,35 @@ def test_values_too_large_to_hold_are_read_layer_by_layer(store, monkeypatch, pr
     np.testing.assert_array_equal(lazy.values[1, rows], held.values[1, rows])
     np.testing.assert_array_equal(np.asarray(lazy.values), held.values)
     assert [len(layer) for layer in lazy.values] == [held.values.shape[1]] * 3
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        *(1, -1, (0, 5), (2, -1), (0, [5, 5, 0]), (1, slice(2, 7)), (0, slice(None), 3)),
+        *((1, np.array([6, 0]), slice(1, 3)), (2, np.array([[1, 4], [7, 3]])), (0, [])),
+        *((1, np.arange(8) % 3 == 0), (0, 4, 2)),
+    ],
+    ids=str,
+)
+def test_layers_in_files_are_indexed_as_an_array_is(index):
+    array = np.random.default_rng(0).normal(size=(3, 8, 4)).astype(np.float32)
+    stored = StoredLayers([np.split(layer, [3, 4]) for layer in array])
+    if isinstance(index, tuple) and isinstance(index[1], list):
+        index = (index[0], np.array(index[1], int))
+    np.testing.assert_array_equal(stored[index], array[index])
+    with pytest.raises(TypeError):
+        stored[:2]
+
+
+def test_a_few_samples_are_read_without_the_rest_of_their_layer():
+    class Untouched(np.ndarray):
+        def __getitem__(self, _):
+            raise AssertionError
+
+    array = np.arange(24, dtype=np.float32).reshape(1, 6, 4)
+    first, last = array[0, :3].view(Untouched), array[0, 3:]
+    np.testing.assert_array_equal(StoredLayers([[first, last]])[0, [5, 3]], array[0, [5, 3]])
 
 
 def test_nobody_changes_what_is_kept(store, prompts, tiny):

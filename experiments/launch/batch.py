@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from hydra import compose
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.composition import composed
 from experiments.launch.explain import CONFIG_ERRORS
@@ -17,30 +17,43 @@ if TYPE_CHECKING:
 # The overrides of the current job's siblings.
 OTHERS: ContextVar[Sequence[Sequence[str]]] = ContextVar("OTHERS", default=())
 
-# What of a configuration decides which activations are read.
-_READING = ("model", "prompts", "hook", "position", "metric", "analysis")
+# What of a configuration decides which activations of a model and its prompts are read.
+_READING = ("hook", "position", "metric", "analysis")
 
 
-def wanted_by_others() -> Iterator["Request"]:
-    """Yield what the current job's siblings will read; of one that cannot run, nothing."""
+def wanted_by_others(config: DictConfig, own: "Request") -> Iterator["Request"]:
+    """Yield what the current job's siblings will read of the same model and prompts.
+
+    Of one that cannot run, nothing.
+
+    Args:
+        config: the current job's configuration.
+        own: what the current job reads.
+    """
     from experiments.launch.job import register_analyses
     from interp.analysis import asks_for
     from interp.config import build
     from interp.reuse import Request
 
-    seen: set[str] = set()
+    of_own, seen = _resolved(config, ("model", "prompts")), set[str]()
     for overrides in OTHERS.get():
         try:
-            config = composed(overrides) or compose("config", overrides=list(overrides))
-            reading = OmegaConf.to_container(OmegaConf.masked_copy(config, list(_READING)))
-            if (settings := json.dumps(reading)) in seen:
+            other = composed(overrides) or compose("config", overrides=list(overrides))
+            reading = _resolved(other, _READING)
+            if _resolved(other, ("model", "prompts")) != of_own or reading in seen:
                 continue
-            seen.add(settings)
-            register_analyses(OmegaConf.select(config, "analysis.name"))
-            task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-            e = build(task)
+            seen.add(reading)
+            register_analyses(OmegaConf.select(other, "analysis.name"))
+            task = OmegaConf.masked_copy(other, [str(key) for key in other if key != "hydra"])
+            # A million prompts are not loaded once for each sibling.
+            e = build(task, own.prompts)
             if asks_for(e.analysis, "activations"):
-                yield Request(e.source, e.prompts, e.hook, e.position)
+                yield Request(own.source, own.prompts, e.hook, e.position)
         except CONFIG_ERRORS:
             # Its own job will say what is wrong with it.
             continue
+
+
+def _resolved(config: DictConfig, keys: Sequence[str]) -> str:
+    """Return parts of a configuration as text, every interpolation filled in."""
+    return json.dumps([OmegaConf.to_container(config[key], resolve=True) for key in keys])

@@ -17,9 +17,15 @@ from omegaconf import DictConfig
 # What Hydra composed when it looked whether every job can be.
 _COMPOSED: dict[tuple[str, ...], DictConfig] = {}
 
+_OWN = config_loader_impl.create_defaults_list
+
 
 def compose_once() -> None:
-    """Make Hydra keep what it composes of this process's sweep."""
+    """Make Hydra keep what it composes of this process's sweep, until `forget` is called.
+
+    For jobs that run in this process: what Hydra composes with goes to every other one.
+    """
+    forget()
     loader: Any = GlobalHydra.instance().config_loader()
     own = loader.load_sweep_config
 
@@ -31,7 +37,13 @@ def compose_once() -> None:
 
     loader.load_sweep_config = load
     loader._compose_config_from_defaults_list = _merged(loader._compose_config_from_defaults_list)
-    config_loader_impl.create_defaults_list = _listed(config_loader_impl.create_defaults_list)
+    config_loader_impl.create_defaults_list = _listed(_OWN)
+
+
+def forget() -> None:
+    """Leave Hydra as it was for what is composed next, and keep nothing."""
+    _COMPOSED.clear()
+    config_loader_impl.create_defaults_list = _OWN
 
 
 def composed(overrides: Sequence[str]) -> DictConfig | None:

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -41,7 +42,7 @@ def run(config: DictConfig) -> None:
     register_analyses(OmegaConf.select(config, "analysis.name"))
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        outcome = runner.run(config, folder, batch.wanted_by_others)
+        outcome = runner.run(config, folder, partial(batch.wanted_by_others, config))
         _remove_if_empty(folder)
         report.job(outcome)
     except Exception as error:

@@ -7,18 +7,19 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch import batch, composition, report
 from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
 from interp.versions import code_digest, versions
-
-_BASIC_SWEEPER = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
 
 # The sweep that this process launches, and the folder of its jobs.
 _OPEN: ContextVar[tuple[Sweep, Path] | None] = ContextVar("_OPEN", default=None)
@@ -49,13 +50,20 @@ class SweepCallback(Callback):  # type: ignore[misc]
             sys.exit(f"interp: {one_line(error)}")
 
     def _begin(self, config: DictConfig) -> None:
-        overrides = _parsed(config)
+        given, is_basic = list(config.hydra.overrides.task), _is(config.hydra.sweeper, BasicSweeper)
+        if is_basic:
+            # What a preset sweeps; the command line comes after, as it does for Hydra.
+            presets = config.hydra.sweeper.params or {}
+            given = [*(f"{key}={value}" for key, value in presets.items()), *given]
+        overrides = _parsed(given, GlobalHydra.instance().config_loader())
         swept = [override for override in overrides if override.is_sweep_override()]
         self._swept = tuple(override.get_key_element() for override in swept)
         for key in self._swept:
             if key in ("outputs", "rerun") or key.startswith(("tracking", "activations")):
                 raise ConfigError(f"{key} cannot be swept: one sweep is logged in one place")
         self._store = (config.outputs, config.tracking.uri, config.tracking.port)
+        if is_basic:
+            [self._jobs] = BasicSweeper.split_arguments(overrides, None)
         named = [override.input_line for override in swept or overrides]
         sweep = Sweep.begin(
             Store.of(*self._store),
@@ -65,8 +73,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
             anew=config.rerun,
         )
         self._parent = sweep.run_id
-        if config.hydra.sweeper._target_ == _BASIC_SWEEPER:
-            [self._jobs] = BasicSweeper.split_arguments(overrides, None)
+        if is_basic and _is(config.hydra.launcher, BasicLauncher):
             composition.compose_once()
         _OPEN.set((sweep, Path(config.hydra.sweep.dir)))
 
@@ -75,7 +82,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if not self._parent:
             return
         parts = []
-        for override in _parsed(config):
+        for override in _parsed(list(config.hydra.overrides.task)):
             if override.get_key_element() in self._swept:
                 given = override.value()
                 value = given if isinstance(given, str) else override.get_value_element_as_str()
@@ -94,17 +101,24 @@ def _fingerprint(config: DictConfig) -> str:
     """
     left_out = ("outputs=", "tracking.", "activations.", "hydra.", "hydra/")
     given = [o for o in config.hydra.overrides.task if not o.startswith(left_out)]
-    folders = [s.path for s in config.hydra.runtime.config_sources if s.schema == "file"]
-    files = [file for folder in folders for file in sorted(Path(folder).rglob("*.yaml"))]
+    folders = [Path(s.path) for s in config.hydra.runtime.config_sources if s.schema == "file"]
+    # No deeper than groups lie: a folder of configurations may hold `outputs` too.
+    deep = ("*.yaml", "*/*.yaml", "*/*/*.yaml")
+    files = [file for folder in folders for depth in deep for file in sorted(folder.glob(depth))]
     texts = [(file.name, file.read_text(encoding="utf-8")) for file in files]
-    told = [given, texts, code_digest("interp", "experiments"), versions()]
+    presets = OmegaConf.select(config, "hydra.sweeper.params")
+    chosen = [config.hydra.job.config_name, str(presets), given]
+    told = [chosen, texts, code_digest("interp", "experiments"), versions()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _parsed(config: DictConfig) -> list[Override]:
-    overrides: list[Override] = OverridesParser.create().parse_overrides(
-        list(config.hydra.overrides.task)
-    )
+def _is(plugin: DictConfig, cls: type) -> bool:
+    return bool(plugin._target_ == f"{cls.__module__}.{cls.__name__}")
+
+
+def _parsed(lines: list[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Parse overrides; the loader tells what a `glob` stands for."""
+    overrides: list[Override] = OverridesParser.create(loader).parse_overrides(lines)
     return overrides
 
 
@@ -119,6 +133,7 @@ def close(*, completed: bool) -> bool:
         return False
     _OPEN.set(None)
     CURRENT_JOB.set(None)
+    composition.forget()
     sweep, folder = opened
     children = sweep.end(completed=completed)
     if children:

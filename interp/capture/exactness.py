@@ -159,7 +159,9 @@ def _read(
     tokens = [(p, np.array([t])) for p, ids in enumerate(prompts) for t in range(len(ids))]
     given, _ = forward(model, works, [tokens] * len(works), layout, packing)
     return [
-        torch.stack([layer.flatten(1) for layer in read], dim=1).cpu().numpy() for read in given
+        # Blocks may be spread over several devices.
+        torch.stack([layer.flatten(1).cpu() for layer in read], dim=1).numpy()
+        for read in given
     ]
 
 

@@ -136,9 +136,11 @@ class Hub(Pretrained):
         """The repository and the commit that the branch or tag stands for."""
         from huggingface_hub import try_to_load_from_cache
 
-        self.config()
         # The cache keeps each file under the commit that it belongs to.
         path = try_to_load_from_cache(self.repo, "config.json", revision=self.commit)
+        if not isinstance(path, str):
+            self.config()
+            path = try_to_load_from_cache(self.repo, "config.json", revision=self.commit)
         return f"{self.repo}@{Path(path).parent.name if isinstance(path, str) else self.commit}"
 
     @lru_cache(maxsize=8)  # noqa: B019 — cache and network are asked once

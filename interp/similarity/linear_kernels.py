@@ -55,7 +55,7 @@ class LinearKernel:
         if n <= d + 2:
             # Refuses what has no shape; the matrix is the smaller form, and will be used.
             kernel.matrix  # noqa: B018
-        elif kernel.norm**2 <= 1e-12 * float((kernel._scatter**2).sum()):
+        elif kernel.norm**2 <= 1e-12 * kernel._of_products:
             raise ValueError("all points are equally far apart, so there is no shape to compare")
         return kernel
 
@@ -67,12 +67,15 @@ class LinearKernel:
     @cached_property
     def norm(self) -> float:
         """The norm of the kernel before it was set to 1."""
-        own = (self._scatter**2).sum() + self._of_diagonals(self, np.arange(len(self.points))[None])
+        own = self._of_products + self._of_diagonals(self, np.arange(len(self.points))[None])
         return float(np.sqrt(np.maximum(own, 0)[0]))
 
-    @property
-    def _scatter(self) -> Array:
-        return np.asarray(self.points.T @ self.points)
+    @cached_property
+    def _of_products(self) -> float:
+        """‖XXᵀ‖² = ‖XᵀX‖², from the smaller of the two."""
+        n, d = self.points.shape
+        x = self.points if n < d else self.points.T
+        return float(((x @ x.T) ** 2).sum())
 
     @cached_property
     def _diagonal(self) -> Array:
@@ -102,7 +105,9 @@ def inner_products(xs: Sequence[LinearKernel], y: LinearKernel, orders: Orders) 
     widths = sum(x.points.shape[1] for x in xs)
     by_features = len(orders) * d * widths
     by_matrices = n * (d + widths + len(orders) * (_REARRANGING + _HOLDING * len(xs)))
-    if n <= _LARGEST_MATRIX and by_matrices <= by_features:
+    # The products of features may be the larger: logits have more of these than there are points.
+    fits = n <= max(_LARGEST_MATRIX, d, *(x.points.shape[1] for x in xs))
+    if fits and by_matrices <= by_features:
         return kernels.inner_products([x.matrix for x in xs], y.matrix, orders)
     products = np.empty((len(xs), len(orders)))
     for draw, order in enumerate(orders):

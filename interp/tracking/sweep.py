@@ -34,11 +34,11 @@ class Job:
 CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
 
 
-def _held(store: Store, fingerprint: str) -> bool:
-    """Whether this process alone launches the sweep from now on."""
+def _held(store: Store, run_id: str) -> bool:
+    """Whether this process alone launches the jobs of a parent run from now on."""
     folder = store.outputs / ".sweeps"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{fingerprint[:32]}.lock", is_singleton=True)
+    lock = FileLock(folder / f"{run_id}.lock", is_singleton=True)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -100,9 +100,9 @@ class Sweep:
         client, experiment_id = store.client, store.experiment(experiment)
         now = int(time.time() * 1000)
         # Who launches it holds the lock until it ends, so that nobody takes its jobs for dead ones.
-        if _held(store, fingerprint) and not anew:
-            query = f"tags.sweep_fingerprint = '{fingerprint}'"
-            for run in client.search_runs([experiment_id], query, max_results=1):
+        query = f"tags.sweep_fingerprint = '{fingerprint}'"
+        for run in [] if anew else client.search_runs([experiment_id], query, max_results=100):
+            if _held(store, run.info.run_id):
                 client.update_run(run.info.run_id, status="RUNNING")
                 return cls(store, run.info.run_id, now)
         tags = {
@@ -113,6 +113,7 @@ class Sweep:
         }
         name = f"sweep {' '.join(overrides)}".strip()[:250]
         run = client.create_run(experiment_id, tags=tags, run_name=name)
+        _held(store, run.info.run_id)
         return cls(store, run.info.run_id, now)
 
     def name(self) -> str:
