@@ -25,8 +25,8 @@ CONF = next(p for p in (_HERE / "conf", _HERE.parent / "conf") if (p / "config.y
 
 ConfigStore.instance().store(name="schema", node=Config)
 
-# What is imported stays as long as the process does: Python would look through all of it for garbage
-# a dozen times while it comes in, and once more at the end.
+# What is imported stays as long as the process does: Python would look through all of it for
+# garbage a dozen times while it comes in, and once more at the end.
 gc.set_threshold(20_000, 10, 20)
 atexit.register(gc.freeze)
 
