@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import extraction, growth, metrics, neurons, sweep, ways, workloads
-from benchmarks.__main__ import SECTIONS, main, write
+from benchmarks.__main__ import RESULTS, SECTIONS, main, write
 from benchmarks.comparison import Compared, compare, difference
 from benchmarks.environment import environment
 from benchmarks.process import Failed, Rounds, Taken, fresh, interleaved, measured
@@ -234,6 +234,28 @@ def test_the_sweep_is_48_jobs_of_which_some_are_measured_alone():
     assert len({layer for layer, _ in chosen}) == sweep.SAMPLED
     # The first alone makes the database: it counts once, the others' mean 47 times.
     assert sweep.scaled([10.0, 2.0, 4.0], 48) == 10 + 47 * 3
+
+
+# --- what the README quotes
+
+
+def test_the_readme_quotes_the_table():
+    sections = json.loads(RESULTS.read_text(encoding="utf-8"))
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    speed = readme.partition("## Speed")[2].partition("## Work on it")[0]
+    ways, _, others = speed.partition("\n\n| what |")
+
+    def measured(name, of):
+        rows = [row for section in of for row in sections[section]["rows"] if row["name"] == name]
+        return [f"{number(row['median'])} {row['unit']}".rstrip() for row in rows]
+
+    rest = [section for section in sections if section != "extraction"]
+    for name, *quoted in cells_of(ways)[2:]:
+        assert quoted == measured(re.sub("[*`]", "", name), ["extraction"])
+    for name, quoted, _ in cells_of(f"| what |{others}")[2:]:
+        assert quoted == " and ".join(measured(name, rest))
+    assert len(cells_of(ways)) > 6
+    assert len(cells_of(others)) > 9
 
 
 # --- sections
