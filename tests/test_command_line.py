@@ -257,6 +257,11 @@ def test_a_job_that_cannot_begin_for_any_reason_is_a_failed_child(interp, tmp_pa
     [
         (["outputs=o1,o2"], "outputs cannot be swept: one sweep is logged in one place"),
         (["seed=0,1", "tracking.uri=typo://x"], "tracking.uri: typo://x cannot be opened"),
+        (
+            ["tracking.uri=http://127.0.0.1:1", "seed=0,1"],
+            "tracking.uri: no server answers at http",
+        ),
+        (["metric=glob(zz*)"], "metric=glob(zz*) stands for nothing"),
         (["seed=0,1", "outputs=${nope}"], "'nope' not found"),
     ],
 )

@@ -41,18 +41,19 @@ def failure() -> None:
         print(f"{current.number}  {current.name}: FAILED", file=sys.stderr)
 
 
-def sweep(sweep: Sweep, children: list[Child], folder: Path) -> None:
+def sweep(sweep: Sweep, children: list[Child], folder: Path, count: int) -> None:
     """Print a sweep's jobs, each failed one's error, and the link that charts them.
 
     Args:
         sweep: the parent run.
-        children: its jobs.
+        children: its jobs that have begun.
         folder: where the jobs' folders are, by number.
+        count: how many jobs it has.
     """
     import pandas as pd
 
     good = [child for child in children if child.status == "FINISHED"]
-    print(f"\n{len(good)} of {len(children)} jobs finished\n")
+    print(f"\n{len(good)} of {count} jobs finished\n")
     if good:
         rows = [{"": child.number, "job": child.name, **child.scalars} for child in good]
         print(_table(pd.DataFrame(rows)))

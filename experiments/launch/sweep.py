@@ -21,8 +21,9 @@ from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
 from interp.versions import code_digest, versions
 
-# The sweep that this process launches, and the folder of its jobs.
-_OPEN: ContextVar[tuple[Sweep, Path] | None] = ContextVar("_OPEN", default=None)
+# The sweep that this process launches, the folder of its jobs, and how many there are where that is
+# known.
+_OPEN: ContextVar[tuple[Sweep, Path, int] | None] = ContextVar("_OPEN", default=None)
 
 
 class SweepCallback(Callback):  # type: ignore[misc]
@@ -64,6 +65,9 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._store = (config.outputs, config.tracking.uri, config.tracking.port)
         if is_basic:
             [self._jobs] = BasicSweeper.split_arguments(overrides, None)
+            for override in swept:
+                if not list(override.sweep_string_iterator()):
+                    raise ConfigError(f"{override.input_line} stands for nothing")
         named = [override.input_line for override in swept or overrides]
         sweep = Sweep.begin(
             Store.of(*self._store),
@@ -75,7 +79,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._parent = sweep.run_id
         if is_basic and _is(config.hydra.launcher, BasicLauncher):
             composition.compose_once()
-        _OPEN.set((sweep, Path(config.hydra.sweep.dir)))
+        _OPEN.set((sweep, Path(config.hydra.sweep.dir), len(self._jobs)))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Tell the job, in whichever process it runs, its parent and its name."""
@@ -134,7 +138,7 @@ def close(*, completed: bool) -> bool:
     _OPEN.set(None)
     CURRENT_JOB.set(None)
     composition.forget()
-    sweep, folder = opened
+    sweep, folder, count = opened
     children = sweep.end(completed=completed)
     if children:
         figures = folder / "figures"
@@ -146,7 +150,7 @@ def close(*, completed: bool) -> bool:
             _draw_training(sweep, children, figures)
             if figures.is_dir():
                 sweep.log_folder(figures)
-        report.sweep(sweep, children, folder)
+        report.sweep(sweep, children, folder, max(count, len(children)))
     return any(child.status != "FINISHED" for child in children)
 
 

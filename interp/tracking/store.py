@@ -2,10 +2,12 @@
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from filelock import BaseFileLock, FileLock
 
@@ -98,6 +100,7 @@ def _opened(store: Store) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    _refuse_silence(store)
     try:
         store.outputs.mkdir(parents=True, exist_ok=True)
         # Several processes that create a sqlite store at once leave it broken for good.
@@ -112,6 +115,18 @@ def _opened(store: Store) -> "MlflowClient":
         reason = str(error).splitlines()[0]
         raise ConfigError(f"tracking.uri: {store.uri} cannot be opened: {reason}") from error
     return client
+
+
+def _refuse_silence(store: Store) -> None:
+    """Raise a ConfigError where no server answers: MLflow itself would try for minutes."""
+    if not store.is_server():
+        return
+    address = urlsplit(store.uri)
+    port = address.port or {"http": 80, "https": 443}[address.scheme]
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=5).close()
+    except OSError as error:
+        raise ConfigError(f"tracking.uri: no server answers at {store.uri} ({error})") from error
 
 
 def _create_database(uri: str) -> None:

@@ -183,6 +183,7 @@ class Sweep:
             self.store.client.set_terminated(run_id, "KILLED")
         children = self.children()
         if not children:
+            self.store.client.set_terminated(self.run_id, "FAILED")
             self.store.client.delete_run(self.run_id)
             return children
         good = completed and all(child.status == "FINISHED" for child in children)
