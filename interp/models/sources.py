@@ -5,6 +5,7 @@ import difflib
 import importlib.util
 import inspect
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -314,11 +315,8 @@ def _best_device() -> str:
 def _check_device(device: str) -> None:
     if device in ("auto", "cpu"):
         return
-    import torch
-
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise ConfigError(f"device cannot be {device!r}: auto, cpu, cuda, cuda:1, mps") from None
-    if kind not in ("cpu", _best_device()):
+    # What is misspelt is told without importing torch.
+    if not re.fullmatch(r"(cpu|cuda|mps)(:\d+)?", device):
+        raise ConfigError(f"device cannot be {device!r}: auto, cpu, cuda, cuda:1, mps")
+    if device.partition(":")[0] not in ("cpu", _best_device()):
         raise ConfigError(f"device {device!r} is not there; device=auto takes {_best_device()}")
