@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ from interp.registry import ConfigError
 _HERE = Path(__file__).resolve().parent
 # A wheel carries conf/ inside this package; in a checkout it stands beside it.
 CONF = next(p for p in (_HERE / "conf", _HERE.parent / "conf") if (p / "config.yaml").is_file())
+
+# What one may ask for besides a run: each is the module of that name in `experiments.launch`, whose
+# `serve` takes the configuration folder and what stands behind the verb.
+VERBS = ("store", "ui")
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -99,14 +104,8 @@ def main() -> None:
     # Left to itself Hydra prints an error in its own way and exits.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        if sys.argv[1:2] == ["ui"]:
-            from experiments.launch.ui import serve
-
-            serve(str(CONF), sys.argv[2:])
-        elif sys.argv[1:2] == ["store"]:
-            from experiments.launch import store
-
-            store.serve(str(CONF), sys.argv[2:])
+        if (verb := "".join(sys.argv[1:2])) in VERBS:
+            importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), sys.argv[2:])
         elif {"-h", "--help"} & set(sys.argv[1:]):
             from experiments.launch import help
 
