@@ -11,24 +11,17 @@ from pathlib import Path
 
 import hydra
 from hydra._internal.hydra import Hydra
-from hydra.core.config_store import ConfigStore
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from experiments.launch import sweep
 from experiments.launch.explain import CONFIG_ERRORS, explain
-from interp.config import Config
+from experiments.launch.overrides import CONF, as_hydra_reads
 from interp.registry import ConfigError
-
-_HERE = Path(__file__).resolve().parent
-# A wheel carries conf/ inside this package; in a checkout it stands beside it.
-CONF = next(p for p in (_HERE / "conf", _HERE.parent / "conf") if (p / "config.yaml").is_file())
 
 # What one may ask for besides a run: each is the module of that name in `experiments.launch`, whose
 # `serve` takes the configuration folder and what stands behind the verb.
 VERBS = ("store", "ui")
-
-ConfigStore.instance().store(name="schema", node=Config)
 
 # What is imported stays as long as the process does: Python would look through all of it for
 # garbage a dozen times while it comes in, and once more at the end.
@@ -42,23 +35,6 @@ def _job(config: DictConfig) -> None:
     from experiments.launch import job
 
     job.run(config)
-
-
-def _arguments(given: list[str]) -> list[str]:
-    """Bring the command line into the form that Hydra reads.
-
-    Overrides may stand before and after options, a path may hold `{layer}` unquoted, and a folder
-    or file may begin with "~".
-    """
-    quoted = []
-    for argument in given:
-        key, equals, value = argument.partition("=")
-        if key in ("outputs", "model.path", "prompts.path") and value.startswith("~"):
-            value = str(Path(value).expanduser())
-        if equals and "{layer}" in value and not {'"', "'"} & set(value):
-            value = ",".join(f'"{path}"' for path in value.split(","))
-        quoted.append(f"{key}{equals}{value}")
-    return sorted(quoted, key=lambda a: not a.startswith("-") and ("=" in a or a[:1] in "~+"))
 
 
 def _check(arguments: list[str]) -> None:
@@ -99,7 +75,7 @@ def _composed_once(arguments: list[str]) -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; a mistake in the configuration is answered in one line."""
-    sys.argv[1:] = _arguments(sys.argv[1:])
+    sys.argv[1:] = as_hydra_reads(sys.argv[1:])
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Left to itself Hydra prints an error in its own way and exits.
     os.environ["HYDRA_FULL_ERROR"] = "1"

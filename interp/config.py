@@ -53,7 +53,9 @@ class Config:
             fields of the component registered under it.
         reference: a model that the run is held against, chosen with `model@reference=…`.
         reference_draws: how often a reference with random weights is drawn.
+        imports: modules of one's own, which register their components as they are imported.
         rerun: compute what an equal run has found already.
+        dry: tell what would be done, and do none of it.
         seed: of everything that the analysis draws.
         outputs: the folder for runs, the MLflow database and its artifacts.
         activations: what is kept of captured activations.
@@ -70,7 +72,9 @@ class Config:
     analysis: Any = MISSING
     reference: Any = None
     reference_draws: int = 20
+    imports: list[str] = field(default_factory=list)
     rerun: bool = False
+    dry: bool = False
     seed: int = 0
     outputs: str = "outputs"
     activations: StoredActivations = field(default_factory=StoredActivations)

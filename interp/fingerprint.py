@@ -1,5 +1,6 @@
 """What a run is, in tags: enough to tell it from all that would find something else."""
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -7,6 +8,7 @@ from typing import Any
 
 from interp.analysis import asks_for
 from interp.config import Experiment
+from interp.imports import code_of
 from interp.provisions import Provisions
 from interp.versions import code_digest, git_commit, versions
 
@@ -28,6 +30,8 @@ def tags_of(
         "code": code_digest("interp", "experiments"),
         **{f"version.{name}": version for name, version in versions().items()},
     }
+    if own := _own_code(experiment):
+        tags["own_code"] = own
     reads = asks_for(experiment.analysis, "activations", "samples", "plan", "reference")
     if reads:
         plan = provisions.plan
@@ -49,13 +53,21 @@ def tags_of(
     return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
 
 
+def _own_code(experiment: Experiment) -> str:
+    """Return a digest of the code of components that are not the project's; "" where all are."""
+    components = filter(dataclasses.is_dataclass, vars(experiment).values())
+    digests = sorted({code_of(component) for component in components} - {""})
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else ""
+
+
 def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str]) -> str:
     """Digest of all that decides the result: choices, weights, prompts, code and versions.
 
     Where weights and prompts come from does not count, what they are does; nor does a choice that
     the analysis has no use for, or anything that moves values by round-off alone.
     """
-    indifferent = {"outputs", "tracking", "activations", "rerun"} | idle
+    # Of modules that were imported the code counts that is used, as the tag `own_code` has it.
+    indifferent = {"outputs", "tracking", "activations", "rerun", "dry", "imports"} | idle
     indifferent |= {"model", "reference", "prompts"}
     if settings["reference"] is None:
         indifferent.add("reference_draws")

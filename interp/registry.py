@@ -44,14 +44,16 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Class decorator that puts a dataclass under `name`.
+        """Class decorator that puts a dataclass under `name`; one defined anew takes its place.
 
         Raises:
-            ValueError: where the name is taken, or the class is not a dataclass.
+            ValueError: where the name is another class's, or the class is not a dataclass.
         """
 
         def add(cls: type[C]) -> type[C]:
-            if name in self._classes:
+            there = self._classes.get(name, cls)
+            # A notebook's cell that is run again defines its class anew.
+            if (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise ValueError(f"two {self.kind} components are called {name!r}")
             if not dataclasses.is_dataclass(cls):
                 raise ValueError(f"{cls.__name__} must be a dataclass: its fields are its schema")

@@ -129,6 +129,10 @@ class Result:
         columns = {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 
+    def summary_table(self) -> "pd.DataFrame":
+        """Return what a reader wants to see first: the table of that name, or else all series."""
+        return self.tables["summary"] if "summary" in self.tables else self.layer_table()
+
     @classmethod
     def load(cls, folder: Path) -> "Result":
         """Return numbers, tables and finding of what `save` wrote; figures stay files."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from interp.activations import Activations, StoredLayers, Values
 from interp.hooks import HOOKS, HookPoint, LayeredHookPoint
+from interp.imports import code_of
 from interp.models import ModelSource
 from interp.plan import Plan, Prepared, Selected, prepare, with_kernel
 from interp.positions import POSITIONS, Position, described
@@ -58,7 +59,8 @@ class Request:
         """A digest of the weights, how they are computed with, and the prompts."""
         source = self.source
         weights = (type(source).__name__, source.revision, source.dtype, source.attention)
-        return _digest(weights, self.prompts.content_hash, code_digest(*_CODE), _libraries())
+        code = (code_digest(*_CODE), code_of(source))
+        return _digest(weights, self.prompts.content_hash, code, _libraries())
 
     @cached_property
     def key(self) -> str:
@@ -73,7 +75,8 @@ class Request:
     @property
     def _site(self) -> list[object]:
         fields = vars(self.hook)
-        return [HOOKS.name_of(self.hook), {k: v for k, v in fields.items() if k != "layers"}]
+        said = {k: v for k, v in fields.items() if k != "layers"}
+        return [HOOKS.name_of(self.hook), said, code_of(self.hook)]
 
     @property
     def _layers(self) -> object:
@@ -81,7 +84,7 @@ class Request:
 
     @property
     def _tokens(self) -> list[object]:
-        return [POSITIONS.name_of(self.position), vars(self.position)]
+        return [POSITIONS.name_of(self.position), vars(self.position), code_of(self.position)]
 
 
 def plan(request: Request, store: ActivationStore) -> Plan:

@@ -38,6 +38,15 @@ class Outcome:
     url: str
     reused: str = ""
 
+    def __repr__(self) -> str:
+        return f"{self.name}\n{self.result.finding}\n{self.folder}"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: finding, table and figures."""
+        from interp.notebook import html
+
+        return html(self.name, self.result, self.folder, self.url)
+
 
 def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.

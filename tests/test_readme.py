@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 
-from experiments.__main__ import CONF, _arguments
+from experiments.launch.overrides import CONF, as_hydra_reads
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
@@ -21,7 +21,7 @@ COMMANDS = [line for line in LINES if not line.startswith("interp store")]
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_composes(command):
     _, *arguments = shlex.split(command, comments=True)
-    overrides = [a for a in _arguments(arguments) if not a.startswith("-") and a != "ui"]
+    overrides = [a for a in as_hydra_reads(arguments) if not a.startswith("-") and a != "ui"]
     for override in OverridesParser.create().parse_overrides(overrides):
         values = [None]
         if isinstance(override.value(), Glob):

@@ -30,7 +30,7 @@ def wanted_by_others(config: DictConfig, own: "Request") -> Iterator["Request"]:
         config: the current job's configuration.
         own: what the current job reads.
     """
-    from experiments.launch.job import register_analyses
+    from experiments.launch.job import register
     from interp.analysis import asks_for
     from interp.config import build
     from interp.reuse import Request
@@ -43,7 +43,7 @@ def wanted_by_others(config: DictConfig, own: "Request") -> Iterator["Request"]:
             if _resolved(other, ("model", "prompts")) != of_own or reading in seen:
                 continue
             seen.add(reading)
-            register_analyses(OmegaConf.select(other, "analysis.name"))
+            register(other)
             task = OmegaConf.masked_copy(other, [str(key) for key in other if key != "hydra"])
             # A million prompts are not loaded once for each sibling.
             e = build(task, own.prompts)

@@ -45,6 +45,8 @@ def explain(error: BaseException, conf: str = "", arguments: Sequence[str] = ())
     if "raised while composing config" in text and len(lines) > 1:
         key = m[1] + ": " if (m := re.search(r"full_key: (\S+)", str(error))) else ""
         return f"{where}{key}{lines[1]}"
+    if "is not a ListConfig" in str(error.__cause__) and (m := re.search(r" (\S+?)=(.*)", text)):
+        return f"{m[1]} takes a list: {m[1]}=[{m[2]}]"
     if m := re.match(r"Error merging override (.+)", text):
         return f"{m[1]}: {str(error.__cause__).splitlines()[0]}"
     # Our own errors say what caused them.

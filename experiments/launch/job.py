@@ -12,7 +12,24 @@ from omegaconf import DictConfig, OmegaConf
 import experiments
 from experiments.launch import batch, report
 from experiments.launch.explain import CONFIG_ERRORS, explain
+from interp.imports import register_from
 from interp.tracking import CURRENT_JOB
+
+
+def register(config: DictConfig) -> None:
+    """Register what the configuration may name: modules of one's own, then its analysis.
+
+    Modules are looked for in the folders of `--config-dir` and `hydra.searchpath`, and in the
+    working directory.
+
+    Raises:
+        ConfigError: a module is not there, or cannot be imported.
+    """
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else ()
+    # The first is the project's own.
+    own = [Path(source.path) for source in sources if source.schema == "file"][1:]
+    register_from(config.imports, [*own, Path.cwd()])
+    register_analyses(OmegaConf.select(config, "analysis.name"))
 
 
 def register_analyses(name: object = None) -> None:
@@ -21,6 +38,10 @@ def register_analyses(name: object = None) -> None:
     `experiments/rotation.py` registers `rotation`. Without a name, or where there is no file of
     that name, every analysis is imported.
     """
+    from interp.analysis import ANALYSES
+
+    if name in list(ANALYSES):
+        return
     modules = [
         module.name
         for module in pkgutil.iter_modules(experiments.__path__)
@@ -39,9 +60,9 @@ def run(config: DictConfig) -> None:
     """
     from interp import runner
 
-    register_analyses(OmegaConf.select(config, "analysis.name"))
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
+        register(config)
         outcome = runner.run(config, folder, partial(batch.wanted_by_others, config))
         _remove_if_empty(folder)
         report.job(outcome)

@@ -23,7 +23,7 @@ def job(outcome: "Outcome") -> None:
         print(f"{current.number}  {current.name}: {finding.partition(' (')[0] or 'done'}{known}")
         return
     print(f"\n{outcome.name}\n")
-    print(_table(outcome.result.tables.get("summary", outcome.result.layer_table())))
+    print(_table(outcome.result.summary_table()))
     if finding:
         print(f"\n{finding}")
     folder = _shown(outcome.folder)
