@@ -14,7 +14,7 @@ from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.launch import sweep
+from experiments.launch import dry, sweep
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from experiments.launch.overrides import CONF, as_hydra_reads
 from interp.registry import ConfigError
@@ -101,6 +101,8 @@ def main() -> None:
             raise
         sys.exit(f"interp: {explain(error, str(CONF), sys.argv[1:])}")
     sweep.close(completed=True)
+    if dry.report():
+        sys.exit(1)
 
 
 if __name__ == "__main__":

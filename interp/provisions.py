@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,6 +165,18 @@ class Provisions:
         draws = draws if e.reference else 0
         return Reference(source.title, what.layers, what.samples.copy(), what.space, draws, drawn)
 
+    def requests(self) -> "Iterator[Request]":
+        """Yield what the analysis would have read, of the model and of its reference."""
+        from interp.analysis import asks_for
+
+        e = self._experiment
+        if asks_for(e.analysis, "activations"):
+            yield self._request
+        if e.reference and asks_for(e.analysis, "reference"):
+            for draw in range(e.reference_draws if e.reference.is_drawn else 1):
+                source = dataclasses.replace(e.reference, seed=e.reference.seed + draw)
+                yield dataclasses.replace(self._request, source=source)
+
     @cached_property
     def activations(self) -> "Activations":
         """The activations at hook and position."""
@@ -179,7 +191,7 @@ class Provisions:
             TypeError: a parameter that names none of them.
         """
         names = list(inspect.signature(function).parameters)
-        known = [n for n in dir(self) if not n.startswith("_") and n != "call"]
+        known = [n for n in dir(self) if not n.startswith("_") and n not in ("call", "requests")]
         for name in names:
             if name not in known:
                 raise TypeError(f"{function}: no provision {name!r} (there are {known})")

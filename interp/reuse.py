@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,54 @@ def activations(
         else:
             source = with_kernel(request.source, request.position)
             return known.plan.labelled(_together(list(chunks.values())), source)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What would have to be read for a request, and about how much that is.
+
+    Attributes:
+        layers: the layers that the store lacks; none where it has all.
+        tokens: of all prompts; a causal model runs those alone that the tokens read depend on.
+        parameters: of the blocks that are run, with each of which every token is multiplied.
+        bytes: of the files, as residual vectors: heads and neurons may take more or less.
+    """
+
+    layers: tuple[int, ...]
+    tokens: int
+    parameters: int
+    bytes: int
+
+
+def lacking(request: Request, store: ActivationStore) -> Lacking:
+    """Say what a request lacks in the store; nothing is read.
+
+    Raises:
+        ConfigError: as `plan`.
+    """
+    known = _known(request, store)
+    missing = store.entry(request.values).missing(known.plan.layers, len(known.bounds) - 1)
+    layers = sorted({layer for of_chunk in missing.values() for layer in of_chunk})
+    if not layers:
+        return Lacking((), 0, 0, 0)
+    work = prepare(request.source, request.prompts, request.hook, request.position)
+    parameters = _parameters(work.source, work.stack, max(tap.block for tap in work.taps))
+    first = work.selected.first_samples
+    samples = sum(
+        int(first[known.bounds[chunk + 1]] - first[known.bounds[chunk]]) * len(of_chunk)
+        for chunk, of_chunk in missing.items()
+    )
+    tokens = int(work.selected.lengths.sum())
+    return Lacking(tuple(layers), tokens, parameters, samples * work.width * 4)
+
+
+@lru_cache(maxsize=64)
+def _parameters(source: ModelSource, stack: str, highest: int) -> int:
+    """Return how many parameters the blocks have up to one; -1 stands before the first."""
+    model = source.skeleton()
+    blocks = model.stack(stack).blocks[: highest + 1] if highest >= 0 else ()
+    run = [model.module.get_submodule(path) for path in blocks]
+    return sum(p.numel() for block in run for p in block.parameters())
 
 
 @dataclass(frozen=True, eq=False)

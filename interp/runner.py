@@ -48,6 +48,47 @@ class Outcome:
         return html(self.name, self.result, self.folder, self.url)
 
 
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """What a configuration comes to, before anything is computed.
+
+    Attributes:
+        settings: the configuration, every interpolation filled in.
+        experiment: its components.
+        provisions: what its analysis may ask for.
+        tags: what the run is, its fingerprint among them.
+    """
+
+    settings: dict[str, Any]
+    experiment: Experiment
+    provisions: Provisions
+    tags: dict[str, object]
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its model and metric, or where it uses none its question."""
+        about = str(self.settings["analysis"]["name"]).replace("_", " ")
+        if asks_for(self.experiment.analysis, "metric"):
+            about = self.experiment.metric.label
+        return f"{self.experiment.source.title} · {about}"
+
+
+def settle(config: "DictConfig", also: Siblings = alone) -> Settled:
+    """Build and check what is configured, and settle what will be read; no weight is loaded.
+
+    Raises:
+        ConfigError: something is wrong with the configuration.
+    """
+    settings = resolved(config)
+    experiment = build(config)
+    store = ActivationStore.of(config.outputs, config.activations.limit_gb)
+    provisions = Provisions(experiment, Path(config.outputs).resolve(), store, also)
+    _refuse_idle_choices(experiment, settings)
+    if check := getattr(experiment.analysis, "check", None):
+        provisions.call(check)
+    return Settled(settings, experiment, provisions, tags_of(experiment, provisions, settings))
+
+
 def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.
 
@@ -64,14 +105,7 @@ def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
         Exception: whatever the analysis raises, after the run has been marked FAILED.
     """
     try:
-        settings = resolved(config)
-        experiment = build(config)
-        store = ActivationStore.of(config.outputs, config.activations.limit_gb)
-        provisions = Provisions(experiment, Path(config.outputs).resolve(), store, also)
-        _refuse_idle_choices(experiment, settings)
-        if check := getattr(experiment.analysis, "check", None):
-            provisions.call(check)
-        tags = tags_of(experiment, provisions, settings)
+        settled = settle(config, also)
     except Exception:
         if CURRENT_JOB.get() is None:
             raise
@@ -80,22 +114,22 @@ def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
             save(config, folder / "config.yaml")
             raise
 
-    name = f"{experiment.source.title} · {_about(experiment, settings)}"
-    at = settings["tracking"]["experiment"]
+    at = settled.settings["tracking"]["experiment"]
     if not config.rerun:
-        for known in earlier(_store(config), at, str(tags["fingerprint"])):
+        for known in earlier(_store(config), at, str(settled.tags["fingerprint"])):
             return _reused(known, folder)
-    with recorded(_store(config), at, name, folder, tags) as record:
-        save(settings, folder / "config.yaml")
-        record.log_setup(settings, experiment.prompts)
-        provisions.track = record.log_step
-        found: Result = provisions.call(experiment.analysis.__call__)
+    prompts = settled.experiment.prompts
+    with recorded(_store(config), at, settled.name, folder, settled.tags) as record:
+        save(settled.settings, folder / "config.yaml")
+        record.log_setup(settled.settings, prompts)
+        settled.provisions.track = record.log_step
+        found: Result = settled.provisions.call(settled.experiment.analysis.__call__)
         tables = {"layers": found.layer_table()} if found.series else {}
-        tables["prompts"] = experiment.prompts.table()
+        tables["prompts"] = prompts.table()
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)
         record.log_result(result, folder)
-    return Outcome(result, folder, record.store, name, record.url())
+    return Outcome(result, folder, record.store, settled.name, record.url())
 
 
 def _reused(known: Earlier, folder: Path) -> Outcome:
@@ -110,13 +144,6 @@ def _reused(known: Earlier, folder: Path) -> Outcome:
         # Of a job no more is told.
         result = Result(finding=known.finding)
     return Outcome(result, folder, known.record.store, known.name, url, reused=known.ended)
-
-
-def _about(experiment: Experiment, settings: dict[str, Any]) -> str:
-    """What a run is called, beside its model: its metric, or where it uses none its question."""
-    if asks_for(experiment.analysis, "metric"):
-        return experiment.metric.label
-    return str(settings["analysis"]["name"]).replace("_", " ")
 
 
 def _refuse_idle_choices(experiment: Experiment, settings: dict[str, Any]) -> None:

@@ -60,14 +60,20 @@ def run(config: DictConfig) -> None:
     """
     from interp import runner
 
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder, outputs = Path(HydraConfig.get().runtime.output_dir), Path(config.outputs)
+    if config.dry:
+        from experiments.launch import dry
+
+        _remove_if_empty(folder, outputs)
+        dry.note(config)
+        return
     try:
         register(config)
         outcome = runner.run(config, folder, partial(batch.wanted_by_others, config))
-        _remove_if_empty(folder)
+        _remove_if_empty(folder, outputs)
         report.job(outcome)
     except Exception as error:
-        _remove_if_empty(folder)
+        _remove_if_empty(folder, outputs)
         if CURRENT_JOB.get() is None and isinstance(error, CONFIG_ERRORS):
             # Hydra adds its own words to an exception, and none to an exit.
             sys.exit(f"interp: {explain(error)}")
@@ -75,7 +81,8 @@ def run(config: DictConfig) -> None:
         raise
 
 
-def _remove_if_empty(folder: Path) -> None:
-    # Hydra makes the folder before there is anything to put in it.
-    if folder.is_dir() and not any(folder.iterdir()):
+def _remove_if_empty(folder: Path, outputs: Path) -> None:
+    # Hydra makes the folder, and those it is in, before there is anything to put in it.
+    while folder.is_dir() and folder.resolve() != outputs.resolve() and not any(folder.iterdir()):
         folder.rmdir()
+        folder = folder.parent

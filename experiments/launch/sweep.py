@@ -14,9 +14,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
-from experiments.launch import batch, composition, report
+from experiments.launch import batch, composition, dry, report
 from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
 from interp.versions import code_digest, versions
@@ -62,12 +62,19 @@ class SweepCallback(Callback):  # type: ignore[misc]
         for key in self._swept:
             if key in ("outputs", "rerun") or key.startswith(("tracking", "activations")):
                 raise ConfigError(f"{key} cannot be swept: one sweep is logged in one place")
+        if config.dry:
+            # What is to be told together is found in one process.
+            with flag_override(config, "readonly", False):
+                config.hydra.launcher = {"_target_": _path(BasicLauncher)}
+                config.hydra.sweep.dir = dry.nowhere()
         self._store = (config.outputs, config.tracking.uri, config.tracking.port)
         if is_basic:
             [self._jobs] = BasicSweeper.split_arguments(overrides, None)
             for override in swept:
                 if not list(override.sweep_string_iterator()):
                     raise ConfigError(f"{override.input_line} stands for nothing")
+        if config.dry:
+            return
         named = [override.input_line for override in swept or overrides]
         sweep = Sweep.begin(
             Store.of(*self._store),
@@ -83,7 +90,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Tell the job, in whichever process it runs, its parent and its name."""
-        if not self._parent:
+        if not self._swept and not self._parent:
             return
         parts = []
         for override in _parsed(list(config.hydra.overrides.task)):
@@ -94,6 +101,9 @@ class SweepCallback(Callback):  # type: ignore[misc]
                 parts.append(f"{field}={value}" if dot or override.package else value)
         number = int(config.hydra.job.num)
         name = " · ".join(parts) or f"job {number}"
+        dry.JOB.set((number, name))
+        if not self._parent:
+            return
         CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
         batch.OTHERS.set(self._jobs[:number] + self._jobs[number + 1 :])
 
@@ -117,7 +127,11 @@ def _fingerprint(config: DictConfig) -> str:
 
 
 def _is(plugin: DictConfig, cls: type) -> bool:
-    return bool(plugin._target_ == f"{cls.__module__}.{cls.__name__}")
+    return bool(plugin._target_ == _path(cls))
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__name__}"
 
 
 def _parsed(lines: list[str], loader: ConfigLoader | None = None) -> list[Override]:

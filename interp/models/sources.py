@@ -88,6 +88,11 @@ class ModelSource(ABC):
         """
 
     @property
+    def placed_on(self) -> str:
+        """The torch device that it is computed on."""
+        return _best_device() if self.device == "auto" else self.device
+
+    @property
     def unembedding(self) -> str:
         """What reads this model's vocabulary: its head, or else its own token embedding."""
         from interp.models.heads import TIED_EMBEDDING
@@ -134,7 +139,7 @@ class ModelSource(ABC):
                 options["device_map"] = self.device_map
             loaded = self.weights(wanted, **options)
             if not getattr(loaded, "hf_device_map", None):
-                loaded = loaded.to(_best_device() if self.device == "auto" else self.device)
+                loaded = loaded.to(self.placed_on)
             model = self._wrapped(loaded, wanted)
             _HELD[key] = model
             if wanted and _paths(model) >= _paths(self.skeleton()):

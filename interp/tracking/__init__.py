@@ -1,6 +1,7 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
 from interp.tracking.earlier import Earlier, earlier
+from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
 from interp.tracking.store import Store
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
@@ -10,10 +11,12 @@ __all__ = [
     "Child",
     "Earlier",
     "Job",
+    "Past",
     "Record",
     "Store",
     "Sweep",
     "earlier",
     "one_line",
+    "past",
     "recorded",
 ]

@@ -84,6 +84,11 @@ class Store:
         """Return the lock at which the processes of this machine queue."""
         return FileLock(self.outputs / ".mlflow.lock")
 
+    def exists(self) -> bool:
+        """Whether there is a store to look into: to open a sqlite database creates it."""
+        path = self.uri.removeprefix("sqlite:///")
+        return path == self.uri or Path(path).exists()
+
     def is_server(self) -> bool:
         """Whether the store is a server, which has a UI of its own."""
         return self.uri.startswith("http")
