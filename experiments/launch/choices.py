@@ -74,14 +74,7 @@ class Group:
 
 
 def split_folder(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
-    """Take the folder of one's own off the arguments.
-
-    Returns:
-        It, where there is one, and the other arguments.
-
-    Raises:
-        ConfigError: there is no such folder.
-    """
+    """Take the folder of one's own off the arguments; return it, if there is one, and the rest."""
     found: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)
@@ -91,11 +84,18 @@ def split_folder(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]
             found.append(value if equals else next(waiting, ""))
         else:
             rest.append(argument)
-    own = tuple(Path(folder).expanduser().absolute() for folder in found[-1:])
+    return tuple(Path(folder).expanduser().absolute() for folder in found[-1:]), rest
+
+
+def check_folder(own: Sequence[Path]) -> None:
+    """Refuse a folder of one's own that is not there.
+
+    Raises:
+        ConfigError: in the words of Hydra.
+    """
     for folder in own:
         if not folder.is_dir():
             raise ConfigError(f"Additional config directory '{folder}' not found")
-    return own, rest
 
 
 def groups(conf: Path, own: Sequence[Path] = ()) -> list[Group]:

@@ -26,6 +26,7 @@ def serve(conf: str, arguments: list[str]) -> None:
         print(_HELP)
         return
     own, named = choices.split_folder(arguments)
+    choices.check_folder(own)
     if len(named) > 1:
         raise ConfigError(f"list takes one group, not {' and '.join(named)}")
     if named:
@@ -56,6 +57,5 @@ def _print_choices(key: str, conf: Path, own: tuple[Path, ...]) -> None:
     for choice in found:
         marks = "own, hidden by the project's" if choice.is_hidden else "own" * choice.is_own
         rows.append((choice.name, marks, choice.description))
-    if not any(marks for _, marks, _ in rows):
-        rows = [(name, said) for name, _, said in rows]
-    print(aligned(rows))
+    has_marks = any(marks for _, marks, _ in rows)
+    print(aligned(rows if has_marks else [(name, said) for name, _, said in rows]))
