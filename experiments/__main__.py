@@ -64,6 +64,10 @@ def main() -> None:
             arguments = sys.argv[1:]
             arguments.remove(verb)
             importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), arguments)
+        elif {"-sc", "--shell-completion"} & set(sys.argv[1:]):
+            from experiments.launch import completion
+
+            completion.serve(str(CONF), sys.argv[1:], VERBS)
         elif {"-h", "--help"} & set(sys.argv[1:]):
             from experiments.launch import help
 
