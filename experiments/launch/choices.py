@@ -101,7 +101,8 @@ def check_folder(own: Sequence[Path]) -> None:
 def groups(conf: Path, own: Sequence[Path] = ()) -> list[Group]:
     """Return the groups in the order in which config.yaml lists them, then all others."""
     text = (conf / "config.yaml").read_text(encoding="utf-8")
-    entry = r"^  - (?:override /?)?([\w/@-]+): ([\w.-]+) *(?:# (.*))?$"
+    # Of Hydra's own groups one stands there as a comment alone: a preset could not override it.
+    entry = r"^  (?:# )?- ([\w/@-]+): ([\w.-]+) *(?:# (.*))?$"
     listed = [
         Group(key, (said or "").strip(), "" if default == "null" else default)
         for key, default, said in re.findall(entry, text, re.M)
