@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 
 import experiments
 from experiments.launch import choices, docstrings
-from experiments.launch.job import register_analyses
 from experiments.launch.needs import groups_of
 from experiments.launch.origins import Composed, flow, opened
 from interp.registry import ConfigError, check_choice
@@ -105,7 +104,7 @@ def _written(source: str, conf: Path, own: Sequence[Path]) -> str:
     # Of one's own folder there may be nothing yet.
     with opened(str(conf), [folder for folder in own if folder.is_dir()]):
         composed = Composed.of([f"experiment={source}"] if source else [])
-    register_analyses(OmegaConf.select(composed.config, "analysis.name"))
+    composed.register()
     if source:
         file = choices.find("experiment", source, conf, own).file
         said = f"As {source}: {choices.leading_comment(file) or 'your question.'}"

@@ -17,6 +17,8 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from interp.imports import register_from
+
 COMMAND_LINE, PRESET, DEFAULT = "command line", "preset", "default"
 
 
@@ -78,6 +80,20 @@ class Composed:
     def task(self) -> DictConfig:
         """The configuration without Hydra's part, as a run is given it."""
         return OmegaConf.masked_copy(self.config, [str(k) for k in self.config if k != "hydra"])
+
+    def register(self) -> None:
+        """Register what the configuration may name, as a run does.
+
+        Raises:
+            ConfigError: a module of one's own is not there, or cannot be imported.
+        """
+        from experiments.launch.job import register_analyses
+
+        sources = self.config.hydra.runtime.config_sources
+        # The first is the project's own.
+        own = [Path(source.path) for source in sources if source.schema == "file"][1:]
+        register_from(self.config.imports, [*own, Path.cwd()])
+        register_analyses(OmegaConf.select(self.config, "analysis.name"))
 
     def values(self) -> list[Value]:
         """Return what differs from the files that are chosen, where Hydra is `opened`."""

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
 
 from experiments.launch import choices, composition, docstrings
 from experiments.launch.arguments import check_choices
@@ -79,11 +78,10 @@ def _built(composed: Composed, like: tuple[Composed, Experiment] | None = None) 
 
     `like` has loaded prompts already, which are not loaded again where they are the same.
     """
-    from experiments.launch.job import register_analyses
     from interp.config import build, resolved
     from interp.runner import refuse_idle_choices
 
-    register_analyses(OmegaConf.select(composed.config, "analysis.name"))
+    composed.register()
     known = like[1].prompts if like and like[0].config.prompts == composed.config.prompts else None
     experiment = build(composed.task, known)
     refuse_idle_choices(experiment, resolved(composed.task))
