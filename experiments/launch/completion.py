@@ -31,9 +31,9 @@ _BASH = """\
     before="${before%"${before##*[$COMP_WORDBREAKS]}"}"
     mapfile -t found < <(COMP_LINE="$line" "${ask[@]}" -sc query=bash 2>/dev/null)
     for answer in "${found[@]}"; do COMPREPLY+=("${answer#"$before"}"); done
-    if [[ ${#COMPREPLY[@]} == 1 && ! "${COMPREPLY[0]}" =~ [=./]$ ]]; then compopt +o nospace; fi
+    if [[ ${#COMPREPLY[@]} == 1 && "${COMPREPLY[0]}" =~ [=./]$ ]]; then compopt -o nospace; fi
 }
-complete -o nospace -o default -F @NAME @PROGRAMS"""
+complete -o default -F @NAME @PROGRAMS"""
 _BASH_GUARD = """
     [[ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" == "-m experiments" ]] || return 0
     ask+=(-m experiments)"""
