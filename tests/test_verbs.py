@@ -435,6 +435,7 @@ COMPLETED = {
     "interp --cf": ["--cfg"],
     "interp --cfg ": ["all", "hydra", "job"],
     "python -m experiments metric=cosine_": ["metric=cosine_of_means"],
+    "OMP_NUM_THREADS=1 interp li": ["list"],
     "interp hydra/launcher=ba": ["hydra/launcher=basic"],
 }
 
@@ -508,6 +509,7 @@ class Terminal:
         ("interp", "interp metric=linear_c", "ka "),
         ("interp", "interp show -m model@reference=modular_addition_", "untrained "),
         ("interp", "interp hook.lay", "ers="),
+        ("interp", "interp list metric pypro", "ject.toml "),
         ("python -m experiments", "python -m experiments metric=cosine,linear_p", "redictivity "),
         ("python -m experiments", "python pypro", "ject.toml "),
     ],

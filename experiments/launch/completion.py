@@ -40,27 +40,30 @@ _BASH_GUARD = """
 
 _ZSH = """\
 @NAME() {
+    local line
     local -a ask found unended ended
     ask=("$words[1]")@GUARD
-    found=("${(@f)$(COMP_LINE="${BUFFER[1,CURSOR]}" "${ask[@]}" -sc query=zsh 2>/dev/null)}")
+    line="${(j: :)words[1,CURRENT-1]} $PREFIX"
+    found=("${(@f)$(COMP_LINE="$line" "${ask[@]}" -sc query=zsh 2>/dev/null)}")
     found=(${found:#})
-    (( $#found )) || { _files; return }
+    (( $#found )) || { _files; return; }
     unended=(${(M)found:#*[=./]})
     ended=(${found:#*[=./]})
     (( $#unended )) && compadd -S '' -a unended
     (( $#ended )) && compadd -a ended
 }
-(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
 compdef @NAME @PROGRAMS"""
 _ZSH_GUARD = """
-    [[ "$words[2] $words[3]" == "-m experiments" ]] || { _default; return }
+    [[ "$words[2] $words[3]" == "-m experiments" ]] || { _default; return; }
     ask+=(-m experiments)"""
 
 _FISH = """\
 function @NAME
     set -l words (commandline -opc)
     set -l ask $words[1]@GUARD
-    COMP_LINE=(commandline -cp | string collect) $ask -sc query=fish 2>/dev/null
+    set -lx COMP_LINE (commandline -cp)
+    $ask -sc query=fish 2>/dev/null
 end
 for program in @PROGRAMS
     complete -c $program -f -a '(@NAME)'
@@ -107,7 +110,8 @@ def serve(conf: str, arguments: Sequence[str], verbs: Sequence[str]) -> None:
     if action == "query":
         line = os.environ.get("COMP_LINE", "")
         line = line[: int(os.environ.get("COMP_POINT", len(line)))]
-        print("\n".join(answers(line, Path(conf), verbs)))
+        for answer in answers(line, Path(conf), verbs):
+            print(answer)
         return
     is_module = Path(sys.argv[0]).name == "__main__.py"
     script, guard = _SCRIPTS[shell] if action == "install" else (_UNINSTALL[shell], "")
@@ -131,6 +135,9 @@ def answers(line: str, conf: Path, verbs: Sequence[str]) -> list[str]:
     """
     words = line.split()
     word = "" if not words or line[-1].isspace() else words.pop()
+    while words and "=" in words[0]:
+        # What is set for one command alone stands in front of the program.
+        del words[0]
     is_module = len(words) > 2 and words[1:3] == ["-m", "experiments"]
     own, before = choices.split_folder(words[3 if is_module else 1 :])
     typed = words[-1] if words else ""
