@@ -52,6 +52,15 @@ def _composed_once(arguments: list[str]) -> Iterator[None]:
         Hydra.get_mode = look_up
 
 
+def _serve(verb: str, arguments: list[str]) -> None:
+    try:
+        importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, as `head` does, has read enough; Python would try again as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; a mistake in the configuration is answered in one line."""
     sys.argv[1:] = as_hydra_reads(sys.argv[1:])
@@ -63,7 +72,7 @@ def main() -> None:
         if (verb := "".join(choices.split_folder(sys.argv[1:])[1][:1])) in VERBS:
             arguments = sys.argv[1:]
             arguments.remove(verb)
-            importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), arguments)
+            _serve(verb, arguments)
         elif {"-sc", "--shell-completion"} & set(sys.argv[1:]):
             from experiments.launch import completion
 

@@ -166,6 +166,15 @@ def test_looking_imports_nothing_heavy(verb):
     assert not set(HEAVY) & set(loaded)
 
 
+def test_a_reader_may_leave_before_the_end():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "experiments", "list", "prompts"]
+    said = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writing)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 # show
 
 
@@ -253,7 +262,6 @@ def test_show_alone_is_the_default_experiment(interp, no_weights):
         "reduction=pca analysis=token_similarity",
         "imports=[no_such_module]",
         "--config-dir /none",
-        "-m metric=cosine,cosin",
     ],
 )
 def test_show_answers_a_mistake_as_a_run_does(mistake, interp, no_weights):
@@ -279,6 +287,8 @@ def test_show_counts_the_jobs_of_a_sweep(interp, no_weights):
     assert out.startswith("A sweep of 20 jobs: seed=range(0,20) (20 values). ")
     said = refused(interp(*small, "analysis.alpha=0.1,2"))
     assert said == "interp: analysis.alpha=2: analysis.alpha must lie between 0 and 1, not 2.0"
+    said = refused(interp(*small, "metric=cosine,cosin"))
+    assert said.startswith("interp: metric cannot be 'cosin'; did you mean 'cosine'?")
     said = refused(interp("show", "--cfg", "job"))
     assert said.startswith("interp: show takes -m, --config-dir and overrides, not --cfg")
 
