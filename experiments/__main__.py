@@ -7,21 +7,20 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import hydra
 from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.launch import dry, sweep
+from experiments.launch import choices, dry, sweep
+from experiments.launch.arguments import check_choices, make_outputs
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from experiments.launch.overrides import CONF, as_hydra_reads
-from interp.registry import ConfigError
 
 # What one may ask for besides a run: each is the module of that name in `experiments.launch`, whose
 # `serve` takes the configuration folder and what stands behind the verb.
-VERBS = ("store", "ui")
+VERBS = ("list", "show", "new", "store", "ui")
 
 # What is imported stays as long as the process does: Python would look through all of it for
 # garbage a dozen times while it comes in, and once more at the end.
@@ -35,26 +34,6 @@ def _job(config: DictConfig) -> None:
     from experiments.launch import job
 
     job.run(config)
-
-
-def _check(arguments: list[str]) -> None:
-    """Refuse what Hydra would take in silence, or answer in its own way."""
-    for argument in arguments:
-        if argument == "outputs=":
-            raise ConfigError("outputs needs a folder")
-        folder = argument.partition("=")[2]
-        if argument.startswith("outputs=") and not {"$", ",", "'", '"'} & set(folder):
-            try:
-                Path(folder).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                reason = error.strerror
-                raise ConfigError(f"outputs: {folder} cannot be written: {reason}") from None
-        group, _, value = argument.partition("=")
-        folder = group.partition("@")[0]
-        choosable = (CONF / folder).is_dir() and group != "experiment"
-        if choosable and (value == "null" or value.startswith("[")):
-            # Hydra would lay the files of a list over one another, and stumble over a null.
-            raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")
 
 
 @contextmanager
@@ -73,6 +52,15 @@ def _composed_once(arguments: list[str]) -> Iterator[None]:
         Hydra.get_mode = look_up
 
 
+def _serve(verb: str, arguments: list[str]) -> None:
+    try:
+        importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, as `head` does, has read enough; Python would try again as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; a mistake in the configuration is answered in one line."""
     sys.argv[1:] = as_hydra_reads(sys.argv[1:])
@@ -80,14 +68,22 @@ def main() -> None:
     # Left to itself Hydra prints an error in its own way and exits.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        if (verb := "".join(sys.argv[1:2])) in VERBS:
-            importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), sys.argv[2:])
+        # A folder of one's own may stand in front of a verb, as it does in front of overrides.
+        if (verb := "".join(choices.split_folder(sys.argv[1:])[1][:1])) in VERBS:
+            arguments = sys.argv[1:]
+            arguments.remove(verb)
+            _serve(verb, arguments)
+        elif {"-sc", "--shell-completion"} & set(sys.argv[1:]):
+            from experiments.launch import completion
+
+            completion.serve(str(CONF), sys.argv[1:], VERBS)
         elif {"-h", "--help"} & set(sys.argv[1:]):
             from experiments.launch import help
 
             help.show(CONF, sys.argv[1:])
         else:
-            _check(sys.argv[1:])
+            check_choices(sys.argv[1:], CONF)
+            make_outputs(sys.argv[1:])
             with _composed_once(sys.argv[1:]):
                 _job()
     except BaseException as error:

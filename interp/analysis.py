@@ -23,7 +23,7 @@ class Analysis(Protocol):
     __call__: Callable[..., Result]
 
 
-def asks_for(analysis: Analysis, *names: str) -> bool:
+def asks_for(analysis: Analysis | type[Analysis], *names: str) -> bool:
     """Whether the analysis, or its check, names one of these among its parameters."""
     functions = [analysis.__call__, getattr(analysis, "check", lambda: None)]
     return any(name in inspect.signature(f).parameters for f in functions for name in names)

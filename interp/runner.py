@@ -83,7 +83,7 @@ def settle(config: "DictConfig", also: Siblings = alone) -> Settled:
     experiment = build(config)
     store = ActivationStore.of(config.outputs, config.activations.limit_gb)
     provisions = Provisions(experiment, Path(config.outputs).resolve(), store, also)
-    _refuse_idle_choices(experiment, settings)
+    refuse_idle_choices(experiment, settings)
     if check := getattr(experiment.analysis, "check", None):
         provisions.call(check)
     return Settled(settings, experiment, provisions, tags_of(experiment, provisions, settings))
@@ -146,7 +146,7 @@ def _reused(known: Earlier, folder: Path) -> Outcome:
     return Outcome(result, folder, known.record.store, known.name, url, reused=known.ended)
 
 
-def _refuse_idle_choices(experiment: Experiment, settings: dict[str, Any]) -> None:
+def refuse_idle_choices(experiment: Experiment, settings: dict[str, Any]) -> None:
     """Refuse a choice that the analysis would not look at, though the run would record it."""
     analysis = settings["analysis"]["name"]
     if experiment.reference and not asks_for(experiment.analysis, "reference", "reference_source"):

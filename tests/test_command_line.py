@@ -13,6 +13,7 @@ import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from experiments.__main__ import main
+from experiments.launch.overrides import CONF
 from interp.models import ModelSource
 from interp.tracking import CURRENT_JOB, Store
 
@@ -330,14 +331,16 @@ def test_a_single_run_is_composed_once_and_a_mode_is_still_heeded(interp, monkey
 def test_help_names_ones_own_presets_too(interp, own_conf):
     status, out, _ = interp("--config-dir", own_conf, "--help")
     assert status == 0
-    assert re.search(r"^experiment: broken, .*him_her, .*wrong_key", out, re.M)
+    count = len(list((CONF / "experiment").glob("*.yaml")))
+    assert re.search(rf"^  experiment .* \({count + 6}, 6 of them your own\)$", out, re.M)
 
 
 def test_help_names_what_can_be_chosen(interp):
     status, out, _ = interp("--help")
     assert status == 0
-    for word in ("interp ui", "interp -m", "metric: cca, cosine", "minilm_untrained"):
+    for word in ("interp ui", "interp -m", "interp list GROUP", "minilm_untrained"):
         assert word in out
+    assert re.search(r"^  metric  +how alike two sets of points are \(\d+\)$", out, re.M)
 
 
 @pytest.fixture
