@@ -1,6 +1,7 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
 from interp.tracking.earlier import Earlier, earlier
+from interp.tracking.latest import latest
 from interp.tracking.record import Record, one_line, recorded
 from interp.tracking.store import Store
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
@@ -14,6 +15,7 @@ __all__ = [
     "Store",
     "Sweep",
     "earlier",
+    "latest",
     "one_line",
     "recorded",
 ]
