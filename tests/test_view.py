@@ -82,8 +82,12 @@ def test_the_view_shows_the_jobs_what_differs_and_the_main_curves_first(store):
         ("BAR", "extra", "numbers"),
     ]
     sections = {s["name"]: s["display"] for s in state["compareRunSections"]}
-    assert sections == {"over layers": True, "numbers": True, "layer": False}
-    assert list(sections)[-1] == "layer"
+    assert list(sections.items()) == [
+        ("over layers", True),
+        ("numbers", True),
+        ("layer", False),
+        ("Model metrics", False),
+    ]
 
 
 def test_runs_that_name_their_curves_are_charted_by_them(store):

@@ -93,8 +93,10 @@ def _state(store: Store, experiment: str, parent: str) -> dict[str, object]:
     curves = _curves(jobs, metrics)
     shown = {*curves, *numbers[:_MOST_NUMBERS]}
     over = list(dict.fromkeys(curve.partition("/")[0] for curve in curves))
-    # MLflow puts the chart of any other metric into a section of this name.
-    rest = sorted({key.rpartition("/")[0] or "Model metrics" for key in {*metrics} - shown})
+    # MLflow puts the chart of any other metric into a section of this name, and has the last of
+    # them even where it is empty.
+    groups = {key.rpartition("/")[0] for key in {*metrics} - shown} - {""}
+    rest = [*sorted(groups), "Model metrics"]
     charts = [
         *(_line(curve) for curve in curves),
         *(_grid(str(grid["uuid"])) for grid in grids),
