@@ -1,6 +1,7 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
 from interp.tracking.earlier import Earlier, earlier
+from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
 from interp.tracking.store import Store
@@ -16,6 +17,7 @@ __all__ = [
     "Store",
     "Sweep",
     "earlier",
+    "latest",
     "one_line",
     "past",
     "recorded",

@@ -8,6 +8,7 @@ from pathlib import Path
 from interp.tracking.record import Record
 from interp.tracking.store import Store, experiment_of
 from interp.tracking.sweep import CURRENT_JOB, Job
+from interp.tracking.view import colour
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Earlier:
         run = client.get_run(self.record.run_id)
         histories = [client.get_metric_history(run.info.run_id, key) for key in run.data.metrics]
         own = {"mlflow.parentRunId": job.parent, "job": str(job.number), "reused": run.info.run_id}
+        own["mlflow.runColor"] = colour(job.number)
         folder.mkdir(parents=True, exist_ok=True)
         left = client.download_artifacts(run.info.run_id, "", str(folder))
         copy = client.create_run(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from interp.registry import ConfigError
 from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, Store, experiment_of
 from interp.tracking.sweep import CURRENT_JOB
+from interp.tracking.view import colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,6 +134,7 @@ def recorded(
         store, name = job.store, job.name
         experiment_id = experiment_of(store, job.parent)
         given |= {"mlflow.parentRunId": job.parent, "job": str(job.number)}
+        given["mlflow.runColor"] = colour(job.number)
     run = store.client.create_run(experiment_id, tags=given, run_name=name)
     record = Record(store, experiment_id, run.info.run_id)
     try:

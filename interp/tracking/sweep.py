@@ -6,10 +6,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from interp.tracking import view
 from interp.tracking.store import LONGEST_TAG, Store, experiment_of
 
 
@@ -191,19 +191,5 @@ class Sweep:
         return children
 
     def url(self) -> str:
-        """Return the address of the MLflow page that charts the jobs side by side."""
-        experiment = experiment_of(self.store, self.run_id)
-        query = {
-            "workflowType": "machine_learning",
-            "compareRunsMode": "CHART",
-            "searchFilter": f"tags.mlflow.parentRunId = '{self.run_id}'",
-            # Sorted by start time, MLflow folds the jobs into their parent.
-            "orderByKey": "tags.`mlflow.runName`",
-            "orderByAsc": "true",
-            "startTime": "ALL",
-            "lifecycleFilter": "Active",
-            "modelVersionFilter": "All Runs",
-            "datasetsFilter": "W10=",
-        }
-        fields = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-        return f"{self.store.address()}/#/experiments/{experiment}/runs?{fields}"
+        """Save the view that charts the jobs side by side, and return its address."""
+        return view.saved(self.store, self.run_id)

@@ -1,0 +1,224 @@
+"""The page that shows a sweep's jobs side by side: which charts of which runs, in which order.
+
+MLflow keeps such a view as a tag of the experiment, and an address names the tag.
+"""
+
+import colorsys
+import json
+import re
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from interp.tracking.store import Store, experiment_of
+
+_TAG = "mlflow.sharedViewState."
+
+# MLflow lists an experiment's views in a menu, and takes no more than 40: half are left to others.
+_LISTED = 20
+
+# As in the figures: Okabe and Ito (2008), but for a yellow that is a line on white.
+_COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
+    *("#E69F00", "#56B4E9", "#000000", "#B8A900"),
+)
+
+# What stands beside a curve rather than being one to look at first.
+_BESIDE = re.compile(r"(?:.*_)?(?:null_\w+|low|high|p|p_\w+|z|t)")
+_FIRST = ("score", "value", "peak_value", "peak_score", "peak_layer")
+_MOST_CURVES, _MOST_NUMBERS, _MOST_COLUMNS = 4, 8, 6
+
+
+def colour(number: int) -> str:
+    """Return a job's colour, by its number: the first eight are those of the figures."""
+    if number < len(_COLOURS):
+        return _COLOURS[number]
+    # By the golden ratio no two hues come close to one another soon.
+    parts = colorsys.hls_to_rgb(number * 0.618034 % 1, (0.3, 0.42, 0.54)[number % 3], 0.6)
+    return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
+
+
+def saved(store: Store, parent: str) -> str:
+    """Save the view of a sweep's jobs as they are now, and return its address.
+
+    A view that somebody has changed in the browser and saved there stays as it is.
+
+    Args:
+        store: where the sweep is logged.
+        parent: its run.
+    """
+    client, experiment = store.client, experiment_of(store, parent)
+    tags: dict[str, str] = client.get_experiment(experiment).tags
+    own = _TAG + parent
+    if own not in tags or _is_ours(tags[own]):
+        name = str(client.get_run(parent).info.run_name)
+        state = json.dumps(_state(store, experiment, parent), ensure_ascii=False)
+        now = int(time.time() * 1000)
+        view = {"name": name, "createdAt": now, "updatedAt": now, "state": state, "interp": True}
+        client.set_experiment_tag(experiment, own, json.dumps(view, ensure_ascii=False))
+        listed = {
+            json.loads(value)["createdAt"]: (key, json.loads(value)["state"])
+            for key, value in tags.items()
+            if key.startswith(_TAG) and key != own and _is_ours(value)
+        }
+        for created in sorted(listed)[: -_LISTED + 1]:
+            # Without a name it is in no menu, and its address opens it still.
+            client.set_experiment_tag(experiment, *listed[created])
+    return f"{store.address()}/#/experiments/{experiment}/runs?" + urlencode(
+        {
+            "viewStateShareKey": parent,
+            "compareRunsMode": "CHART",
+            # Otherwise MLflow may open a page for traces of language models.
+            "workflowType": "machine_learning",
+        }
+    )
+
+
+def _is_ours(value: str) -> bool:
+    """Whether a view has a name that was given here; MLflow writes its own fields alone."""
+    return value.startswith("{") and json.loads(value).get("interp") is True
+
+
+def _state(store: Store, experiment: str, parent: str) -> dict[str, object]:
+    """Return what MLflow's page of runs is to show, in MLflow's own terms."""
+    jobs_alone = f"tags.mlflow.parentRunId = '{parent}'"
+    # MLflow shows the first hundred too.
+    jobs: Sequence[Any] = store.client.search_runs(
+        [experiment], jobs_alone, order_by=["tags.`mlflow.runName` ASC"], max_results=100
+    )
+    metrics = sorted({key for job in jobs for key in job.data.metrics})
+    numbers = _first(key for key in metrics if "/" not in key)
+    grids = [_section(key, key.replace("_", " "), 1, _tall(jobs)) for key in _images(store, jobs)]
+    curves = _curves(jobs, metrics)
+    shown = {*curves, *numbers[:_MOST_NUMBERS]}
+    over = list(dict.fromkeys(curve.partition("/")[0] for curve in curves))
+    # MLflow puts the chart of any other metric into a section of this name, and has the last of
+    # them even where it is empty.
+    groups = {key.rpartition("/")[0] for key in {*metrics} - shown} - {""}
+    rest = [*sorted(groups), "Model metrics"]
+    charts = [
+        *(_line(curve) for curve in curves),
+        *(_grid(str(grid["uuid"])) for grid in grids),
+        *(_bar(number) for number in numbers[:_MOST_NUMBERS]),
+    ]
+    sections = [
+        *(_section(f"over {unit}s", f"over {unit}s", 2, 400) for unit in over),
+        *grids,
+        *([_section("numbers", "numbers", 3, 260)] if numbers else []),
+        *({**_section(name, name, 3, 360), "display": False} for name in rest),
+    ]
+    columns = [
+        *(f"params.`{name}`" for name in _differing(jobs)),
+        *(f"metrics.`{name}`" for name in numbers[:_MOST_COLUMNS]),
+    ]
+    return {
+        "searchFilter": jobs_alone,
+        # Sorted by start time, MLflow folds the jobs into their parent.
+        "orderByKey": "tags.`mlflow.runName`",
+        "orderByAsc": True,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "runsHiddenMode": "SHOW_ALL" if len(jobs) <= 50 else "FIRST_20_RUNS",
+        "compareRunCharts": charts,
+        "compareRunSections": sections,
+        "isAccordionReordered": True,
+    }
+
+
+def _first(names: Iterable[str]) -> list[str]:
+    """Return names with the most telling first; the rest keep their order."""
+    ranks = {name: rank for rank, name in enumerate(_FIRST)}
+    return sorted(names, key=lambda name: ranks.get(name.rpartition("/")[2], len(ranks)))
+
+
+def _curves(jobs: Sequence[Any], metrics: Sequence[str]) -> list[str]:
+    """Return the curves to look at first: those that the runs name, or those that stand alone."""
+    named = {
+        f"{one['over']}/{name}": None
+        for job in jobs
+        for one in json.loads(job.data.tags.get("headlines", "[]"))
+        for name in (f"{one['prefix']}score", one["name"])
+    }
+    chosen = [key for key in named if key in metrics]
+    alone = (k for k in metrics if "/" in k and not _BESIDE.fullmatch(k.partition("/")[2]))
+    return (chosen or _first(alone))[:_MOST_CURVES]
+
+
+def _images(store: Store, jobs: Sequence[Any]) -> list[str]:
+    """Return the keys of images that have a slider over layers; runs of one kind have the same."""
+    kinds = {job.data.tags.get("analysis", ""): job for job in jobs if job.data.metrics}
+    files = [
+        file.path.rpartition("/")[2]
+        for job in kinds.values()
+        for file in store.client.list_artifacts(job.info.run_id, "images")
+    ]
+    return sorted({name.partition("+step+")[0] for name in files if "+step+" in name})
+
+
+def _differing(jobs: Sequence[Any]) -> list[str]:
+    """Return the parameters in which the jobs differ, those first that all of them have."""
+    keys = {key for job in jobs for key in job.data.params}
+    found = {key: [job.data.params.get(key) for job in jobs] for key in sorted(keys)}
+    differing = [key for key, values in found.items() if len(set(values)) > 1]
+    return sorted(differing, key=lambda key: None in found[key])[:_MOST_COLUMNS]
+
+
+def _tall(jobs: Sequence[Any]) -> int:
+    """Return the height, in pixels, of a card with an image a job: two rows of three at most."""
+    return 430 if len(jobs) <= 3 else 720
+
+
+def _section(uuid: str, name: str, columns: int, height: int) -> dict[str, object]:
+    return {
+        "uuid": uuid,
+        "name": name,
+        "columns": columns,
+        "cardHeight": height,
+        "display": True,
+        "isReordered": True,
+        "deleted": False,
+        "isGenerated": False,
+    }
+
+
+def _chart(kind: str, uuid: str, section: str) -> dict[str, object]:
+    return {
+        "type": kind,
+        "uuid": uuid,
+        "metricSectionId": section,
+        "runsCountToCompare": 100,
+        "deleted": False,
+        "isGenerated": True,
+    }
+
+
+def _line(metric: str) -> dict[str, object]:
+    return {
+        **_chart("LINE", metric, f"over {metric.partition('/')[0]}s"),
+        "metricKey": metric,
+        "xAxisKey": "step",
+        "selectedXAxisMetricKey": "",
+        "xAxisScaleType": "linear",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "scaleType": "linear",
+        "range": {},
+        "displayPoints": True,
+        "lineSmoothness": 0,
+        "ignoreOutliers": False,
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+    }
+
+
+def _bar(metric: str) -> dict[str, object]:
+    return {**_chart("BAR", metric, "numbers"), "metricKey": metric}
+
+
+def _grid(key: str) -> dict[str, object]:
+    return {**_chart("IMAGE", key, key), "imageKeys": [key], "step": 0, "showRunParams": False}
