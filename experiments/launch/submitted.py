@@ -1,0 +1,254 @@
+"""Jobs that submitit starts, on this machine or on a cluster: how they are waited for, all of them.
+
+The plugin itself returns at the first job that died, while others still run.
+"""
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra_plugins.hydra_submitit_launcher import submitit_launcher
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+
+from experiments.launch.sweep import SweepCallback
+from interp.registry import ConfigError
+
+# Seconds between two looks at the jobs' files.
+_PAUSE = 1.0
+# Seconds that a file may take from the machine of its job to this one.
+_LAG = 5.0
+# Seconds that cancelled jobs are given to stop: Slurm itself kills them after 30.
+_STOPPING = 60.0
+# Seconds between two questions to Slurm: two in the beginning, and as many in the long run.
+_ASKING = (2.0, 30.0)
+# What Slurm calls a job that will not run any more.
+_OVER = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
+    *("PREEMPTED", "TIMEOUT"),
+}
+
+
+class _Waiting(ABC):
+    """What submitit's launchers have in common here."""
+
+    params: dict[str, Any]
+    hydra_context: Any
+    _EXECUTOR: str
+
+    @abstractmethod
+    def _told(self, jobs: Sequence[Any]) -> str:
+        """Say that the jobs have been started, and where."""
+
+    @abstractmethod
+    def _ended(self, jobs: Mapping[int, Any]) -> Iterable[tuple[int, str]]:
+        """Yield the numbers of those jobs that have ended, and what is known of how."""
+
+    @abstractmethod
+    def _cancel(self, jobs: Sequence[Any]) -> None:
+        """Ask the jobs to end."""
+
+    def __call__(self, *arguments: Any) -> JobReturn:
+        """Run one job, in its own process; what asks it to end ends it as Ctrl-C would."""
+        # submitit has Python ignore it, and so Slurm would wait half a minute, then kill.
+        signal.signal(signal.SIGTERM, _ended_from_outside)
+        ran: JobReturn = super().__call__(*arguments)  # type: ignore[misc]
+        return ran
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> list[JobReturn]:
+        """Start the jobs, and return when all of them have ended, in whichever way.
+
+        Ctrl-C cancels those that have not.
+
+        Raises:
+            ConfigError: they cannot be started.
+        """
+        given = {initial_job_idx + i: list(line) for i, line in enumerate(job_overrides)}
+        jobs = dict(zip(given, self._started(given), strict=True))
+        waiting, returned = dict(jobs), dict[int, JobReturn]()
+        # As many folders as there are jobs, in one.
+        logs = os.path.relpath(Path(self.params["submitit_folder"]).parent)
+        _say(f"{self._told(list(jobs.values()))}; what they say goes to {logs}")
+        try:
+            while waiting:
+                for number, how in self._ended(waiting):
+                    returned[number] = self._end(number, given[number], waiting.pop(number), how)
+                    failed = sum(ret.status != JobStatus.COMPLETED for ret in returned.values())
+                    of_these = f", {failed} failed" if failed else ""
+                    said = self._words(jobs[number], number)
+                    _say(f"[{len(returned)} of {len(jobs)} ended{of_these}] {said}")
+                time.sleep(max(_PAUSE, len(waiting) / 100) if waiting else 0)
+        except KeyboardInterrupt:
+            _say(f"cancelling the {len(waiting)} jobs that have not ended, and waiting for them")
+            self._cancel(list(waiting.values()))
+            until = time.monotonic() + _STOPPING
+            while waiting and time.monotonic() < until:
+                for number, _ in self._ended(waiting):
+                    del waiting[number]
+                time.sleep(_PAUSE)
+            raise
+        return [returned[number] for number in given]
+
+    def _started(self, given: Mapping[int, list[str]]) -> list[Any]:
+        import submitit
+
+        own = {"submitit_folder", "max_num_timeout"}
+        common = {field.name for field in dataclasses.fields(BaseQueueConf)}
+        params = {
+            key if key in common else f"{self._EXECUTOR}_{key}": value
+            for key, value in self.params.items()
+            if key not in own
+        }
+        of_executor = {
+            f"{self._EXECUTOR}_{key}": self.params[key]
+            for key in own & {"max_num_timeout"} & set(self.params)
+        }
+        Path(self.params["submitit_folder"]).parent.mkdir(parents=True, exist_ok=True)
+        executor = submitit.AutoExecutor(
+            self.params["submitit_folder"], cluster=self._EXECUTOR, **of_executor
+        )
+        executor.update_parameters(**params)
+        state = Singleton.get_state()
+        calls = [
+            (overrides, "hydra.sweep.dir", number, f"job_id_for_{number}", state)
+            for number, overrides in given.items()
+        ]
+        try:
+            # What sbatch says is part of the error, and printed by submitit as well.
+            with redirect_stderr(StringIO()):
+                return list(executor.map_array(self, *zip(*calls, strict=True)))
+        except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as e:
+            raise ConfigError(f"hydra/launcher: the jobs were refused: {_last(str(e))}") from e
+
+    def _end(self, number: int, overrides: list[str], job: Any, how: str) -> JobReturn:
+        """Return what the job returned; of one that could not, its run says why from now on."""
+        error: BaseException
+        if _has_result(job):
+            try:
+                [ret] = job.results()
+                return ret
+            except Exception as raised:
+                # The worker's own words: what it loads or what it gives back is broken.
+                error, reason, status = raised, _last(job.exception() or raised), "FAILED"
+        else:
+            log = job.paths.stdout if self.params["stderr_to_stdout"] else job.paths.stderr
+            line = _last(log.read_text("utf-8", errors="replace")) if log.exists() else ""
+            reason = f"{how}; its log ends with: {line}" if line else how
+            # Python's own words, where it got as far as that.
+            status = "FAILED" if re.match(r"[\w.]+(Error|Exception)\b", line) else "KILLED"
+            error = RuntimeError(reason)
+        for callback in self.hydra_context.callbacks.callbacks:
+            if isinstance(callback, SweepCallback):
+                callback.on_death(number, overrides, status, reason)
+        return JobReturn(overrides, status=JobStatus.FAILED, _return_value=error)
+
+    def _words(self, job: Any, number: int) -> str:
+        """Return what a job said of itself, which went to its log; else where that is."""
+        for log in map(Path, (job.paths.stdout, job.paths.stderr)):
+            lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
+            for line in reversed(lines):
+                if line.startswith(f"{number}  "):
+                    return line
+        return f"{number}  ended without a word: {os.path.relpath(job.paths.stderr)}"
+
+
+class LocalLauncher(_Waiting, submitit_launcher.LocalLauncher):  # type: ignore[misc]
+    """All jobs at once on this machine."""
+
+    def _told(self, jobs: Sequence[Any]) -> str:
+        return f"{len(jobs)} jobs started"
+
+    def _ended(self, jobs: Mapping[int, Any]) -> Iterable[tuple[int, str]]:
+        return [(number, "its process ended") for number, job in jobs.items() if job.done()]
+
+    def _cancel(self, jobs: Sequence[Any]) -> None:
+        for job in jobs:
+            job.cancel()
+
+
+class SlurmLauncher(_Waiting, submitit_launcher.SlurmLauncher):  # type: ignore[misc]
+    """One array of jobs on a Slurm cluster."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self._began = time.monotonic()
+        self._asked = self._began
+        # When a job was first found to be over, of those whose result may still be on its way.
+        self._over: dict[int, tuple[float, str]] = {}
+
+    def _told(self, jobs: Sequence[Any]) -> str:
+        return f"{len(jobs)} jobs handed to Slurm as {_array(jobs)}"
+
+    def _ended(self, jobs: Mapping[int, Any]) -> Iterable[tuple[int, str]]:
+        now = time.monotonic()
+        least, most = _ASKING
+        if now - self._asked > min(most, max(least, (now - self._began) / 20)):
+            self._asked = now
+            states = _states(jobs.values())
+            for number, job in jobs.items():
+                # Slurm forgets a job some minutes after its end.
+                state = states.get(job.job_id, "COMPLETED")
+                if state in _OVER:
+                    self._over.setdefault(number, (now, state))
+                else:
+                    # Slurm may put a job back into the queue.
+                    self._over.pop(number, None)
+        for number, job in jobs.items():
+            since, state = self._over.get(number, (now, ""))
+            if _has_result(job) or now - since > _LAG:
+                yield number, f"Slurm: {state.lower().replace('_', ' ')}"
+
+    def _cancel(self, jobs: Sequence[Any]) -> None:
+        subprocess.run(["scancel", _array(jobs)], check=False)
+
+
+def _array(jobs: Sequence[Any]) -> str:
+    """Return the number that an array of jobs has in Slurm."""
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+def _states(jobs: Iterable[Any]) -> dict[str, str]:
+    """Ask Slurm for the jobs' states; where it does not answer, they are as they were: unknown.
+
+    `sacct`, which submitit asks, answers only where the cluster keeps accounts.
+    """
+    ids = [str(job.job_id) for job in jobs]
+    array = ids[0].partition("_")[0]
+    options = ("--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={array}")
+    asked = subprocess.run(["squeue", *options], capture_output=True, text=True, check=False)
+    if asked.returncode and "Invalid job id" not in asked.stderr:
+        return dict.fromkeys(ids, "UNKNOWN")
+    return dict(line.split() for line in asked.stdout.splitlines() if line)
+
+
+def _has_result(job: Any) -> bool:
+    # A file system of several machines shows a new file when its folder is listed anew.
+    file = Path(job.paths.result_pickle)
+    return file.parent.is_dir() and file in file.parent.iterdir()
+
+
+def _ended_from_outside(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(signum).name)
+
+
+def _last(text: object) -> str:
+    lines = [line.strip() for line in str(text).splitlines() if line.strip("- ")]
+    return lines[-1] if lines else ""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
