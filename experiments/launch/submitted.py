@@ -86,10 +86,11 @@ class _Waiting(ABC):
         try:
             while waiting:
                 for number, how in self._ended(waiting):
-                    returned[number] = self._end(number, given[number], waiting.pop(number), how)
+                    ret = self._end(number, given[number], waiting.pop(number), how)
+                    returned[number] = ret
                     failed = sum(ret.status != JobStatus.COMPLETED for ret in returned.values())
                     of_these = f", {failed} failed" if failed else ""
-                    said = self._words(jobs[number], number)
+                    said = _said(jobs[number], number) or f"{number}  {ret._return_value}"
                     _say(f"[{len(returned)} of {len(jobs)} ended{of_these}] {said}")
                 time.sleep(max(_PAUSE, len(waiting) / 100) if waiting else 0)
         except KeyboardInterrupt:
@@ -147,7 +148,7 @@ class _Waiting(ABC):
         else:
             log = job.paths.stdout if self.params["stderr_to_stdout"] else job.paths.stderr
             line = _last(log.read_text("utf-8", errors="replace")) if log.exists() else ""
-            reason = f"{how}; its log ends with: {line}" if line else how
+            reason = f"{how}; its log says: {line}" if line else how
             # Python's own words, where it got as far as that.
             status = "FAILED" if re.match(r"[\w.]+(Error|Exception)\b", line) else "KILLED"
             error = RuntimeError(reason)
@@ -155,15 +156,6 @@ class _Waiting(ABC):
             if isinstance(callback, SweepCallback):
                 callback.on_death(number, overrides, status, reason)
         return JobReturn(overrides, status=JobStatus.FAILED, _return_value=error)
-
-    def _words(self, job: Any, number: int) -> str:
-        """Return what a job said of itself, which went to its log; else where that is."""
-        for log in map(Path, (job.paths.stdout, job.paths.stderr)):
-            lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
-            for line in reversed(lines):
-                if line.startswith(f"{number}  "):
-                    return line
-        return f"{number}  ended without a word: {os.path.relpath(job.paths.stderr)}"
 
 
 class LocalLauncher(_Waiting, submitit_launcher.LocalLauncher):  # type: ignore[misc]
@@ -207,13 +199,27 @@ class SlurmLauncher(_Waiting, submitit_launcher.SlurmLauncher):  # type: ignore[
                 else:
                     # Slurm may put a job back into the queue.
                     self._over.pop(number, None)
+        ended = []
         for number, job in jobs.items():
             since, state = self._over.get(number, (now, ""))
-            if _has_result(job) or now - since > _LAG:
-                yield number, f"Slurm: {state.lower().replace('_', ' ')}"
+            # Of a job that was cancelled, or ran out of something, none is on its way.
+            lag = _LAG if state in ("COMPLETED", "FAILED") else 0.0
+            if _has_result(job) or (now - since >= lag and state):
+                ended.append((number, f"Slurm: {state.lower().replace('_', ' ')}"))
+        return ended
 
     def _cancel(self, jobs: Sequence[Any]) -> None:
         subprocess.run(["scancel", _array(jobs)], check=False)
+
+
+def _said(job: Any, number: int) -> str:
+    """Return what a job said of itself, which went to its log; "" where it came to nothing."""
+    for log in map(Path, (job.paths.stdout, job.paths.stderr)):
+        lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
+        for line in reversed(lines):
+            if line.startswith(f"{number}  "):
+                return line
+    return ""
 
 
 def _array(jobs: Sequence[Any]) -> str:
@@ -246,8 +252,10 @@ def _ended_from_outside(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _last(text: object) -> str:
+    """Return the last line that tells of an error; where there is none, the last."""
     lines = [line.strip() for line in str(text).splitlines() if line.strip("- ")]
-    return lines[-1] if lines else ""
+    telling = [line for line in lines if re.search(r"error|exception", line, re.IGNORECASE)]
+    return [*lines, *telling][-1] if lines else ""
 
 
 def _say(text: str) -> None:
