@@ -143,7 +143,7 @@ def test_an_array_of_six_of_which_one_fails_and_one_is_killed(start, tmp_path):
     assert re.search(r"^6 jobs handed to Slurm as \d+; what they say goes to \S+/logs$", err, re.M)
     assert "[6 of 6 ended, 2 failed]" in err, err
     assert re.search(
-        r"^0  layers=0: KILLED: Slurm: failed; its log says: .+: Killed$", err, re.M
+        r"^0  layers=0: KILLED: Slurm: failed, exit code 137; its log says: .+: Killed$", err, re.M
     ), err
     assert "4  layers=9: FAILED: hook.layers: no layer 9; hidden_states has layers 0 to 3" in err
     assert "4 of 6 jobs finished" in out
@@ -196,3 +196,16 @@ def test_what_slurm_refuses_is_told_in_one_line(start):
     (line,) = err.splitlines()
     assert line.startswith("interp: hydra/launcher: the jobs were refused: sbatch: error: ")
     assert "nvalid partition name" in line
+
+
+def test_a_job_that_never_came_to_python_is_a_failed_child(start, tmp_path):
+    setup = 'hydra.launcher.setup=["echo no such module >&2; exit 3"]'
+    sweep = start("-m", *SMALL, "hook.layers=0,1", setup)
+    out, err = sweep.communicate(timeout=100)
+    assert sweep.returncode == 1, out + err
+    reason = "Slurm: failed, exit code 3; its log says: no such module"
+    assert f"[2 of 2 ended, 2 failed] 1  {reason}" in err
+    parent, jobs = recorded(tmp_path)
+    assert parent.info.status == "FAILED"
+    assert statuses(jobs) == {"layers=0": ["FAILED"], "layers=1": ["FAILED"]}
+    assert {runs[0].data.tags["error"] for runs in jobs.values()} == {reason}

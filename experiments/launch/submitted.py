@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from types import FrameType
@@ -41,6 +42,14 @@ _OVER = {
 }
 
 
+@dataclass(frozen=True)
+class _End:
+    """How a job's process ended, as far as is known, and whether it was made to."""
+
+    words: str
+    killed: bool = True
+
+
 class _Waiting(ABC):
     """What submitit's launchers have in common here."""
 
@@ -53,8 +62,8 @@ class _Waiting(ABC):
         """Say that the jobs have been started, and where."""
 
     @abstractmethod
-    def _ended(self, jobs: Mapping[int, Any]) -> Iterable[tuple[int, str]]:
-        """Yield the numbers of those jobs that have ended, and what is known of how."""
+    def _ended(self, jobs: Mapping[int, Any]) -> dict[int, _End]:
+        """Return those of the jobs that have ended, by their numbers."""
 
     @abstractmethod
     def _cancel(self, jobs: Sequence[Any]) -> None:
@@ -85,7 +94,7 @@ class _Waiting(ABC):
         _say(f"{self._told(list(jobs.values()))}; what they say goes to {logs}")
         try:
             while waiting:
-                for number, how in self._ended(waiting):
+                for number, how in self._ended(waiting).items():
                     ret = self._end(number, given[number], waiting.pop(number), how)
                     returned[number] = ret
                     failed = sum(ret.status != JobStatus.COMPLETED for ret in returned.values())
@@ -98,7 +107,7 @@ class _Waiting(ABC):
             self._cancel(list(waiting.values()))
             until = time.monotonic() + _STOPPING
             while waiting and time.monotonic() < until:
-                for number, _ in self._ended(waiting):
+                for number in self._ended(waiting):
                     del waiting[number]
                 time.sleep(_PAUSE)
             raise
@@ -135,7 +144,7 @@ class _Waiting(ABC):
         except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as e:
             raise ConfigError(f"hydra/launcher: the jobs were refused: {_last(str(e))}") from e
 
-    def _end(self, number: int, overrides: list[str], job: Any, how: str) -> JobReturn:
+    def _end(self, number: int, overrides: list[str], job: Any, how: _End) -> JobReturn:
         """Return what the job returned; of one that could not, its run says why from now on."""
         error: BaseException
         if _has_result(job):
@@ -148,9 +157,10 @@ class _Waiting(ABC):
         else:
             log = job.paths.stdout if self.params["stderr_to_stdout"] else job.paths.stderr
             line = _last(log.read_text("utf-8", errors="replace")) if log.exists() else ""
-            reason = f"{how}; its log says: {line}" if line else how
-            # Python's own words, where it got as far as that.
-            status = "FAILED" if re.match(r"[\w.]+(Error|Exception)\b", line) else "KILLED"
+            reason = f"{how.words}; its log says: {line}" if line else how.words
+            # Python's own last words are those of a failure.
+            of_python = re.match(r"[\w.]+(Error|Exception)\b", line)
+            status = "KILLED" if how.killed and not of_python else "FAILED"
             error = RuntimeError(reason)
         for callback in self.hydra_context.callbacks.callbacks:
             if isinstance(callback, SweepCallback):
@@ -164,8 +174,8 @@ class LocalLauncher(_Waiting, submitit_launcher.LocalLauncher):  # type: ignore[
     def _told(self, jobs: Sequence[Any]) -> str:
         return f"{len(jobs)} jobs started"
 
-    def _ended(self, jobs: Mapping[int, Any]) -> Iterable[tuple[int, str]]:
-        return [(number, "its process ended") for number, job in jobs.items() if job.done()]
+    def _ended(self, jobs: Mapping[int, Any]) -> dict[int, _End]:
+        return {number: _End("its process ended") for number, job in jobs.items() if job.done()}
 
     def _cancel(self, jobs: Sequence[Any]) -> None:
         for job in jobs:
@@ -179,33 +189,30 @@ class SlurmLauncher(_Waiting, submitit_launcher.SlurmLauncher):  # type: ignore[
         super().__init__(**params)
         self._began = time.monotonic()
         self._asked = self._began
-        # When a job was first found to be over, of those whose result may still be on its way.
-        self._over: dict[int, tuple[float, str]] = {}
+        # When a job was first found to be over, and how it ended.
+        self._over: dict[int, tuple[float, _End]] = {}
 
     def _told(self, jobs: Sequence[Any]) -> str:
         return f"{len(jobs)} jobs handed to Slurm as {_array(jobs)}"
 
-    def _ended(self, jobs: Mapping[int, Any]) -> Iterable[tuple[int, str]]:
+    def _ended(self, jobs: Mapping[int, Any]) -> dict[int, _End]:
         now = time.monotonic()
         least, most = _ASKING
         if now - self._asked > min(most, max(least, (now - self._began) / 20)):
             self._asked = now
-            states = _states(jobs.values())
+            known = _over([str(job.job_id) for job in jobs.values()])
             for number, job in jobs.items():
-                # Slurm forgets a job some minutes after its end.
-                state = states.get(job.job_id, "COMPLETED")
-                if state in _OVER:
-                    self._over.setdefault(number, (now, state))
+                if job.job_id in known:
+                    self._over.setdefault(number, (now, known[job.job_id]))
                 else:
                     # Slurm may put a job back into the queue.
                     self._over.pop(number, None)
-        ended = []
+        ended = {}
         for number, job in jobs.items():
-            since, state = self._over.get(number, (now, ""))
-            # Of a job that was cancelled, or ran out of something, none is on its way.
-            lag = _LAG if state in ("COMPLETED", "FAILED") else 0.0
-            if _has_result(job) or (now - since >= lag and state):
-                ended.append((number, f"Slurm: {state.lower().replace('_', ' ')}"))
+            since, how = self._over.get(number, (now, _End("")))
+            # The result of a job may still be on its way when Slurm says that it is over.
+            if _has_result(job) or now - since > _LAG:
+                ended[number] = how
         return ended
 
     def _cancel(self, jobs: Sequence[Any]) -> None:
@@ -227,18 +234,28 @@ def _array(jobs: Sequence[Any]) -> str:
     return str(jobs[0].job_id).partition("_")[0]
 
 
-def _states(jobs: Iterable[Any]) -> dict[str, str]:
-    """Ask Slurm for the jobs' states; where it does not answer, they are as they were: unknown.
+def _over(jobs: Sequence[str]) -> dict[str, _End]:
+    """Ask Slurm which of an array's jobs will not run any more, and how they ended.
 
     `sacct`, which submitit asks, answers only where the cluster keeps accounts.
     """
-    ids = [str(job.job_id) for job in jobs]
-    array = ids[0].partition("_")[0]
-    options = ("--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={array}")
+    array = jobs[0].partition("_")[0]
+    fields = "JobArrayID:64,State:32,exit_code:32"
+    options = ("--noheader", "--array", "--states=all", f"--Format={fields}", f"--jobs={array}")
     asked = subprocess.run(["squeue", *options], capture_output=True, text=True, check=False)
     if asked.returncode and "Invalid job id" not in asked.stderr:
-        return dict.fromkeys(ids, "UNKNOWN")
-    return dict(line.split() for line in asked.stdout.splitlines() if line)
+        # It does not answer now, and will be asked again.
+        return {}
+    # Slurm forgets a job some minutes after its end.
+    over = dict.fromkeys(jobs, _End("Slurm knows it no more"))
+    for job, state, waited in (line.split() for line in asked.stdout.splitlines() if line.strip()):
+        over.pop(job, None)
+        if state in _OVER:
+            code = os.waitstatus_to_exitcode(int(waited))
+            with_code = f", exit code {code}" if code > 0 else ""
+            killed = state != "FAILED" or not 0 < code < 128
+            over[job] = _End(f"Slurm: {state.lower().replace('_', ' ')}{with_code}", killed)
+    return over
 
 
 def _has_result(job: Any) -> bool:
