@@ -1,5 +1,6 @@
 """The presets of `hydra/launcher`, mistakes in one line, and workers that share what they read."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ from experiments.launch.sweep import SweepCallback, _fingerprint
 from interp.registry import ConfigError
 from interp.store import ActivationStore
 from interp.tracking import Store, Sweep
+from tests import test_readme
 from tests.test_command_line import SMALL, check_refused, interp, runs_of  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
@@ -197,3 +199,23 @@ def test_a_job_that_died_is_named_as_it_would_have_named_itself():
     assert callback._name(line, 7) == "linear_cka · layers=[0,3] · reference=tiny"
     callback._swept = ()
     assert callback._name(line, 7) == "job 7"
+
+
+PAGE = (ROOT / "docs" / "launching.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.S)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("interp")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_page_composes(command):
+    test_readme.test_a_command_composes(command)
+
+
+def test_the_page_has_a_row_for_each_preset_and_names_its_extra():
+    assert len(COMMANDS) >= 8
+    rows = re.findall(r"^\| `(\w+)`.*\| (.+) \|$", PAGE, re.M)
+    assert [preset for preset, _ in rows] == PRESETS
+    for preset, needs in rows:
+        first = (FOLDER / f"{preset}.yaml").read_text(encoding="utf-8").splitlines()[0]
+        for extra in re.findall(r"pip install 'interp\[\w+\]'", needs):
+            assert extra in first
