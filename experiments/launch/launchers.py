@@ -8,7 +8,11 @@ from omegaconf import DictConfig
 from interp.registry import ConfigError
 
 # The extra that brings each package of launchers.
-_EXTRAS = {"hydra_joblib_launcher": "joblib", "hydra_submitit_launcher": "slurm"}
+_EXTRAS = {
+    "hydra_joblib_launcher": "joblib",
+    "hydra_submitit_launcher": "slurm",
+    "hydra_ray_launcher": "ray",
+}
 
 
 def prepare(choice: str, launcher: DictConfig) -> None:
