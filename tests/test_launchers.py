@@ -1,8 +1,11 @@
 """The presets of `hydra/launcher`, mistakes in one line, and workers that share what they read."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from interp.store import ActivationStore
 from interp.tracking import Store, Sweep
 from tests import test_readme
 from tests.test_command_line import SMALL, check_refused, interp, runs_of  # noqa: F401
+from tests.test_slurm import SMALL as READ_TINY
+from tests.test_slurm import held_up
 
 ROOT = Path(__file__).parents[1]
 FOLDER = CONF / "hydra" / "launcher"
@@ -173,6 +178,42 @@ def test_eight_jobs_in_processes_of_their_own_make_one_pass(launcher, tmp_path):
         assert "[8 of 8 ended] " in found.stderr
         for run in jobs:
             assert f"{run.data.tags['job']}  {run.info.run_name}: digits and" in found.stderr
+
+
+def test_ctrl_c_ends_the_jobs_of_submitit_and_one_that_was_killed_is_told(tmp_path):
+    launcher = ("hydra/launcher=submitit_local", f"outputs={tmp_path}")
+    command = [sys.executable, "-m", "experiments", "-m", *READ_TINY, "hook.layers=0,1,2"]
+    with held_up(tmp_path):
+        sweep = subprocess.Popen(
+            [*command, *launcher],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        waiting = []
+        deadline = time.monotonic() + 200
+        while len(waiting) < 3 and sweep.poll() is None and time.monotonic() < deadline:
+            logs = tmp_path.glob("sweeps/*/*/logs/*/*_log.err")
+            waiting = [int(log.parent.name) for log in logs if "waiting for" in log.read_text()]
+            time.sleep(0.3)
+        (worker,) = Path(f"/proc/{waiting[0]}/task/{waiting[0]}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        lines = [sweep.stderr.readline(), sweep.stderr.readline()]
+        sweep.send_signal(signal.SIGINT)
+        out, err = sweep.communicate(timeout=100)
+    assert sweep.returncode == 1, out + err
+    assert lines[0].startswith("3 jobs started; what they say goes to ")
+    assert lines[1].startswith("[1 of 3 ended, 1 failed] ")
+    assert "cancelling the 2 jobs that have not ended" in err
+    ((parent,), jobs) = runs_of(tmp_path)
+    assert parent.info.status == "FAILED"
+    assert [run.info.status for run in jobs] == ["KILLED"] * 3
+    errors = sorted(run.data.tags["error"] for run in jobs)
+    assert errors[:2] == ["KeyboardInterrupt: SIGTERM"] * 2
+    assert errors[2].startswith("its process ended; its log says: waiting for ")
+    assert not [job for job in waiting if Path(f"/proc/{job}").exists()]
 
 
 def test_a_job_is_shown_that_died_before_it_could_say_so(tmp_path):

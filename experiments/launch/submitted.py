@@ -12,7 +12,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -26,6 +26,7 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
 from experiments.launch.sweep import SweepCallback
 from interp.registry import ConfigError
+from interp.tracking import one_line
 
 # Seconds between two looks at the jobs' files.
 _PAUSE = 1.0
@@ -148,12 +149,17 @@ class _Waiting(ABC):
         """Return what the job returned; of one that could not, its run says why from now on."""
         error: BaseException
         if _has_result(job):
+            status = "FAILED"
             try:
                 [ret] = job.results()
-                return ret
             except Exception as raised:
                 # The worker's own words: what it loads or what it gives back is broken.
-                error, reason, status = raised, _last(job.exception() or raised), "FAILED"
+                error, reason = raised, _last(job.exception() or raised)
+            else:
+                if ret.status == JobStatus.COMPLETED:
+                    return ret
+                # It has said so, if it had come to the point of opening its run.
+                error, reason = ret._return_value, one_line(ret._return_value)
         else:
             log = job.paths.stdout if self.params["stderr_to_stdout"] else job.paths.stderr
             line = _last(log.read_text("utf-8", errors="replace")) if log.exists() else ""
@@ -177,9 +183,19 @@ class LocalLauncher(_Waiting, submitit_launcher.LocalLauncher):  # type: ignore[
     def _ended(self, jobs: Mapping[int, Any]) -> dict[int, _End]:
         return {number: _End("its process ended") for number, job in jobs.items() if job.done()}
 
+    def _started(self, given: Mapping[int, list[str]]) -> list[Any]:
+        # Ctrl-C reaches every process of a terminal; of these, the one that waits tells the others.
+        own = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return super()._started(given)
+        finally:
+            signal.signal(signal.SIGINT, own)
+
     def _cancel(self, jobs: Sequence[Any]) -> None:
         for job in jobs:
-            job.cancel()
+            with suppress(ProcessLookupError):
+                # The number of a job here is that of the process which watches it and passes it on.
+                os.kill(int(job.job_id), signal.SIGTERM)
 
 
 class SlurmLauncher(_Waiting, submitit_launcher.SlurmLauncher):  # type: ignore[misc]
