@@ -76,7 +76,8 @@ def test_every_yaml_begins_with_a_sentence_on_what_it_is(group, name):
 
 def test_every_folder_of_conf_is_known():
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders == {*REGISTRIES, "experiment"}
+    assert folders == {*REGISTRIES, "experiment", "hydra"}
+    assert {path.name for path in (CONF / "hydra").iterdir()} == {"launcher"}
 
 
 def test_the_default_is_the_preset_digits_and_words():

@@ -45,7 +45,9 @@ def test_the_readme_shows_commands_and_its_figure():
 
 def test_the_choices_that_the_readme_lists_exist():
     table = re.findall(r"^\| `(\w+)` \| (.+) \|$", README.read_text(encoding="utf-8"), re.M)
-    assert {group for group, _ in table} == {p.name for p in CONF.iterdir() if p.is_dir()}
+    # Launchers have a page of their own.
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra"}
+    assert {group for group, _ in table} == groups
     for group, choices in table:
         for name in re.findall(r"`([\w.-]+)`", choices):
             if not name.startswith("-"):

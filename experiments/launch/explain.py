@@ -64,7 +64,8 @@ def _siblings(key: str, conf: str, arguments: Sequence[str]) -> list[str]:
         GlobalHydra.instance().clear()
         try:
             with initialize_config_dir(conf, version_base="1.3"):
-                config = compose("config", overrides=overrides)
+                of_hydra = key.startswith("hydra.")
+                config = compose("config", overrides=overrides, return_hydra_config=of_hydra)
         except CONFIG_ERRORS:
             continue
         parent, _, _ = key.rpartition(".")

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from experiments.launch import batch, composition, dry, report
+from experiments.launch import batch, composition, dry, launchers, report
 from interp.registry import ConfigError
 from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
 from interp.versions import code_digest, versions
@@ -51,6 +51,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
             sys.exit(f"interp: {one_line(error)}")
 
     def _begin(self, config: DictConfig) -> None:
+        launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
         given, is_basic = list(config.hydra.overrides.task), _is(config.hydra.sweeper, BasicSweeper)
         if is_basic:
             # What a preset sweeps; the command line comes after, as it does for Hydra.
@@ -92,20 +93,29 @@ class SweepCallback(Callback):  # type: ignore[misc]
         """Tell the job, in whichever process it runs, its parent and its name."""
         if not self._swept and not self._parent:
             return
-        parts = []
-        for override in _parsed(list(config.hydra.overrides.task)):
-            if override.get_key_element() in self._swept:
-                given = override.value()
-                value = given if isinstance(given, str) else override.get_value_element_as_str()
-                _, dot, field = (override.package or override.key_or_group).rpartition(".")
-                parts.append(f"{field}={value}" if dot or override.package else value)
         number = int(config.hydra.job.num)
-        name = " · ".join(parts) or f"job {number}"
+        name = self._name(list(config.hydra.overrides.task), number)
         dry.JOB.set((number, name))
         if not self._parent:
             return
         CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
         batch.OTHERS.set(self._jobs[:number] + self._jobs[number + 1 :])
+
+    def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
+        """Show a job whose process ended before it could say so; launchers tell of it."""
+        if opened := _OPEN.get():
+            opened[0].bury(number, self._name(overrides, number), status, reason)
+
+    def _name(self, overrides: list[str], number: int) -> str:
+        """Return what tells a job from the others: its values of what is swept."""
+        parts = []
+        for override in _parsed(overrides):
+            if override.get_key_element() in self._swept:
+                given = override.value()
+                value = given if isinstance(given, str) else override.get_value_element_as_str()
+                _, dot, field = (override.package or override.key_or_group).rpartition(".")
+                parts.append(f"{field}={value}" if dot or override.package else value)
+        return " · ".join(parts) or f"job {number}"
 
 
 def _fingerprint(config: DictConfig) -> str:
@@ -119,6 +129,8 @@ def _fingerprint(config: DictConfig) -> str:
     # No deeper than groups lie: a folder of configurations may hold `outputs` too.
     deep = ("*.yaml", "*/*.yaml", "*/*/*.yaml")
     files = [file for folder in folders for depth in deep for file in sorted(folder.glob(depth))]
+    # Where jobs run is not what they are.
+    files = [file for file in files if file.parent.name != "launcher"]
     texts = [(file.name, file.read_text(encoding="utf-8")) for file in files]
     presets = OmegaConf.select(config, "hydra.sweeper.params")
     chosen = [config.hydra.job.config_name, str(presets), given]

@@ -171,6 +171,33 @@ class Sweep:
             folder.parent.mkdir(parents=True, exist_ok=True)
             self.store.client.download_artifacts(self.run_id, folder.name, str(folder.parent))
 
+    def bury(self, number: int, name: str, status: str, reason: str) -> None:
+        """Say of a job whose process died how it ended, under a run of its own where it had none.
+
+        Args:
+            number: the job's number.
+            name: what tells it from the others.
+            status: KILLED or FAILED.
+            reason: what is known of why.
+        """
+        begun = {child.number: child for child in self._runs() if child.began >= self.opened}
+        if number in begun:
+            run_id = begun[number].run_id
+            if begun[number].status in ("FINISHED", "FAILED"):
+                # It has told all by itself.
+                return
+        else:
+            tags = {
+                "mlflow.user": getpass.getuser(),
+                "mlflow.source.name": "interp",
+                "mlflow.parentRunId": self.run_id,
+                "job": str(number),
+            }
+            experiment = experiment_of(self.store, self.run_id)
+            run_id = self.store.client.create_run(experiment, tags=tags, run_name=name).info.run_id
+        self.store.client.set_tag(run_id, "error", reason[:LONGEST_TAG])
+        self.store.client.set_terminated(run_id, status)
+
     def end(self, *, completed: bool) -> list[Child]:
         """Close the parent and return its jobs.
 
