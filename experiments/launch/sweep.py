@@ -51,7 +51,6 @@ class SweepCallback(Callback):  # type: ignore[misc]
             sys.exit(f"interp: {one_line(error)}")
 
     def _begin(self, config: DictConfig) -> None:
-        launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
         given, is_basic = list(config.hydra.overrides.task), _is(config.hydra.sweeper, BasicSweeper)
         if is_basic:
             # What a preset sweeps; the command line comes after, as it does for Hydra.
@@ -61,7 +60,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         swept = [override for override in overrides if override.is_sweep_override()]
         self._swept = tuple(override.get_key_element() for override in swept)
         for key in self._swept:
-            if key in ("outputs", "rerun") or key.startswith(("tracking", "activations")):
+            if key in ("outputs", "rerun", "dry") or key.startswith(("tracking", "activations")):
                 raise ConfigError(f"{key} cannot be swept: one sweep is logged in one place")
         if config.dry:
             # What is to be told together is found in one process.
@@ -76,6 +75,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
                     raise ConfigError(f"{override.input_line} stands for nothing")
         if config.dry:
             return
+        launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
         named = [override.input_line for override in swept or overrides]
         sweep = Sweep.begin(
             Store.of(*self._store),
@@ -123,7 +123,7 @@ def _fingerprint(config: DictConfig) -> str:
 
     What the jobs read besides, such as a file of prompts, is told by their own fingerprints.
     """
-    left_out = ("outputs=", "tracking.", "activations.", "hydra.", "hydra/")
+    left_out = ("outputs=", "dry=", "tracking.", "activations.", "hydra.", "hydra/")
     given = [o for o in config.hydra.overrides.task if not o.startswith(left_out)]
     folders = [Path(s.path) for s in config.hydra.runtime.config_sources if s.schema == "file"]
     # No deeper than groups lie: a folder of configurations may hold `outputs` too.
