@@ -265,3 +265,15 @@ def test_the_page_has_a_row_for_each_preset_and_names_its_extra():
         first = (FOLDER / f"{preset}.yaml").read_text(encoding="utf-8").splitlines()[0]
         for extra in re.findall(r"pip install 'interp\[\w+\]'", needs):
             assert extra in first
+
+
+def test_the_pages_launcher_of_ones_own_is_one(interp, tmp_path):  # noqa: F811
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    (tmp_path / "hydra" / "launcher").mkdir(parents=True)
+    (tmp_path / "hydra" / "launcher" / "ours.yaml").write_text(text)
+    of_ours = ("--config-dir", str(tmp_path), "hydra/launcher=ours", "--cfg", "hydra")
+    status, out, _ = interp(*of_ours, "--package", "hydra.launcher")
+    assert status == 0
+    theirs = (FOLDER / "submitit_slurm.yaml").read_text(encoding="utf-8")
+    ours, theirs = (OmegaConf.to_container(OmegaConf.create(text)) for text in (out, theirs))
+    assert {key for key in theirs if ours[key] != theirs[key]} == {"partition", "gpus_per_node"}
