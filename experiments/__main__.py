@@ -26,7 +26,7 @@ CONF = next(p for p in (_HERE / "conf", _HERE.parent / "conf") if (p / "config.y
 
 # What one may ask for besides a run: each is the module of that name in `experiments.launch`, whose
 # `serve` takes the configuration folder and what stands behind the verb.
-VERBS = ("store", "ui")
+VERBS = ("compare", "store", "ui")
 
 ConfigStore.instance().store(name="schema", node=Config)
 

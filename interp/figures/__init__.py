@@ -10,6 +10,7 @@ from interp.figures.clusters import (
     cosine_histogram,
     silhouette_nulls,
 )
+from interp.figures.comparisons import RunCurve, RunPanel, runs_over_steps
 from interp.figures.curves import Statistic, similarity_over_layers, statistics_over_layers
 from interp.figures.doses import DoseBand, DoseCurve, dose_curves
 from interp.figures.fourier import (
@@ -27,6 +28,7 @@ from interp.figures.heatmaps import (
     head_heatmap,
     layer_matrix,
     pair_tables,
+    values_of_runs,
 )
 from interp.figures.histograms import null_distributions
 from interp.figures.layouts import Layout, layout_frames, layout_panels
@@ -64,6 +66,8 @@ __all__ = [
     "Layout",
     "Partition",
     "PowerSpectrum",
+    "RunCurve",
+    "RunPanel",
     "SilhouetteNull",
     "SpectrumBand",
     "Statistic",
@@ -99,6 +103,7 @@ __all__ = [
     "power_spectra",
     "product_spectrum",
     "rotations",
+    "runs_over_steps",
     "save",
     "sentence_values",
     "silhouette_nulls",
@@ -111,6 +116,7 @@ __all__ = [
     "statistics_over_layers",
     "training_curves",
     "training_together",
+    "values_of_runs",
     "vocabulary_projection",
     "wave_coefficients",
 ]

@@ -2,17 +2,19 @@
 
 from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.record import Record, one_line, recorded
-from interp.tracking.store import Store
-from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
+from interp.tracking.store import LONGEST_TAG, Store
+from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep, charts_url
 
 __all__ = [
     "CURRENT_JOB",
+    "LONGEST_TAG",
     "Child",
     "Earlier",
     "Job",
     "Record",
     "Store",
     "Sweep",
+    "charts_url",
     "earlier",
     "one_line",
     "recorded",

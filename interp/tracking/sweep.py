@@ -1,7 +1,8 @@
 """A sweep as MLflow shows it: a parent run, with a child a job."""
 
 import getpass
-import time
+import json
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,19 +54,13 @@ _LAUNCHING: list[BaseFileLock] = []
 
 @dataclass(frozen=True)
 class Child:
-    """A sweep's job as MLflow records it: number and name, how and why it ended, its numbers.
-
-    `began` is in milliseconds of the epoch.
-    """
+    """A sweep's job as MLflow records it: number and name, how and why it ended."""
 
     run_id: str
-    began: int
     number: int
     name: str
     status: str
     error: str
-    null: str
-    scalars: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -75,12 +70,10 @@ class Sweep:
     Attributes:
         store: where it is logged.
         run_id: the run.
-        opened: when it was opened, now or anew, in milliseconds of the epoch.
     """
 
     store: Store
     run_id: str
-    opened: int
 
     @classmethod
     def begin(
@@ -98,13 +91,12 @@ class Sweep:
             anew: open another parent, whatever there is.
         """
         client, experiment_id = store.client, store.experiment(experiment)
-        now = int(time.time() * 1000)
         # Who launches it holds the lock until it ends, so that nobody takes its jobs for dead ones.
         query = f"tags.sweep_fingerprint = '{fingerprint}'"
         for run in [] if anew else client.search_runs([experiment_id], query, max_results=100):
             if _held(store, run.info.run_id):
                 client.update_run(run.info.run_id, status="RUNNING")
-                return cls(store, run.info.run_id, now)
+                return cls(store, run.info.run_id)
         tags = {
             "mlflow.user": getpass.getuser(),
             "mlflow.source.name": "interp",
@@ -114,7 +106,7 @@ class Sweep:
         name = f"sweep {' '.join(overrides)}".strip()[:250]
         run = client.create_run(experiment_id, tags=tags, run_name=name)
         _held(store, run.info.run_id)
-        return cls(store, run.info.run_id, now)
+        return cls(store, run.info.run_id)
 
     def name(self) -> str:
         """Return what the sweep is called: what it sweeps over."""
@@ -145,31 +137,37 @@ class Sweep:
         return [
             Child(
                 run.info.run_id,
-                run.info.start_time,
                 int(run.data.tags.get("job", -1)),
                 run.info.run_name,
                 run.info.status,
                 run.data.tags.get("error", ""),
-                run.data.tags.get("null", ""),
-                {key: value for key, value in run.data.metrics.items() if "/" not in key},
             )
             for run in found
         ]
 
-    def curve(self, child: Child, key: str) -> dict[int, float]:
-        """Return a job's values by step, empty where it has none: "layer/score", by layer."""
-        history = self.store.client.get_metric_history(child.run_id, key)
-        return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
+    def compared(self) -> str:
+        """Return what `log_comparison` was told last that it shows; "" where it never was."""
+        return str(self.store.client.get_run(self.run_id).data.tags.get("compared", ""))
 
-    def log_folder(self, folder: Path) -> None:
-        """Log what a folder holds as the parent's artifacts."""
-        self.store.client.log_artifacts(self.run_id, str(folder), folder.name)
+    def log_comparison(self, folder: Path, description: str, shows: str) -> None:
+        """Log a comparison of the jobs: a folder's files, and a description.
 
-    def fetch_folder(self, folder: Path) -> None:
-        """Put into a folder what was logged of it before."""
-        if self.store.client.list_artifacts(self.run_id, folder.name):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self.store.client.download_artifacts(self.run_id, folder.name, str(folder.parent))
+        Args:
+            folder: what goes to the artifacts.
+            description: Markdown, in at most `LONGEST_TAG` signs.
+            shows: a digest of the jobs that it shows, and of how each ended.
+        """
+        from mlflow.entities import RunTag
+
+        self.store.client.log_artifacts(self.run_id, str(folder))
+        # Last, so that no tag tells of an artifact that is not there.
+        tags = {"mlflow.note.content": description, "compared": shows}
+        self.store.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+
+    def fetch_comparison(self, folder: Path) -> None:
+        """Put into a folder what `log_comparison` logged."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.store.client.download_artifacts(self.run_id, "", str(folder))
 
     def end(self, *, completed: bool) -> list[Child]:
         """Close the parent and return its jobs.
@@ -193,17 +191,32 @@ class Sweep:
     def url(self) -> str:
         """Return the address of the MLflow page that charts the jobs side by side."""
         experiment = experiment_of(self.store, self.run_id)
-        query = {
-            "workflowType": "machine_learning",
-            "compareRunsMode": "CHART",
-            "searchFilter": f"tags.mlflow.parentRunId = '{self.run_id}'",
-            # Sorted by start time, MLflow folds the jobs into their parent.
-            "orderByKey": "tags.`mlflow.runName`",
-            "orderByAsc": "true",
-            "startTime": "ALL",
-            "lifecycleFilter": "Active",
-            "modelVersionFilter": "All Runs",
-            "datasetsFilter": "W10=",
-        }
-        fields = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-        return f"{self.store.address()}/#/experiments/{experiment}/runs?{fields}"
+        return charts_url(self.store, [experiment], f"tags.mlflow.parentRunId = '{self.run_id}'")
+
+
+def charts_url(store: Store, experiments: Sequence[str], found_by: str) -> str:
+    """Return the address of the MLflow page that charts runs side by side.
+
+    Args:
+        store: where they are logged.
+        experiments: the ids of the experiments that they are in.
+        found_by: the search that finds them and no others.
+    """
+    query = {
+        "workflowType": "machine_learning",
+        "compareRunsMode": "CHART",
+        "searchFilter": found_by,
+        # Sorted by start time, MLflow folds the jobs into their parent.
+        "orderByKey": "tags.`mlflow.runName`",
+        "orderByAsc": "true",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": "W10=",
+    }
+    page = f"experiments/{experiments[0]}/runs"
+    if len(experiments) > 1:
+        page = "compare-experiments/s"
+        query = {"experiments": json.dumps(list(experiments)), **query}
+    fields = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+    return f"{store.address()}/#/{page}?{fields}"
