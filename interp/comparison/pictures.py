@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Label = tuple[str, ...]
 
 # More curves on one axis cannot be told apart, and of fewer the bands lie over one another.
-_MOST_CURVES, _MOST_BANDS = 8, 4
+_MOST_CURVES, _MOST_BANDS = 7, 4
 # More panels cannot be read; the table of values has every run.
 _MOST_PANELS = 48
 # Tables of values with units of their own, where there is no common scale.

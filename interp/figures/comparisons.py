@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from interp.figures.grids import legend_columns, name_panel, place, put_legend, sheet
+from interp.figures.grids import legend_columns, place, put_legend, sheet
 from interp.figures.style import GREY, Array, cut, mark, styled
 
 # What is less is rounding, and would flatten all the rest.
@@ -91,7 +91,9 @@ class _Grid:
             return cls(2, 3.2, 2.2, 8)
         if count <= 9:
             return cls(3, 2.5, 1.7, 8)
-        return cls(4 if count <= 16 else 5 if count <= 30 else 6, 1.9, 1.3, 7)
+        if count <= 16:
+            return cls(4, 1.9, 1.3, 7)
+        return cls(5 if count <= 30 else 6, 1.55, 1.05, 7)
 
 
 @styled
@@ -122,27 +124,44 @@ def runs_over_steps(
     names = list(dict.fromkeys(curve.name for panel in panels for curve in panel.curves))
     handles = _legend(panels, names, significant_label, other_label)
     wide = grid.left + grid.columns * grid.wide + (grid.columns - 1) * grid.between + 0.2
-    columns, foot = legend_columns([str(h.get_label()) for h in handles], wide - grid.left)
+    room = 0.85 * (wide - grid.left)
+    columns, foot = legend_columns([str(h.get_label()) for h in handles], room)
     rows = -(-len(panels) // grid.columns)
     named = 0.26 if any(panel.title for panel in panels) else 0.1
     step = grid.tall + named + 0.24
     tall = foot + 0.3 + rows * step
     figure = sheet(wide, tall, title, subtitle)
-    limits = _limits(panels)
+    limits, steps = _limits(panels), _steps(panels)
     for number, panel in enumerate(panels):
         row, column = divmod(number, grid.columns)
         x = grid.left + column * (grid.wide + grid.between)
         axes = place(figure, x, tall - (row + 1) * step + 0.24, grid.wide, grid.tall)
         axes.tick_params(labelsize=grid.size)
-        for curve in panel.behind:
-            axes.plot(curve.steps, _floored(curve.values, panel), color=_BEHIND, linewidth=0.7)
+        if panel.behind:
+            _draw_behind(axes, panel)
         for curve in panel.curves:
             _draw(axes, curve, panel, names.index(curve.name), grid, crowd=len(panel.curves))
-        _scale(axes, panel, limits[panel.ylabel, panel.scale], grid)
-        if panel.title:
-            name_panel(axes, panel.title, grid.wide + 0.4)
+        _scale_steps(axes, steps, grid)
+        _scale_values(axes, panel, limits[panel.ylabel, panel.scale], grid)
+        # What a neighbour says already is not said again.
+        if column and panels[number - 1].ylabel == panel.ylabel:
+            axes.tick_params(labelleft=False)
+        else:
+            label = textwrap.fill(panel.ylabel, int(16 * grid.tall))
+            axes.set_ylabel(label, fontsize=grid.size)
         if number + grid.columns >= len(panels):
             axes.set_xlabel(xlabel, fontsize=grid.size)
+        else:
+            axes.tick_params(labelbottom=False)
+        if panel.title:
+            # A place of its own: else what stands above is measured at every drawing.
+            axes.set_title(
+                cut(panel.title, int((grid.wide + 0.5) / (0.0085 * grid.size))),
+                fontsize=grid.size,
+                fontweight="normal",
+                pad=4,
+                y=1,
+            )
     put_legend(figure, handles, columns, grid.left)
     return figure
 
@@ -223,6 +242,16 @@ def _draw(
     axes.plot(at[~passes], values[~passes], **marks, mfc="white")
 
 
+def _draw_behind(axes: Axes, panel: RunPanel) -> None:
+    """Draw the other runs' curves, in one piece, which is drawn at once."""
+    gap = np.array([np.nan])
+    at = [part for curve in panel.behind for part in (np.array(curve.steps, float), gap)]
+    values = [part for curve in panel.behind for part in (_floored(curve.values, panel), gap)]
+    alone = {"marker": "."} if all(len(curve.steps) == 1 for curve in panel.behind) else {}
+    together = (np.concatenate(at), np.concatenate(values))
+    axes.plot(*together, color=_BEHIND, linewidth=0.7, markersize=3, **alone)
+
+
 def _floored(values: Array, panel: RunPanel) -> Array:
     return np.maximum(values, _LEAST) if panel.scale == "logarithmic" else values
 
@@ -240,7 +269,12 @@ def _limits(panels: Sequence[RunPanel]) -> dict[tuple[str, str], tuple[float, fl
     return {key: (float(np.nanmin(v)), float(np.nanmax(v))) for key, v in together.items()}
 
 
-def _scale(axes: Axes, panel: RunPanel, limits: tuple[float, float], grid: _Grid) -> None:
+def _steps(panels: Sequence[RunPanel]) -> list[int]:
+    curves = [curve for panel in panels for curve in (*panel.curves, *panel.behind)]
+    return sorted({step for curve in curves for step in curve.steps})
+
+
+def _scale_values(axes: Axes, panel: RunPanel, limits: tuple[float, float], grid: _Grid) -> None:
     low, high = limits
     if panel.scale == "logarithmic":
         axes.set_yscale("log")
@@ -250,14 +284,16 @@ def _scale(axes: Axes, panel: RunPanel, limits: tuple[float, float], grid: _Grid
         margin = 0.07 * (high - low) or 0.5 * abs(high) or 1.0
         axes.set_ylim(low - margin, high + margin)
         axes.yaxis.set_major_locator(MaxNLocator(6 if grid.columns == 1 else 4))
-    curves = (*panel.curves, *panel.behind)
-    steps = sorted({step for curve in curves for step in curve.steps})
+
+
+def _scale_steps(axes: Axes, steps: Sequence[int], grid: _Grid) -> None:
     if len(steps) == 1:
         axes.set_xlim(steps[0] - 1, steps[0] + 1)
         axes.set_xticks(steps)
-    else:
-        ticks = max(3, int(grid.wide / 0.45))
-        axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10]))
-        if steps[-1] >= 1000:
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
-    axes.set_ylabel(textwrap.fill(panel.ylabel, int(16 * grid.tall)), fontsize=grid.size)
+        return
+    margin = 0.04 * (steps[-1] - steps[0])
+    axes.set_xlim(steps[0] - margin, steps[-1] + margin)
+    ticks = max(3, int(grid.wide / 0.45))
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10]))
+    if steps[-1] >= 1000:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
