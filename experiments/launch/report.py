@@ -80,7 +80,10 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
             # What is the same in all rows stands above them.
             return f"{table['what'].iloc[0]}\n{_table(table.drop(columns='what'))}"
         return _table(table)
-    rows = [{"run": name, **run.scalars} for run, name in zip(runs, names, strict=True)]
+    rows = [
+        {**({"": run.number} if run.number >= 0 else {}), "run": name, **run.scalars}
+        for run, name in zip(runs, names, strict=True)
+    ]
     return _table(pd.DataFrame(rows))
 
 

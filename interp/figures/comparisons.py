@@ -222,7 +222,9 @@ def _draw(
         # A single step has no width: its null is a bar.
         width = 0.3
         axes.bar(at, curve.null_high - curve.null_low, width, curve.null_low, **band, linewidth=0)
-        axes.use_sticky_edges = False
+        if len(curve.null_mean):
+            ends = (at - width / 2, at + width / 2)
+            axes.hlines(curve.null_mean, *ends, look.colour, "--", linewidth=0.9)
     small = grid.wide < 3 or len(at) > 30
     marks: dict[str, Any] = {
         "linestyle": "none",
@@ -291,7 +293,7 @@ def _scale_steps(axes: Axes, steps: Sequence[int], grid: _Grid) -> None:
         axes.set_xlim(steps[0] - 1, steps[0] + 1)
         axes.set_xticks(steps)
         return
-    margin = 0.04 * (steps[-1] - steps[0])
+    margin = max(0.04 * (steps[-1] - steps[0]), 0.25)
     axes.set_xlim(steps[0] - margin, steps[-1] + margin)
     ticks = max(3, int(grid.wide / 0.45))
     axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10]))

@@ -241,7 +241,9 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
         axes.set_title(f"null: {null}", fontweight="normal", fontsize=8, color="#4D4D4D")
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-    bar = figure.colorbar(image, ax=list(grid), extend="both", aspect=max(40, 3 * sum(heights)), pad=0.02)
+    bar = figure.colorbar(
+        image, ax=list(grid), extend="both", aspect=max(40, 3 * sum(heights)), pad=0.02
+    )
     bar.set_label("calibrated score")
     bar.outline.set_visible(False)
     wide = int(11 * figure.get_figwidth())
