@@ -249,9 +249,11 @@ def _draw_behind(axes: Axes, panel: RunPanel) -> None:
     gap = np.array([np.nan])
     at = [part for curve in panel.behind for part in (np.array(curve.steps, float), gap)]
     values = [part for curve in panel.behind for part in (_floored(curve.values, panel), gap)]
-    alone = {"marker": "."} if all(len(curve.steps) == 1 for curve in panel.behind) else {}
+    style: dict[str, Any] = {"color": _BEHIND, "linewidth": 0.7, "markersize": 3}
+    if all(len(curve.steps) == 1 for curve in panel.behind):
+        style["marker"] = "."
     together = (np.concatenate(at), np.concatenate(values))
-    axes.plot(*together, color=_BEHIND, linewidth=0.7, markersize=3, **alone)
+    axes.plot(*together, **style)
 
 
 def _floored(values: Array, panel: RunPanel) -> Array:
