@@ -178,9 +178,12 @@ def test_the_description_names_every_job_that_did_not_finish_and_why():
 def test_the_words_say_in_how_many_runs_and_where_most():
     records = [run(0, "a", curve([0.9, 0.5])), run(1, "b", curve([0.55, 0.6]))]
     said = came_out(records, ["a", "b"])
-    assert "In 1 of 2 runs something differs from chance (corrected p < 0.05)." in said
-    assert "furthest from its null in “a” (layer 0: 0.9, null 0.5 [0.4, 0.6]" in said
-    assert "least far in “b” (layer 1: 0.6" in said
+    assert said == [
+        "In 1 of 2 runs something differs from chance (corrected p < 0.05).",
+        "Mean cosine is furthest beyond its null in “a” (layer 0: 0.9, null 0.5 [0.4, 0.6], "
+        "corrected p = 0.01), and least far in “b” (layer 1: 0.6, null 0.5 [0.4, 0.6], "
+        "corrected p = 0.5).",
+    ]
 
 
 # --- figures

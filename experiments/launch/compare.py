@@ -118,7 +118,7 @@ def _print_found(good: "Sequence[RunRecord]", names: Sequence[str]) -> None:
         print("The configurations are equal\n")
     print(report.table_of(good, names))
     if said := came_out(good, names):
-        print(f"\n{said}")
+        print("", *said, sep="\n")
 
 
 def _write(

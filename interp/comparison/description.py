@@ -55,7 +55,8 @@ def described(records: Sequence[RunRecord], names: Sequence[str], asked: Asked) 
         parts.append("**Not begun**\n\n" + "\n".join(f"- {job}" for job in asked.missing))
     told = [called[record.run_id] for record in good]
     if said := came_out(good, told):
-        parts.append(f"**What came out**\n\n{said}")
+        lines = [f"- {sentence}" for sentence in said]
+        parts.append("**What came out**\n\n" + "\n".join(lines))
     table = peak_table(good, told)
     if len(table):
         rest = len(table) - _MOST_ROWS
@@ -104,8 +105,8 @@ def _reasons(records: Iterable[RunRecord], called: dict[str, str]) -> str:
     )
 
 
-def came_out(good: Sequence[RunRecord], names: Sequence[str]) -> str:
-    """Say in which runs anything differs from chance, and where most and least."""
+def came_out(good: Sequence[RunRecord], names: Sequence[str]) -> list[str]:
+    """Say, a sentence each, in how many runs anything differs from chance, where most and least."""
     called = {record.run_id: name for record, name in zip(good, names, strict=True)}
     found = [(called[record.run_id], peak) for record in good for peak in peaks(record)]
     tested = [
@@ -131,15 +132,15 @@ def came_out(good: Sequence[RunRecord], names: Sequence[str]) -> str:
                 by_null.setdefault(record.null, []).append((called[record.run_id], peak))
     if len(by_label) > 1:
         said += [_scores(null, of) for null, of in by_null.items() if len(of) > 1]
-    return " ".join(said)
+    return said
 
 
 def _most_and_least(label: str, of: Sequence[tuple[str, Peak]]) -> str:
     ordered = sorted(of, key=lambda item: -item[1].beyond)
     (most, high), (least, low) = ordered[0], ordered[-1]
     return (
-        f"{_capital(label)} is furthest from its null in “{most}” ({_at(high)}), and least far in "
-        f"“{least}” ({_at(low)})."
+        f"{_capital(label)} is furthest beyond its null in “{most}” ({_at(high)}), and least far "
+        f"in “{least}” ({_at(low)})."
     )
 
 
