@@ -47,7 +47,6 @@ from interp.figures.spectra import (
     singular_vectors,
     spectra,
     spectra_over_layers,
-    spectra_together,
     vocabulary_projection,
 )
 from interp.figures.style import pixels, save
@@ -55,7 +54,6 @@ from interp.figures.training import (
     TrainingCurve,
     TrainingPanel,
     training_curves,
-    training_together,
 )
 
 __all__ = [
@@ -112,10 +110,8 @@ __all__ = [
     "singular_vectors_over_numbers",
     "spectra",
     "spectra_over_layers",
-    "spectra_together",
     "statistics_over_layers",
     "training_curves",
-    "training_together",
     "values_of_runs",
     "vocabulary_projection",
     "wave_coefficients",
