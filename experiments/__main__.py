@@ -20,7 +20,7 @@ from experiments.launch.overrides import CONF, as_hydra_reads
 
 # What one may ask for besides a run: each is the module of that name in `experiments.launch`, whose
 # `serve` takes the configuration folder and what stands behind the verb.
-VERBS = ("list", "show", "new", "store", "ui")
+VERBS = ("list", "show", "new", "compare", "store", "ui")
 
 # What is imported stays as long as the process does: Python would look through all of it for
 # garbage a dozen times while it comes in, and once more at the end.

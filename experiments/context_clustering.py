@@ -30,6 +30,7 @@ from experiments.contexts.measures import (
 from interp.activations import Activations
 from interp.analysis import ANALYSES
 from interp.calibration import check_settings
+from interp.headline import Headline
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 from interp.positions import Position, Target, described
@@ -152,6 +153,14 @@ class ContextClustering:
             animations={"words": pictures.words_moving(found, effect, words, reading)},
             finding=finding,
             null="contexts exchanged within templates; classes shuffled among words",
+            headlines=(
+                Headline(
+                    "value",
+                    f"nearer to {words.subjects} by (of their spread)",
+                    direction="greater",
+                    alpha=self.alpha,
+                ),
+            ),
         )
 
     def _told(

@@ -22,6 +22,7 @@ from interp.geometry.spectra import (
     singular_values,
     stable_rank,
 )
+from interp.headline import Headline
 from interp.models import ModelSource
 from interp.prompts import PromptSet
 from interp.registry import ConfigError, check_choice, nearest
@@ -159,6 +160,13 @@ class EmbeddingSpectrum:
                     strict=True,
                 )
             },
+            headlines=(
+                Headline(
+                    "relative_singular_value",
+                    "singular value, relative to the largest",
+                    over="component",
+                ),
+            ),
             scalars={
                 **dict(zip(_MEASURES, measured.tolist(), strict=True)),
                 **dict(zip((f"{m}_p" for m in _MEASURES), fewer.p_corrected.tolist(), strict=True)),

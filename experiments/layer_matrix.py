@@ -17,6 +17,7 @@ from interp import arrangements
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer
 from interp.calibration import calibrate, check_settings, says
+from interp.headline import Headline
 from interp.hooks import HookPoint
 from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
@@ -247,6 +248,9 @@ class LayerMatrix:
             "best_value": found.observed[best_pair],
             "best_score": found.score[best_pair],
             "best_p_corrected": found.test.p_corrected[best_pair],
+            "best_null_mean": found.test.null_mean[best_pair],
+            "best_null_low": found.test.null_low[best_pair],
+            "best_null_high": found.test.null_high[best_pair],
         }
         pair_table = found.summary(numbered, metric.label)
         best_table = pair_table.iloc[best_pair].assign(layer=rows, other=series["best_layer"])
@@ -267,6 +271,15 @@ class LayerMatrix:
             figures={"matrix": heatmap},
             finding=finding,
             null=f"{null_name}; {says(metric)}",
+            headlines=(
+                Headline(
+                    "best_value",
+                    f"{metric.label}, to the layer that is most alike",
+                    "best_",
+                    direction=found.tail,
+                    alpha=self.alpha,
+                ),
+            ),
         )
 
     @staticmethod

@@ -258,6 +258,7 @@ class LayerSimilarity:
             images=images,
             finding=finding,
             null=f"{null_name}; {says(metric)}",
+            headlines=(found.headline(metric.label, self.alpha),),
         )
         return self._against_reference(result, found, twins, reference, metric) if twins else result
 

@@ -29,6 +29,7 @@ from interp import arrangements
 from interp.activations import Activations
 from interp.analysis import ANALYSES, at_layer, refuse_scores
 from interp.calibration import check_settings
+from interp.headline import Headline
 from interp.hooks import HookPoint, LogitLens, Logits
 from interp.models import ModelSource
 from interp.positions import POSITIONS, Position, TargetAndBefore, described
@@ -222,6 +223,14 @@ class Rotation:
                 "peak_p_corrected": float(control.flips.p_corrected[top]),
                 "significant_steps": int(passes.sum()),
             },
+            headlines=(
+                Headline(
+                    "minus_before_difference",
+                    "angle, target − token before (degrees)",
+                    "minus_before_",
+                    alpha=self.alpha,
+                ),
+            ),
             tables={
                 "summary": summary(means, control, reading),
                 "tests": pd.concat(

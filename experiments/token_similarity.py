@@ -156,6 +156,7 @@ class TokenSimilarity:
             figures={"similarity": curve},
             finding=finding,
             null=f"other pairs of tokens; {says(metric)}",
+            headlines=(found.headline(metric.label, self.alpha),),
         )
 
     @staticmethod

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp import statistics
+from interp.headline import Headline
 from interp.metrics import Metric
 from interp.registry import ConfigError
 from interp.result import Series
@@ -82,6 +83,10 @@ class Calibration:
             "score": self.score,
         }
         return {key: Series.over(layers, value) for key, value in values.items()}
+
+    def headline(self, label: str, alpha: float) -> Headline:
+        """Return what runs with such values are compared by."""
+        return Headline("value", label, direction=self.tail, alpha=alpha)
 
     def too_few(self, alpha: float) -> str:
         """Say where so few draws or arrangements rule significance out; "" where they do not."""

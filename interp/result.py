@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from interp.headline import Headline
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -76,6 +78,7 @@ class Result:
         folders: folders to keep with the run, as a model that was trained.
         finding: what came out, in a sentence or two.
         null: what the series `score` is calibrated against, in a few words.
+        headlines: the curves by which runs of this kind are compared, the most telling first.
     """
 
     series: dict[str, Series] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class Result:
     folders: dict[str, Path] = field(default_factory=dict)
     finding: str = ""
     null: str = ""
+    headlines: tuple[Headline, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in self.scalars.items():
@@ -120,6 +124,7 @@ class Result:
             },
             finding="\n\n".join(part.finding for part in parts if part.finding),
             null="; ".join(part.null for part in parts if part.null),
+            headlines=tuple(one for part in parts for one in part.headlines),
         )
 
     def layer_table(self) -> "pd.DataFrame":

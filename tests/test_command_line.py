@@ -192,11 +192,13 @@ def test_a_sweep_is_one_parent_with_a_child_a_job(interp, tmp_path):
     assert {c.info.run_name for c in children} == {
         f"seed={seed} · {metric}" for seed in (0, 1) for metric in ("cosine", "linear_cka")
     }
-    figure = tmp_path / re.search(r"^figure +(\S+)$", out, re.M)[1]
-    assert figure.stat().st_size > 0
+    names = ("calibrated_scores", "curves")
+    printed = re.findall(r"^figure +(\S+)$", out, re.M)
+    assert [Path(figure).stem for figure in printed] == [*names]
+    assert all((tmp_path / figure).stat().st_size for figure in printed)
     logged = Store.of(str(tmp_path / "outputs"), None, 5000).client
     files = {file.path for file in logged.list_artifacts(parent.info.run_id, "figures")}
-    assert files == {f"figures/calibrated_scores.{end}" for end in ("png", "svg")}
+    assert files == {f"figures/{name}.{end}" for name in names for end in ("png", "svg")}
     for child in children:
         assert child.info.status == "FINISHED"
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id

@@ -12,7 +12,6 @@ from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 from experiments.embedding_spectrum import EmbeddingSpectrum
 from experiments.spectra.ends import ends, kind_of
 from experiments.spectra.words import RandomTokens, Words
-from interp import figures
 from interp.geometry.spectra import (
     effective_rank,
     participation_ratio,
@@ -276,6 +275,3 @@ def test_the_figures_show_what_was_found():
     matrix = result.figures["correlations"].axes[0].images[0].get_array()
     rows = noise(6)[rows_of(WORDS[:8])]
     np.testing.assert_allclose(matrix, np.abs(np.corrcoef(rows)), atol=1e-6)
-    jobs = {"one": {1: 1.0, 2: 0.5}, "two": {1: 1.0, 2: 0.7, 3: 0.1}}
-    together = figures.spectra_together(jobs, title="t", ylabel="y")
-    assert [line.get_label() for line in together.axes[0].get_lines()] == ["one", "two"]

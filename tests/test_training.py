@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from experiments.__main__ import CONF
 from experiments.launch.job import register_analyses
 from experiments.modular.progress import ablated, cross_entropy
-from interp import figures, training
+from interp import training
 from interp.analysis import ANALYSES
 from interp.models.modular import ModularArithmetic
 from interp.prompts import ModularArithmetic as Prompts
@@ -349,24 +349,3 @@ def test_a_sweep_draws_the_jobs_over_one_another(tmp_path):
     (figure,) = tmp_path.glob("sweeps/*/*/figures/training.png")
     assert f"figure   {figure}" in said.stdout
     assert "2 of 2 jobs finished" in said.stdout
-
-
-def test_jobs_are_drawn_as_given():
-    losses = {"seed=0": {0: 4.7, 200: 10.0, 400: 0.0}, "seed=1": {0: 4.6, 200: 1e-3}}
-    right = {job: dict.fromkeys(curve, 0.5) for job, curve in losses.items()}
-    panels = {"test loss (nats)": losses, "test accuracy": right}
-    figure = figures.training_together(
-        panels,
-        {"test loss (nats)": "logarithmic", "test accuracy": "fraction"},
-        title="Loss and accuracy",
-        subtitle="sweep",
-    )
-    # The first axes carry the titles.
-    _, above, below = figure.axes
-    for axes, jobs in ((above, losses), (below, right)):
-        for line, curve in zip(axes.lines, jobs.values(), strict=True):
-            assert list(line.get_xdata()) == list(curve)
-            # 0 has no place on a logarithmic axis.
-            np.testing.assert_allclose(line.get_ydata(), np.maximum([*curve.values()], 1e-10))
-    assert (above.get_yscale(), below.get_yscale()) == ("log", "linear")
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(losses)

@@ -5,6 +5,7 @@ import numpy as np
 from interp import arrangements, statistics
 from interp.frames import Frames
 from interp.geometry.order import folds, rank_correlations, ridge_r2
+from interp.headline import Headline
 from interp.ordering import Ordering
 from interp.reading import Reading, beside, logged
 from interp.result import Result
@@ -128,6 +129,13 @@ def ordered(
         figures={"order": curves, "components": cells},
         finding=finding,
         null=shuffled,
+        headlines=tuple(
+            Headline(name, label, f"{name}_", "greater", alpha)
+            for name, label in (
+                ("order_rho", f"|ρ| with {order.name}, best component"),
+                ("order_r2", f"R² of a probe for {order.name}"),
+            )
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from interp import arrangements, statistics
 from interp.geometry import separation
+from interp.headline import Headline
 from interp.ordering import units
 from interp.prompts import PromptSet
 from interp.reading import Reading, beside, logged
@@ -118,6 +119,9 @@ def separated(
         figures={"separation": curves},
         finding=finding,
         null=shuffled,
+        headlines=tuple(
+            Headline(name, label, f"{name}_", "greater", alpha) for name, label in _MEASURES.items()
+        ),
     )
 
 

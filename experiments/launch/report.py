@@ -4,14 +4,16 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp.tracking import CURRENT_JOB, Child, Store, Sweep
+from interp.tracking import CURRENT_JOB, Store, Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from interp.comparison import RunRecord
     from interp.runner import Outcome
 
 
@@ -26,13 +28,13 @@ def job(outcome: "Outcome") -> None:
     print(_table(outcome.result.summary_table()))
     if finding:
         print(f"\n{finding}")
-    folder = _shown(outcome.folder)
+    folder = shown_path(outcome.folder)
     if (outcome.folder / "figures").is_dir():
         print(f"\nfigures  {folder}/figures")
     print(f"run      {folder}")
     if outcome.reused:
         print(f"An equal run found this on {outcome.reused}; rerun=true computes it anew.")
-    _say_where(outcome.store, outcome.url)
+    say_where(outcome.store, outcome.url)
 
 
 def failure() -> None:
@@ -41,53 +43,68 @@ def failure() -> None:
         print(f"{current.number}  {current.name}: FAILED", file=sys.stderr)
 
 
-def sweep(sweep: Sweep, children: list[Child], folder: Path, count: int) -> None:
+def sweep(sweep: Sweep, jobs: "Sequence[RunRecord]", folder: Path, count: int) -> None:
     """Print a sweep's jobs, each failed one's error, and the link that charts them.
 
     Args:
         sweep: the parent run.
-        children: its jobs that have begun.
+        jobs: those that have begun.
         folder: where the jobs' folders are, by number.
         count: how many jobs it has.
     """
-    import pandas as pd
-
-    good = [child for child in children if child.status == "FINISHED"]
+    good = [job for job in jobs if job.is_finished]
     print(f"\n{len(good)} of {count} jobs finished\n")
     if good:
-        rows = [{"": child.number, "job": child.name, **child.scalars} for child in good]
-        print(_table(pd.DataFrame(rows)))
-    for child in children:
-        if child.status != "FINISHED":
-            line = f"{child.number}  {child.name}: {child.status}: {child.error}"
-            print(line, file=sys.stderr)
+        print(table_of(good, [job.name for job in good]))
+    for job in jobs:
+        if not job.is_finished:
+            print(f"{job.number}  {job.name}: {job.status}: {job.error}", file=sys.stderr)
     print()
     for figure in sorted((folder / "figures").glob("*.png")):
-        print(f"figure   {_shown(figure)}")
+        print(f"figure   {shown_path(figure)}")
     # Of jobs that were known already there are no folders.
     if any(folder.glob("[0-9]*")):
-        print(f"jobs     {_shown(folder)}")
-    _say_where(sweep.store, sweep.url())
+        print(f"jobs     {shown_path(folder)}")
+    say_where(sweep.store, sweep.url())
+
+
+def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
+    """Return a table with a row a run: where it departs from its null by most, or its numbers."""
+    import pandas as pd
+
+    from interp.comparison import peak_table, shown
+
+    table = shown(peak_table(runs, names, most=1))
+    if len(table):
+        if table["what"].nunique() == 1:
+            # What is the same in all rows stands above them.
+            return f"{table['what'].iloc[0]}\n{_table(table.drop(columns='what'))}"
+        return _table(table)
+    rows = [
+        {**({"": run.number} if run.number >= 0 else {}), "run": name, **run.scalars}
+        for run, name in zip(runs, names, strict=True)
+    ]
+    return _table(pd.DataFrame(rows))
 
 
 def _table(table: "pd.DataFrame") -> str:
     return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
 
 
-def _shown(folder: Path) -> str:
+def shown_path(folder: Path) -> str:
     """Return the folder as one would type it from here."""
     relative = os.path.relpath(folder)
     return shlex.quote(str(folder) if relative.startswith("..") else relative)
 
 
-def _say_where(store: Store, url: str) -> None:
+def say_where(store: Store, url: str) -> None:
     """Print the command that opens the MLflow UI, where one is needed, and the page to see."""
     if not store.is_server():
         options = "" if store.port == 5000 else f" tracking.port={store.port}"
         if store.uri != Store.of(str(store.outputs), None, store.port).uri:
             options += f" tracking.uri={shlex.quote(store.uri)}"
         if store.outputs != Path("outputs").resolve():
-            options += f" outputs={_shown(store.outputs)}"
+            options += f" outputs={shown_path(store.outputs)}"
         print(f"MLflow   {_program()} ui{options}")
     print(f"page     {url}")
 
@@ -97,4 +114,4 @@ def _program() -> str:
     beside = Path(sys.executable).parent / "interp"
     if (found := shutil.which("interp")) and Path(found) == beside:
         return "interp"
-    return _shown(beside) if beside.exists() else "python -m experiments"
+    return shown_path(beside) if beside.exists() else "python -m experiments"

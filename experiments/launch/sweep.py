@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import time
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,14 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from experiments.launch import batch, composition, dry, launchers, report
+from experiments.launch import batch, comparison, composition, dry, launchers, report
 from interp.registry import ConfigError
-from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
+from interp.tracking import CURRENT_JOB, Job, Store, Sweep, one_line
 from interp.versions import code_digest, versions
 
-# The sweep that this process launches, the folder of its jobs, and how many there are where that is
-# known.
-_OPEN: ContextVar[tuple[Sweep, Path, int] | None] = ContextVar("_OPEN", default=None)
+# The sweep that this process launches, the folder of its jobs, and what each is called where that
+# is known.
+_OPEN: ContextVar[tuple[Sweep, Path, list[str]] | None] = ContextVar("_OPEN", default=None)
 
 
 class SweepCallback(Callback):  # type: ignore[misc]
@@ -35,6 +36,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self._parent = ""
         self._swept: tuple[str, ...] = ()
+        self._launched = 0
         self._jobs: list[list[str]] = []
         self._store: tuple[str, str | None, int] = ("", None, 0)
 
@@ -76,6 +78,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if config.dry:
             return
         launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
+        self._launched = time.time_ns() // 10**6
         named = [override.input_line for override in swept or overrides]
         sweep = Sweep.begin(
             Store.of(*self._store),
@@ -87,7 +90,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._parent = sweep.run_id
         if is_basic and _is(config.hydra.launcher, BasicLauncher):
             composition.compose_once()
-        _OPEN.set((sweep, Path(config.hydra.sweep.dir), len(self._jobs)))
+        comparison.begin(sweep.store, sweep.run_id)
+        _OPEN.set((sweep, Path(config.hydra.sweep.dir), self._names()))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Tell the job, in whichever process it runs, its parent and its name."""
@@ -101,10 +105,16 @@ class SweepCallback(Callback):  # type: ignore[misc]
         CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
         batch.OTHERS.set(self._jobs[:number] + self._jobs[number + 1 :])
 
+    def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
+        """Let the parent run show what has been found so far, now and then."""
+        if current := CURRENT_JOB.get():
+            comparison.refresh(current.store, current.parent, self._names())
+
     def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
         """Show a job whose process ended before it could say so; launchers tell of it."""
         if opened := _OPEN.get():
-            opened[0].bury(number, self._name(overrides, number), status, reason)
+            name = self._name(overrides, number)
+            opened[0].bury(number, name, status, reason, since=self._launched)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""
@@ -116,6 +126,9 @@ class SweepCallback(Callback):  # type: ignore[misc]
                 _, dot, field = (override.package or override.key_or_group).rpartition(".")
                 parts.append(f"{field}={value}" if dot or override.package else value)
         return " · ".join(parts) or f"job {number}"
+
+    def _names(self) -> list[str]:
+        return [self._name(overrides, number) for number, overrides in enumerate(self._jobs)]
 
 
 def _fingerprint(config: DictConfig) -> str:
@@ -164,66 +177,14 @@ def close(*, completed: bool) -> bool:
     _OPEN.set(None)
     CURRENT_JOB.set(None)
     composition.forget()
-    sweep, folder, count = opened
+    sweep, folder, jobs = opened
     children = sweep.end(completed=completed)
     if children:
-        figures = folder / "figures"
-        if all(child.began < sweep.opened for child in children):
-            sweep.fetch_folder(figures)
-        else:
-            _draw_scores(sweep, children, figures)
-            _draw_spectra(sweep, children, figures)
-            _draw_training(sweep, children, figures)
-            if figures.is_dir():
-                sweep.log_folder(figures)
-        report.sweep(sweep, children, folder, max(count, len(children)))
+        from interp.tracking.runs import jobs_of
+
+        records = jobs_of(sweep.store, sweep.run_id)
+        try:
+            comparison.complete(sweep, records, jobs, folder)
+        finally:
+            report.sweep(sweep, records, folder, max(len(jobs), len(records)))
     return any(child.status != "FINISHED" for child in children)
-
-
-def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
-    """Draw every job's calibrated scores over layers in one figure."""
-    panels: dict[str, dict[str, dict[int, float]]] = {}
-    for child in children:
-        if child.status == "FINISHED" and (scores := sweep.curve(child, "layer/score")):
-            panels.setdefault(child.null, {})[child.name] = scores
-    if panels:
-        from interp import figures
-
-        count = sum(map(len, panels.values()))
-        without = len(children) - count
-        missing = f" ({without} of {len(children)} jobs have none)" if without else ""
-        title = f"Calibrated scores, {sweep.name()}{missing}"
-        figures.save(figures.calibrated_scores(panels, title=title), folder / "calibrated_scores")
-
-
-def _draw_spectra(sweep: Sweep, children: list[Child], folder: Path) -> None:
-    """Draw every job's singular values over one another."""
-    good = [child for child in children if child.status == "FINISHED"]
-    jobs = {child.name: sweep.curve(child, "component/relative_singular_value") for child in good}
-    if jobs := {name: spectrum for name, spectrum in jobs.items() if spectrum}:
-        from interp import figures
-
-        title = f"Singular values, {sweep.name()}"
-        ylabel = "singular value, relative to the largest"
-        drawn = figures.spectra_together(jobs, title=title, ylabel=ylabel)
-        figures.save(drawn, folder / "spectra")
-
-
-def _draw_training(sweep: Sweep, children: list[Child], folder: Path) -> None:
-    """Draw the test loss of every job that trained, and its accuracy, over the epochs."""
-    good = [child for child in children if child.status == "FINISHED"]
-    keys = {"test loss (nats)": "epoch/test_loss", "test accuracy": "epoch/test_accuracy"}
-    panels = {
-        label: {child.name: curve for child in good if (curve := sweep.curve(child, key))}
-        for label, key in keys.items()
-    }
-    if all(panels.values()):
-        from interp import figures
-
-        drawn = figures.training_together(
-            panels,
-            {"test loss (nats)": "logarithmic", "test accuracy": "fraction"},
-            title="Loss and accuracy of test pairs over the epochs of each job",
-            subtitle=sweep.name(),
-        )
-        figures.save(drawn, folder / "training")

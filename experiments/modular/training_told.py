@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interp.headline import Headline
 from interp.result import Result
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def training_told(
         tables={"summary": summary, "training": history},
         figures={"training": training_figure(history, keys, told, modulus)},
         folders={"model": folder},
+        headlines=(
+            Headline("test_loss", "test loss (nats)", over="epoch", scale="logarithmic"),
+            Headline("test_accuracy", "test accuracy", over="epoch"),
+        ),
         finding=_finding(history, by_heart, understood, keys, interval, modulus)
         + f" The model is kept; this opens it: {opened}",
     )

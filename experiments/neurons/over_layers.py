@@ -9,6 +9,7 @@ from experiments.neurons.contrast import Contrast
 from experiments.neurons.criterion import Criterion
 from interp import arrangements, statistics
 from interp.geometry.order import folds
+from interp.headline import Headline
 from interp.probing import probe_accuracy
 from interp.reading import Reading, beside, logged
 from interp.result import Result, Series
@@ -216,4 +217,8 @@ def over_layers(
         figures={"over_layers": curves},
         finding=finding,
         null=shuffled,
+        headlines=tuple(
+            Headline(name, label, f"{name}_", "greater", alpha)
+            for name, (label, _) in panels.items()
+        ),
     )

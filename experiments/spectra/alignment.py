@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from experiments.spectra.matrices import refuse_factorised
 from interp import statistics
 from interp.geometry.vocabulary_alignment import assignment, normalised, shared_product
+from interp.headline import Headline
 from interp.models import ModelSource
 from interp.models.vocabulary import Vocabulary
 from interp.registry import ConfigError
@@ -166,6 +167,7 @@ def aligned(
             "matched_correlation": Series.over(list(partner), scores[rows, columns]),
             "matched_layer": Series.over(list(partner), list(partner.values())),
         },
+        headlines=(Headline("matched_correlation", "correlation with the matched layer"),),
         scalars={
             "mean_matched_correlation": total / n,
             "assignment_p": float(p),

@@ -10,6 +10,7 @@ from interp.figures.clusters import (
     cosine_histogram,
     silhouette_nulls,
 )
+from interp.figures.comparisons import RunCurve, RunPanel, runs_over_steps
 from interp.figures.curves import Statistic, similarity_over_layers, statistics_over_layers
 from interp.figures.doses import DoseBand, DoseCurve, dose_curves
 from interp.figures.fourier import (
@@ -27,6 +28,7 @@ from interp.figures.heatmaps import (
     head_heatmap,
     layer_matrix,
     pair_tables,
+    values_of_runs,
 )
 from interp.figures.histograms import null_distributions
 from interp.figures.layouts import Layout, layout_frames, layout_panels
@@ -45,7 +47,6 @@ from interp.figures.spectra import (
     singular_vectors,
     spectra,
     spectra_over_layers,
-    spectra_together,
     vocabulary_projection,
 )
 from interp.figures.style import pixels, save
@@ -53,7 +54,6 @@ from interp.figures.training import (
     TrainingCurve,
     TrainingPanel,
     training_curves,
-    training_together,
 )
 
 __all__ = [
@@ -64,6 +64,8 @@ __all__ = [
     "Layout",
     "Partition",
     "PowerSpectrum",
+    "RunCurve",
+    "RunPanel",
     "SilhouetteNull",
     "SpectrumBand",
     "Statistic",
@@ -99,6 +101,7 @@ __all__ = [
     "power_spectra",
     "product_spectrum",
     "rotations",
+    "runs_over_steps",
     "save",
     "sentence_values",
     "silhouette_nulls",
@@ -107,10 +110,9 @@ __all__ = [
     "singular_vectors_over_numbers",
     "spectra",
     "spectra_over_layers",
-    "spectra_together",
     "statistics_over_layers",
     "training_curves",
-    "training_together",
+    "values_of_runs",
     "vocabulary_projection",
     "wave_coefficients",
 ]

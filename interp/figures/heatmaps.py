@@ -105,12 +105,7 @@ def component_heatmap(
     if signed:
         colours = {"cmap": "PuOr", "vmin": -furthest, "vmax": furthest}
     hatch = "#A6A6A6" if signed else "white"
-    # Three digits of the largest.
-    digits = min(max(2 - math.floor(math.log10(furthest)), 0), 3)
-
-    def write(value: float) -> str:
-        return _number(value, digits)
-
+    write = _written(furthest)
     figure, axes = _table(rows, columns, values, significant, label, colours, hatch, write)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
@@ -246,7 +241,9 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
         axes.set_title(f"null: {null}", fontweight="normal", fontsize=8, color="#4D4D4D")
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-    bar = figure.colorbar(image, ax=list(grid), extend="both", aspect=40, pad=0.02)
+    bar = figure.colorbar(
+        image, ax=list(grid), extend="both", aspect=max(40, 3 * sum(heights)), pad=0.02
+    )
     bar.set_label("calibrated score")
     bar.outline.set_visible(False)
     wide = int(11 * figure.get_figwidth())
@@ -254,6 +251,53 @@ def calibrated_scores(panels: dict[str, dict[str, dict[int, float]]], *, title: 
     figure.supxlabel(
         "layer\nscore: 0 at the null's 95th percentile, 1 at identity", fontsize=9, color="#4D4D4D"
     )
+    return figure
+
+
+@styled
+def values_of_runs(tables: dict[str, dict[str, dict[int, float]]], *, title: str) -> Figure:
+    """Draw values, a row a run and a column a layer, one panel and one scale for each unit.
+
+    Args:
+        tables: for each quantity, with its unit, the runs by name, and their value by layer.
+        title: what is shown.
+    """
+    layers = sorted({x for runs in tables.values() for run in runs.values() for x in run})
+    heights = [max(len(runs), 2) for runs in tables.values()]
+    longest = max(len(name) for runs in tables.values() for name in runs)
+    figure = Figure(
+        figsize=(
+            0.075 * min(longest, 60) + max(0.46 * len(layers), 4.2) + 1.6,
+            0.24 * sum(heights) + 0.75 * len(heights) + 1.0,
+        ),
+        layout="constrained",
+    )
+    grid = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
+    for axes, (label, runs) in zip(grid, tables.items(), strict=True):
+        axes.grid(visible=False)
+        axes.set_facecolor("#D9D9D9")
+        values = np.array([[run.get(x, np.nan) for x in layers] for run in runs.values()])
+        signed = bool(np.nanmin(values) < 0 < np.nanmax(values))
+        furthest = float(np.nanmax(np.abs(values)))
+        colours: dict[str, Any] = {"cmap": "cividis"}
+        if signed:
+            colours = {"cmap": "PuOr", "vmin": -furthest, "vmax": furthest}
+        image = axes.imshow(values, aspect="auto", **colours)
+        bar = figure.colorbar(image, ax=axes, aspect=4 * len(runs) + 4, pad=0.02)
+        bar.outline.set_visible(False)
+        if len(layers) <= 30:
+            plain = np.zeros(values.shape, bool)
+            _write_values(axes, values, image, _written(furthest), hatched=plain)
+        axes.set_yticks(range(len(runs)), [cut(name, 60) for name in runs])
+        step = -(-len(layers) // 30)
+        axes.set_xticks(range(0, len(layers), step), [str(x) for x in layers[::step]])
+        axes.tick_params(length=0)
+        axes.set_title(label, fontweight="normal", fontsize=8, color="#4D4D4D")
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+    wide = int(11 * figure.get_figwidth())
+    figure.suptitle(textwrap.fill(title, wide), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    grid[-1].set_xlabel("layer")
     return figure
 
 
@@ -284,6 +328,12 @@ def _write_values(
             # Hatching goes round the value, not through it.
             around = withStroke(linewidth=2.5, foreground=tuple(colours[i, j]))
             written.set_path_effects([around])
+
+
+def _written(furthest: float) -> Callable[[float], str]:
+    """Return what writes values: with three digits of the largest."""
+    digits = min(max(2 - math.floor(math.log10(furthest or 1.0)), 0), 3)
+    return lambda value: _number(value, digits)
 
 
 def _number(value: float, digits: int) -> str:

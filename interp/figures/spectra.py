@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from interp.figures.style import BLUE, GREY, ORANGE, Array, cut, mark, put_titles, styled
+from interp.figures.style import BLUE, GREY, ORANGE, Array, cut, put_titles, styled
 
 # So many words can be read below one another.
 _MOST_WORDS = 60
@@ -64,31 +64,6 @@ def spectra(
         loc="outside lower center",
         ncols=3,
     )
-    return figure
-
-
-@styled
-def spectra_together(jobs: Mapping[str, Mapping[int, float]], *, title: str, ylabel: str) -> Figure:
-    """Draw the spectra of several jobs over one another, [component: value] each."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (name, values) in enumerate(jobs.items()):
-        m = mark(number)
-        axes.plot(
-            list(values),
-            list(values.values()),
-            color=m.colour,
-            marker=m.marker,
-            markersize=4 * np.sqrt(m.area),
-            linewidth=1.4,
-            label=cut(name, 60),
-        )
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("component")
-    axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    put_titles(axes, title, "sets of different size have spectra of different length")
-    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

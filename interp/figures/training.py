@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 from numpy.typing import ArrayLike
 
 from interp.figures.grids import legend_columns, place, put_legend, sheet
-from interp.figures.style import BLUE, GREY, ORANGE, Array, cut, mark, styled
+from interp.figures.style import BLUE, GREY, ORANGE, Array, mark, styled
 
 Scale = Literal["logarithmic", "fraction"]
 Role = Literal["train", "test", "restricted", "excluded", "weights", "logits", "all", "new"]
@@ -117,48 +117,6 @@ def training_curves(
             axes.set_xticks(ends[:1])
         axes.xaxis.set_major_formatter(_grouped)
         _limit(axes, panel.ylabel, panel.scale, [curve.values for curve in panel.curves])
-    return figure
-
-
-@styled
-def training_together(
-    panels: Mapping[str, Mapping[str, Mapping[int, float]]],
-    scales: Mapping[str, Scale],
-    *,
-    title: str,
-    subtitle: str,
-) -> Figure:
-    """Draw curves of several jobs over one another, a panel a quantity.
-
-    On logarithmic axes what is less than 1e-10 is drawn there, and the tick says so.
-
-    Args:
-        panels: by what is drawn, each job's values by epoch.
-        scales: the scale of each panel.
-        title: what is shown.
-        subtitle: of what.
-    """
-    handles: list[Line2D] = []
-    looks: dict[str, dict[str, Any]] = {}
-    for number, job in enumerate(next(iter(panels.values()))):
-        look = mark(number)
-        looks[job] = {
-            "color": look.colour,
-            "marker": look.marker,
-            "markersize": 4,
-            "linewidth": 1.3,
-        }
-        handles.append(Line2D([], [], label=cut(job, 60), **looks[job]))
-    figure, stack = _stack(handles, len(panels), title, subtitle)
-    for axes, (ylabel, jobs) in zip(stack, panels.items(), strict=True):
-        lowest = _LEAST if scales[ylabel] == "logarithmic" else -math.inf
-        for job, curve in jobs.items():
-            drawn = np.maximum([*curve.values()], lowest)
-            # Markers here and there tell jobs apart without their colours.
-            axes.plot([*curve], drawn, markevery=max(1, len(drawn) // 8), **looks[job])
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.xaxis.set_major_formatter(_grouped)
-        _limit(axes, ylabel, scales[ylabel], [[*curve.values()] for curve in jobs.values()])
     return figure
 
 

@@ -4,11 +4,13 @@ from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
-from interp.tracking.store import Store
+from interp.tracking.store import LONGEST_TAG, Store
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
+from interp.tracking.view import charts_url
 
 __all__ = [
     "CURRENT_JOB",
+    "LONGEST_TAG",
     "Child",
     "Earlier",
     "Job",
@@ -16,6 +18,7 @@ __all__ = [
     "Record",
     "Store",
     "Sweep",
+    "charts_url",
     "earlier",
     "latest",
     "one_line",

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from interp.headline import to_text
 from interp.registry import ConfigError
 from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, Store, experiment_of
 from interp.tracking.sweep import CURRENT_JOB
@@ -98,6 +99,8 @@ class Record:
             tags["mlflow.note.content"] = result.finding
         if result.null:
             tags["null"] = result.null
+        if result.headlines:
+            tags["headlines"] = to_text(result.headlines)
         # Last, so that no tag tells of an artifact that is not there.
         client.log_batch(
             self.run_id,

@@ -1,7 +1,6 @@
 """A sweep as MLflow shows it: a parent run, with a child a job."""
 
 import getpass
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ _LAUNCHING: list[BaseFileLock] = []
 
 @dataclass(frozen=True)
 class Child:
-    """A sweep's job as MLflow records it: number and name, how and why it ended, its numbers.
+    """A sweep's job as MLflow records it: number and name, how and why it ended.
 
     `began` is in milliseconds of the epoch.
     """
@@ -64,8 +63,6 @@ class Child:
     name: str
     status: str
     error: str
-    null: str
-    scalars: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,10 @@ class Sweep:
     Attributes:
         store: where it is logged.
         run_id: the run.
-        opened: when it was opened, now or anew, in milliseconds of the epoch.
     """
 
     store: Store
     run_id: str
-    opened: int
 
     @classmethod
     def begin(
@@ -98,13 +93,12 @@ class Sweep:
             anew: open another parent, whatever there is.
         """
         client, experiment_id = store.client, store.experiment(experiment)
-        now = int(time.time() * 1000)
         # Who launches it holds the lock until it ends, so that nobody takes its jobs for dead ones.
         query = f"tags.sweep_fingerprint = '{fingerprint}'"
         for run in [] if anew else client.search_runs([experiment_id], query, max_results=100):
             if _held(store, run.info.run_id):
                 client.update_run(run.info.run_id, status="RUNNING")
-                return cls(store, run.info.run_id, now)
+                return cls(store, run.info.run_id)
         tags = {
             "mlflow.user": getpass.getuser(),
             "mlflow.source.name": "interp",
@@ -114,7 +108,7 @@ class Sweep:
         name = f"sweep {' '.join(overrides)}".strip()[:250]
         run = client.create_run(experiment_id, tags=tags, run_name=name)
         _held(store, run.info.run_id)
-        return cls(store, run.info.run_id, now)
+        return cls(store, run.info.run_id)
 
     def name(self) -> str:
         """Return what the sweep is called: what it sweeps over."""
@@ -150,28 +144,35 @@ class Sweep:
                 run.info.run_name,
                 run.info.status,
                 run.data.tags.get("error", ""),
-                run.data.tags.get("null", ""),
-                {key: value for key, value in run.data.metrics.items() if "/" not in key},
             )
             for run in found
         ]
 
-    def curve(self, child: Child, key: str) -> dict[int, float]:
-        """Return a job's values by step, empty where it has none: "layer/score", by layer."""
-        history = self.store.client.get_metric_history(child.run_id, key)
-        return {metric.step: metric.value for metric in sorted(history, key=lambda m: m.step)}
+    def compared(self) -> str:
+        """Return what `log_comparison` was told last that it shows; "" where it never was."""
+        return str(self.store.client.get_run(self.run_id).data.tags.get("compared", ""))
 
-    def log_folder(self, folder: Path) -> None:
-        """Log what a folder holds as the parent's artifacts."""
-        self.store.client.log_artifacts(self.run_id, str(folder), folder.name)
+    def log_comparison(self, folder: Path, description: str, shows: str) -> None:
+        """Log a comparison of the jobs: a folder's files, and a description.
 
-    def fetch_folder(self, folder: Path) -> None:
-        """Put into a folder what was logged of it before."""
-        if self.store.client.list_artifacts(self.run_id, folder.name):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self.store.client.download_artifacts(self.run_id, folder.name, str(folder.parent))
+        Args:
+            folder: what goes to the artifacts.
+            description: Markdown, in at most `LONGEST_TAG` signs.
+            shows: a digest of the jobs that it shows, and of how each ended.
+        """
+        from mlflow.entities import RunTag
 
-    def bury(self, number: int, name: str, status: str, reason: str) -> None:
+        self.store.client.log_artifacts(self.run_id, str(folder))
+        # Last, so that no tag tells of an artifact that is not there.
+        tags = {"mlflow.note.content": description, "compared": shows}
+        self.store.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+
+    def fetch_comparison(self, folder: Path) -> None:
+        """Put into a folder what `log_comparison` logged."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.store.client.download_artifacts(self.run_id, "", str(folder))
+
+    def bury(self, number: int, name: str, status: str, reason: str, since: int) -> None:
         """Say of a job whose process died how it ended, under a run of its own where it had none.
 
         Args:
@@ -179,8 +180,10 @@ class Sweep:
             name: what tells it from the others.
             status: KILLED or FAILED.
             reason: what is known of why.
+            since: when the jobs were launched, in milliseconds of the epoch: runs that began before
+                are those of an earlier launch.
         """
-        begun = {child.number: child for child in self._runs() if child.began >= self.opened}
+        begun = {child.number: child for child in self._runs() if child.began >= since}
         if number in begun:
             run_id = begun[number].run_id
             if begun[number].status in ("FINISHED", "FAILED"):

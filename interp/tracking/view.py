@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from interp.tracking.store import Store, experiment_of
 
@@ -73,6 +73,33 @@ def saved(store: Store, parent: str) -> str:
             "workflowType": "machine_learning",
         }
     )
+
+
+def charts_url(store: Store, experiments: Sequence[str], found_by: str) -> str:
+    """Return the address of the MLflow page that charts runs side by side.
+
+    Args:
+        store: where they are logged.
+        experiments: the ids of the experiments that they are in.
+        found_by: the search that finds them and no others.
+    """
+    query = {
+        "workflowType": "machine_learning",
+        "compareRunsMode": "CHART",
+        "searchFilter": found_by,
+        # Sorted by start time, MLflow folds the jobs into their parent.
+        "orderByKey": "tags.`mlflow.runName`",
+        "orderByAsc": "true",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": "W10=",
+    }
+    page = f"experiments/{experiments[0]}/runs"
+    if len(experiments) > 1:
+        page = "compare-experiments/s"
+        query = {"experiments": json.dumps(list(experiments)), **query}
+    return f"{store.address()}/#/{page}?{urlencode(query, quote_via=quote)}"
 
 
 def _is_ours(value: str) -> bool:
