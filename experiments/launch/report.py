@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interp import tracking
 from interp.tracking import CURRENT_JOB, Child, Store, Sweep
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def job(outcome: "Outcome") -> None:
     print(f"run      {folder}")
     if outcome.reused:
         print(f"An equal run found this on {outcome.reused}; rerun=true computes it anew.")
-    _say_where(outcome.store, outcome.url)
+    if outcome.url:
+        _say_where(outcome.store, outcome.url)
+    if outcome.waits:
+        print(f"waits    {_shown(outcome.store.outputs / '.unsent')}: the next start sends it")
 
 
 def failure() -> None:
@@ -68,6 +72,25 @@ def sweep(sweep: Sweep, children: list[Child], folder: Path, count: int) -> None
     if any(folder.glob("[0-9]*")):
         print(f"jobs     {_shown(folder)}")
     _say_where(sweep.store, sweep.url())
+
+
+def waiting(sweep: Sweep, folder: Path) -> None:
+    """Say of a sweep whose store does not answer what waits for it, and why jobs failed.
+
+    Args:
+        sweep: the parent run.
+        folder: where the jobs' folders are, by number.
+    """
+    for file in sorted(folder.glob("[0-9]*/traceback.txt")):
+        lines = file.read_text(encoding="utf-8").strip().splitlines()
+        print(f"{file.parent.name}: FAILED: {lines[-1]}", file=sys.stderr)
+    if any(folder.glob("[0-9]*")):
+        print(f"\njobs     {_shown(folder)}")
+    count = tracking.waiting(sweep.store, sweep.run_id)
+    what = {0: "the sweep's end waits", 1: "1 result waits"}.get(count, f"{count} results wait")
+    sent = "are" if count > 1 else "is"
+    place = _shown(sweep.store.outputs / ".unsent")
+    print(f"{what} in {place} and {sent} sent on the next start")
 
 
 def _table(table: "pd.DataFrame") -> str:

@@ -5,6 +5,7 @@ import json
 import sys
 from contextvars import ContextVar
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -18,7 +19,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch import batch, composition, report
 from interp.registry import ConfigError
-from interp.tracking import CURRENT_JOB, Child, Job, Store, Sweep, one_line
+from interp.tracking import (
+    CURRENT_JOB,
+    Child,
+    Ended,
+    Job,
+    NoAnswerError,
+    Store,
+    Sweep,
+    arrive,
+    end_later,
+    ended_late,
+    now,
+    one_line,
+    reaching,
+)
 from interp.versions import code_digest, versions
 
 # The sweep that this process launches, the folder of its jobs, and how many there are where that is
@@ -69,8 +84,9 @@ class SweepCallback(Callback):  # type: ignore[misc]
                 if not list(override.sweep_string_iterator()):
                     raise ConfigError(f"{override.input_line} stands for nothing")
         named = [override.input_line for override in swept or overrides]
+        arrive(store := Store.of(*self._store))
         sweep = Sweep.begin(
-            Store.of(*self._store),
+            store,
             config.tracking.experiment,
             named,
             _fingerprint(config),
@@ -134,24 +150,53 @@ def close(*, completed: bool) -> bool:
     """
     opened = _OPEN.get()
     if opened is None:
+        _draw_late()
         return False
     _OPEN.set(None)
     CURRENT_JOB.set(None)
     composition.forget()
     sweep, folder, count = opened
+    try:
+        arrive(sweep.store)
+        with reaching(sweep.store):
+            failed = _end(sweep, folder, count, completed)
+        _draw_late()
+    except NoAnswerError:
+        end_later(Ended(sweep, completed, now()))
+        report.waiting(sweep, folder)
+        return not completed
+    return failed
+
+
+def _end(sweep: Sweep, folder: Path, count: int, completed: bool) -> bool:
+    """End a sweep and report on its jobs; whether some failed."""
     children = sweep.end(completed=completed)
     if children:
         figures = folder / "figures"
-        if all(child.began < sweep.opened for child in children):
-            sweep.fetch_folder(figures)
-        else:
-            _draw_scores(sweep, children, figures)
-            _draw_spectra(sweep, children, figures)
-            _draw_training(sweep, children, figures)
-            if figures.is_dir():
-                sweep.log_folder(figures)
+        known = all(child.began < sweep.opened for child in children)
+        if not (known and sweep.fetch_folder(figures)):
+            _draw(sweep, children, figures)
         report.sweep(sweep, children, folder, max(count, len(children)))
     return any(child.status != "FINISHED" for child in children)
+
+
+def _draw(sweep: Sweep, children: list[Child], folder: Path) -> None:
+    """Draw a sweep's jobs together, and log the figures with the parent."""
+    _draw_scores(sweep, children, folder)
+    _draw_spectra(sweep, children, folder)
+    _draw_training(sweep, children, folder)
+    if folder.is_dir():
+        sweep.log_folder(folder)
+
+
+def _draw_late() -> None:
+    """Draw the sweeps that could not be ended when they did, and have been since."""
+    for ended in ended_late():
+        try:
+            with reaching(ended.sweep.store), TemporaryDirectory() as folder:
+                _draw(ended.sweep, ended.sweep.children(), Path(folder) / "figures")
+        except NoAnswerError:
+            end_later(ended)
 
 
 def _draw_scores(sweep: Sweep, children: list[Child], folder: Path) -> None:
