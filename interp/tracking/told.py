@@ -102,13 +102,14 @@ def tell(store: Store, run_id: str, part: Part) -> None:
     client = store.client
     for folder in part.artifacts:
         client.log_artifacts(run_id, str(folder))
-    # MLflow's client splits what is more than a batch may hold.
-    client.log_batch(
-        run_id,
-        metrics=[Metric(*point) for point in part.metrics],
-        params=[Param(*item) for item in part.params.items()],
-        tags=[RunTag(*item) for item in part.tags.items()],
-    )
+    if part.params or part.metrics or part.tags:
+        # MLflow's client splits what is more than a batch may hold.
+        client.log_batch(
+            run_id,
+            metrics=[Metric(*point) for point in part.metrics],
+            params=[Param(*item) for item in part.params.items()],
+            tags=[RunTag(*item) for item in part.tags.items()],
+        )
     if part.dataset:
         _tell_dataset(store, run_id, part.dataset)
     if part.status:
