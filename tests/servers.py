@@ -81,11 +81,11 @@ def served(folder, database):
 def newest_postgres():
     """The folder of PostgreSQL's programs, Debian's or another; skips where there is none."""
     found = list(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if found:
+        return max(found, key=lambda path: int(path.parts[-3])).parent
     if on_path := shutil.which("postgres"):
-        found.append(Path(on_path))
-    if not found:
-        pytest.skip("PostgreSQL's server is not installed (Debian: postgresql)")
-    return max(found, key=lambda path: path.parts[-3]).parent
+        return Path(on_path).resolve().parent
+    pytest.skip("PostgreSQL's server is not installed (Debian: postgresql)")
 
 
 class Postgres:

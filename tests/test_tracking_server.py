@@ -238,7 +238,7 @@ def test_a_sweep_is_logged_to_a_server_on_postgresql(on_postgres, interp, tmp_pa
             ((dataset, context),) = run["datasets"]
             assert (dataset["name"], context) == ("digits / words", ["prompts"])
             images = [path for path in run["artifacts"] if path.startswith("images/")]
-            assert len(images) == 2 * 4
+            assert {path.split("+")[2] for path in images} == {"0", "1", "2", "3"}
     (run,) = client.search_runs(
         [client.get_experiment_by_name("four").experiment_id], "tags.job = '0'"
     )
@@ -383,7 +383,7 @@ def test_a_dead_server_costs_the_jobs_that_follow_nothing(wire, interp, monkeypa
     with monkeypatch.context() as patch:
         cut_at(patch, wire, "log_inputs", 1)
         patch.setattr(Store, "greet", greet)
-        status, out, _ = interp(wire.uri, "many", *FOUR)
+        status, out, _ = interp(wire.uri, "many", *FOUR, "hook.layers=1")
     assert status == 0
     assert "4 results wait in outputs/.unsent and are sent on the next start" in out
     # The sweep's beginning, and a look whether it is back as the sweep ends.
@@ -419,7 +419,8 @@ def test_no_server_at_the_start_is_a_mistake_and_computes_nothing(interp, wire, 
         assert (status, out) == (1, "")
         (line,) = err.strip().splitlines()
         assert f"tracking.uri: no server answers at {wire.uri}" in line
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs/**/result.json"))
+    assert left(tmp_path / "outputs") == []
 
 
 @pytest.fixture
@@ -509,20 +510,25 @@ def test_two_who_send_at_once_send_once(server, wire, interp, interrupted, tmp_p
 def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire, tmp_path):
     store = Store.of(str(tmp_path), wire.uri, 5000)
     context = multiprocessing.get_context("fork")
-    ready, go_on = context.Event(), context.Event()
+    begun, is_cut, waits = context.Event(), context.Event(), context.Event()
 
     def work():
         with recorded(store, "dying", "one", tmp_path / "run") as record:
-            wire.cut()
+            begun.set()
+            is_cut.wait()
             record.log_step(3, {"epoch/loss": 0.5})
-            ready.set()
-            go_on.wait()
+            waits.set()
+            time.sleep(600)
 
     with recorded(store, "dying", "first", tmp_path / "first"):
         pass
     process = context.Process(target=work)
     process.start()
-    assert ready.wait(60)
+    assert begun.wait(60)
+    wire.cut()
+    is_cut.set()
+    assert waits.wait(60)
+    wire.mend()
     elsewhere = Store.of(str(tmp_path), wire.uri, 5000)
     assert len(left(tmp_path)) == 1
     arrive(elsewhere)

@@ -88,6 +88,8 @@ def end_later(ended: Ended) -> None:
     about = {"uri": store.uri, "run_id": run_id, "completed": ended.completed, "at": ended.at}
     _write(hidden / "sweep.json", about)
     hidden.rename(hidden.with_name(f"{now()}-{run_id}"))
+    # Nobody launches its jobs any more, also if this process goes on.
+    ended.sweep.lock().release(force=True)
 
 
 def waiting(store: Store, parent: str) -> int:
