@@ -190,13 +190,16 @@ def send(uri, outputs):
 
 @pytest.fixture(scope="module")
 def undisturbed(server, tmp_path_factory):
-    """What the server holds of a sweep of two jobs during which nothing happened."""
+    """What the server holds of a sweep during which nothing happened, in processes of its own."""
     outputs = tmp_path_factory.mktemp("undisturbed")
     own = (f"tracking.uri={server.uri}", "tracking.experiment=undisturbed", f"outputs={outputs}")
-    command = [sys.executable, "-m", "experiments", *own, *TWO]
+    command = [sys.executable, "-m", "experiments", *own, *TWO, "hydra/launcher=joblib"]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     assert not (outputs / ".unsent").exists()
-    return held(server, "undisturbed")
+    kept = held(server, "undisturbed")
+    assert len(kept) == 3
+    assert {run["status"] for run in kept.values()} == {"FINISHED"}
+    return kept
 
 
 def cut_at(monkeypatch, wire, call, nth, *, after=False):
@@ -263,17 +266,11 @@ def test_a_sweep_is_logged_to_a_server_on_postgresql(on_postgres, interp, tmp_pa
     assert "An equal run found this on" in out
     assert list((tmp_path / re.search(r"^figures +(\S+)$", out, re.M)[1]).glob("*.png"))
     # A sweep of others takes it over with all that belongs to it.
-    status, out, _ = interp(on_postgres.uri, "four", *TWO, "hook.layers=all", "position=mean,max")
-    assert out.count("(known already)") == 2
-
-
-def test_jobs_in_other_processes_log_to_the_server(server, tmp_path):
-    own = (f"tracking.uri={server.uri}", "tracking.experiment=joblib", f"outputs={tmp_path}")
-    command = [sys.executable, "-m", "experiments", *own, *TWO, "hydra/launcher=joblib"]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    kept = held(server, "joblib")
-    assert {run["status"] for run in kept.values()} == {"FINISHED"}
-    assert len(kept) == 3
+    status, out, _ = interp(on_postgres.uri, "four", "-m", *SMALL, "metric=cosine,rsa")
+    assert out.count("(known already)") == 1
+    kept = held(on_postgres, "four")
+    assert set(kept["cosine"]["artifacts"]) == set(kept["cosine · mean"]["artifacts"])
+    assert kept["cosine"]["metrics"] == kept["cosine · mean"]["metrics"]
 
 
 def _log_together(uri, outputs, number, prompts, barrier):
@@ -310,10 +307,8 @@ MOMENTS = {
     "as an earlier run is looked for": ("search_runs", 3, False),
     "as the run is created": ("create_run", 3, False),
     "before it says that it has created the run": ("create_run", 3, True),
-    "as the configuration is logged": ("log_batch", 3, False),
     "as the prompts are logged": ("log_inputs", 2, False),
     "as images are logged": ("log_artifacts", 3, False),
-    "as files are logged": ("log_artifacts", 4, False),
     "as the numbers are logged": ("log_batch", 4, False),
     "as the run ends": ("set_terminated", 2, False),
     "as the sweep ends": ("set_terminated", 3, False),
@@ -352,7 +347,7 @@ def test_any_run_sends_what_waits_and_the_sweep_finds_its_jobs_done(
 ):
     interrupted("any")
     status, out, err = interp(wire.uri, "any", *ANY)
-    assert (status, err) == (0, f"tracking: 1 that had waited was sent to {wire.uri}\n")
+    assert (status, err) == (0, f"tracking: sent 1 result that had waited to {wire.uri}\n")
     assert left(tmp_path / "outputs") == []
     assert held(server, "any") == undisturbed
     status, out, err = interp(wire.uri, "any", *TWO)
@@ -362,14 +357,20 @@ def test_any_run_sends_what_waits_and_the_sweep_finds_its_jobs_done(
     assert held(server, "any") == undisturbed
 
 
-def test_the_sweep_that_is_started_again_sends_what_waits(
-    server, wire, interp, interrupted, tmp_path, undisturbed
-):
-    interrupted("again")
-    status, out, err = interp(wire.uri, "again", *TWO)
-    assert (status, err) == (0, f"tracking: 1 that had waited was sent to {wire.uri}\n")
-    assert out.count("(known already)") == 2
-    assert held(server, "again") == undisturbed
+def test_what_can_no_longer_be_fetched_is_found_anew(server, wire, interp, monkeypatch, tmp_path):
+    given = (*SMALL, "hook.layers=1", "metric=cosine")
+    assert interp(wire.uri, "fetched", *given)[0] == 0
+    with monkeypatch.context() as patch:
+        cut_at(patch, wire, "download_artifacts", 1)
+        status, out, err = interp(wire.uri, "fetched", *given)
+    assert status == 0
+    assert "An equal run" not in out
+    assert re.search(r"^waits    outputs/\.unsent: the next start sends it$", out, re.M)
+    assert "page" not in out
+    assert "does not answer" in err
+    wire.mend()
+    send(wire.uri, tmp_path / "outputs")
+    assert len(spans(server, "fetched")) == 2
 
 
 def test_a_dead_server_costs_the_jobs_that_follow_nothing(wire, interp, monkeypatch, tmp_path):
@@ -449,6 +450,9 @@ SENDING = {
 def test_a_sending_that_is_cut_goes_on_where_it_was(
     server, wire, interp, monkeypatch, tmp_path, undisturbed
 ):
+    def killed(path):
+        raise KeyboardInterrupt
+
     outputs = tmp_path / "outputs"
     with monkeypatch.context() as patch:
         cut_at(patch, wire, "create_run", 2)
@@ -462,6 +466,11 @@ def test_a_sending_that_is_cut_goes_on_where_it_was(
             with pytest.raises(NoAnswerError, match="stopped answering"):
                 send(wire.uri, outputs)
         wire.mend()
+        with monkeypatch.context() as patch:
+            # And killed when a run is sent and its folder is about to go.
+            patch.setattr(shutil, "rmtree", killed)
+            with pytest.raises(KeyboardInterrupt):
+                send(wire.uri, outputs)
         send(wire.uri, outputs)
         assert left(outputs) == [], name
         assert held(server, "cut") == undisturbed, name
@@ -474,37 +483,27 @@ def test_a_sending_that_is_cut_goes_on_where_it_was(
         shutil.copytree(kept, outputs / ".unsent")
 
 
-def test_a_sender_that_is_killed_leaves_no_more_than_it_found(
-    server, wire, interp, interrupted, monkeypatch, tmp_path, undisturbed
-):
-    interrupted("killed")
-
-    def killed(path):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        # All is sent, and the folder is about to go.
-        patch.setattr(shutil, "rmtree", killed)
-        with pytest.raises(KeyboardInterrupt):
-            send(wire.uri, tmp_path / "outputs")
-    send(wire.uri, tmp_path / "outputs")
-    assert left(tmp_path / "outputs") == []
-    assert held(server, "killed") == undisturbed
+def _send_together(uri, outputs, barrier):
+    barrier.wait()
+    arrive(Store.of(str(outputs), uri, 5000))
 
 
-def test_two_who_send_at_once_send_once(server, wire, interp, interrupted, tmp_path, undisturbed):
+def test_two_who_send_at_once_send_once(server, wire, interrupted, tmp_path, undisturbed):
     interrupted("twice")
-    own = (f"tracking.uri={wire.uri}", f"outputs={tmp_path / 'outputs'}", *ANY)
-    command = [sys.executable, "-m", "experiments", *own]
-    processes = [
-        subprocess.Popen([*command, f"seed={i}"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for i in range(2)
-    ]
-    said = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert "".join(said).count("1 that had waited was sent") == 1
+    context = multiprocessing.get_context("fork")
+    given = [wire.uri, tmp_path / "outputs", context.Barrier(2)]
+    processes = [context.Process(target=_send_together, args=given) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
     assert left(tmp_path / "outputs") == []
-    assert held(server, "twice") == undisturbed
+    kept = held(server, "twice")
+    (parent,) = (name for name in kept if name.startswith("sweep"))
+    # Who draws the jobs together is the command line.
+    drawn = undisturbed[parent] | {"artifacts": []}
+    assert kept == undisturbed | {parent: drawn}
 
 
 def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire, tmp_path):
@@ -588,20 +587,22 @@ def test_a_server_on_postgresql_may_be_killed(
     assert held(on_postgres, experiment) == undisturbed
 
 
-def test_a_locked_database_file_loses_nothing(interp, tmp_path, monkeypatch):
-    own, count = MlflowClient.log_inputs, iter(range(10))
+def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
+    def locked(*_, **__):
+        # As MLflow says it after twenty seconds.
+        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
-    def locked(self, *arguments, **options):
-        if next(count) == 1:
-            # As MLflow says it after twenty seconds.
-            raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
-        return own(self, *arguments, **options)
-
-    uri = f"sqlite:///{tmp_path / 'own.db'}"
-    with monkeypatch.context() as patch:
+    store = Store.of(str(tmp_path), None, 5000)
+    with (
+        recorded(store, "locked", "one", tmp_path / "run") as record,
+        monkeypatch.context() as patch,
+    ):
         patch.setattr(MlflowClient, "log_inputs", locked)
-        status, out, _ = interp(uri, "locked", *TWO)
-    # It was open again as the sweep ended.
-    assert status == 0
-    assert "2 of 2 jobs finished" in out
-    assert left(tmp_path / "outputs") == []
+        record.log_setup({"seed": 3}, prompts)
+    assert len(left(tmp_path)) == 1
+    assert store.client.get_run(record.run_id).info.status == "RUNNING"
+    arrive(store)
+    run = store.client.get_run(record.run_id)
+    assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "3"})
+    assert len(run.inputs.dataset_inputs) == 1
+    assert left(tmp_path) == []

@@ -111,14 +111,15 @@ def arrive(store: Store) -> None:
         ConfigError: it cannot be opened; NoAnswerError where it may be later.
     """
     ask_again(store)
-    if not any(_folder(store).glob("[0-9]*")):
+    if not any(path.is_dir() for path in _folder(store).glob("*")):
         return
     # Whoever comes meanwhile waits, and then finds what was sent.
     with FileLock(_folder(store) / ".lock"):
         _remove_leftovers(_folder(store))
         sent = sum(_sent(store, folder, about) for folder, about in _kept(store, "run.json"))
         if sent:
-            _say(f"{sent} that had waited {'was' if sent == 1 else 'were'} sent to {store.uri}")
+            what = "1 result" if sent == 1 else f"{sent} results"
+            _say(f"sent {what} that had waited to {store.uri}")
         for folder, about in _kept(store, "sweep.json"):
             _end(store, folder, about)
 
