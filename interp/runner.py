@@ -1,6 +1,7 @@
 """From a configuration to a tracked result: build, check, run, save, log."""
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from interp.provisions import Provisions, Siblings, alone
 from interp.registry import ConfigError
 from interp.result import Result
 from interp.store import ActivationStore
-from interp.tracking import CURRENT_JOB, Earlier, Store, earlier, recorded
+from interp.tracking import CURRENT_JOB, Earlier, NoAnswerError, Store, arrive, earlier, recorded
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,7 +28,8 @@ class Outcome:
         folder: where that lies.
         store: where it is logged.
         name: what it is called.
-        url: its page.
+        url: its page; empty where the store could not be told of it yet.
+        waits: whether it, or some of it, waits to be sent there.
         reused: when the earlier run ended that found it; "" where it was found now.
     """
 
@@ -37,6 +39,7 @@ class Outcome:
     name: str
     url: str
     reused: str = ""
+    waits: bool = False
 
     def __repr__(self) -> str:
         return f"{self.name}\n{self.result.finding}\n{self.folder}"
@@ -115,9 +118,13 @@ def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
             raise
 
     at = settled.settings["tracking"]["experiment"]
+    if CURRENT_JOB.get() is None:
+        arrive(_store(config))
     if not config.rerun:
         for known in earlier(_store(config), at, str(settled.tags["fingerprint"])):
-            return _reused(known, folder)
+            # Where the store stops answering as it is asked what was found, that is found anew.
+            with suppress(NoAnswerError):
+                return _reused(known, folder)
     prompts = settled.experiment.prompts
     with recorded(_store(config), at, settled.name, folder, settled.tags) as record:
         save(settled.settings, folder / "config.yaml")
@@ -129,14 +136,14 @@ def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)
         record.log_result(result, folder)
-    return Outcome(result, folder, record.store, settled.name, record.url())
+    return Outcome(result, folder, record.store, settled.name, record.url(), waits=record.waits())
 
 
 def _reused(known: Earlier, folder: Path) -> Outcome:
     """Return what an earlier run found; in a sweep it becomes one of its jobs."""
     job, url = CURRENT_JOB.get(), known.record.url()
     if job is None:
-        folder = known.folder()
+        folder = known.fetched(folder)
         result = Result.load(folder)
     else:
         if not known.is_the_job:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interp import tracking
 from interp.tracking import CURRENT_JOB, Store, Sweep
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def job(outcome: "Outcome") -> None:
     print(f"run      {folder}")
     if outcome.reused:
         print(f"An equal run found this on {outcome.reused}; rerun=true computes it anew.")
-    say_where(outcome.store, outcome.url)
+    if outcome.url:
+        say_where(outcome.store, outcome.url)
+    if outcome.waits:
+        print(f"waits    {shown_path(outcome.store.outputs / '.unsent')}: the next start sends it")
 
 
 def failure() -> None:
@@ -85,6 +89,25 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
         for run, name in zip(runs, names, strict=True)
     ]
     return _table(pd.DataFrame(rows))
+
+
+def waiting(sweep: Sweep, folder: Path) -> None:
+    """Say of a sweep whose store does not answer what waits for it, and why jobs failed.
+
+    Args:
+        sweep: the parent run.
+        folder: where the jobs' folders are, by number.
+    """
+    for file in sorted(folder.glob("[0-9]*/traceback.txt")):
+        lines = file.read_text(encoding="utf-8").strip().splitlines()
+        print(f"{file.parent.name}: FAILED: {lines[-1]}", file=sys.stderr)
+    if any(folder.glob("[0-9]*")):
+        print(f"\njobs     {shown_path(folder)}")
+    count = tracking.waiting(sweep.store, sweep.run_id)
+    what = {0: "the sweep's end waits", 1: "1 result waits"}.get(count, f"{count} results wait")
+    sent = "are" if count > 1 else "is"
+    place = shown_path(sweep.store.outputs / ".unsent")
+    print(f"{what} in {place} and {sent} sent on the next start")
 
 
 def _table(table: "pd.DataFrame") -> str:

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import sys
-import time
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -19,7 +20,20 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from experiments.launch import batch, comparison, composition, dry, launchers, report
 from interp.registry import ConfigError
-from interp.tracking import CURRENT_JOB, Job, Store, Sweep, one_line
+from interp.tracking import (
+    CURRENT_JOB,
+    Ended,
+    Job,
+    NoAnswerError,
+    Store,
+    Sweep,
+    arrive,
+    end_later,
+    ended_late,
+    now,
+    one_line,
+    reaching,
+)
 from interp.versions import code_digest, versions
 
 # The sweep that this process launches, the folder of its jobs, and what each is called where that
@@ -78,10 +92,11 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if config.dry:
             return
         launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
-        self._launched = time.time_ns() // 10**6
+        self._launched = now()
         named = [override.input_line for override in swept or overrides]
+        arrive(store := Store.of(*self._store))
         sweep = Sweep.begin(
-            Store.of(*self._store),
+            store,
             config.tracking.experiment,
             named,
             _fingerprint(config),
@@ -108,13 +123,15 @@ class SweepCallback(Callback):  # type: ignore[misc]
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
         """Let the parent run show what has been found so far, now and then."""
         if current := CURRENT_JOB.get():
-            comparison.refresh(current.store, current.parent, self._names())
+            with suppress(NoAnswerError), reaching(current.store):
+                comparison.refresh(current.store, current.parent, self._names())
 
     def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
         """Show a job whose process ended before it could say so; launchers tell of it."""
         if opened := _OPEN.get():
             name = self._name(overrides, number)
-            opened[0].bury(number, name, status, reason, since=self._launched)
+            with suppress(NoAnswerError), reaching(opened[0].store):
+                opened[0].bury(number, name, status, reason, since=self._launched)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""
@@ -173,11 +190,26 @@ def close(*, completed: bool) -> bool:
     """
     opened = _OPEN.get()
     if opened is None:
+        _show_late()
         return False
     _OPEN.set(None)
     CURRENT_JOB.set(None)
     composition.forget()
     sweep, folder, jobs = opened
+    try:
+        arrive(sweep.store)
+        with reaching(sweep.store):
+            failed = _end(sweep, folder, jobs, completed)
+        _show_late()
+    except NoAnswerError:
+        end_later(Ended(sweep, completed, now()))
+        report.waiting(sweep, folder)
+        return not completed
+    return failed
+
+
+def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
+    """End a sweep, show its jobs side by side and report on them; whether some failed."""
     children = sweep.end(completed=completed)
     if children:
         from interp.tracking.runs import jobs_of
@@ -188,3 +220,16 @@ def close(*, completed: bool) -> bool:
         finally:
             report.sweep(sweep, records, folder, max(len(jobs), len(records)))
     return any(child.status != "FINISHED" for child in children)
+
+
+def _show_late() -> None:
+    """Show the sweeps that could not be ended when they did, and have been since."""
+    for ended in ended_late():
+        from interp.tracking.runs import jobs_of
+
+        sweep = ended.sweep
+        try:
+            with reaching(sweep.store), TemporaryDirectory() as folder:
+                comparison.complete(sweep, jobs_of(sweep.store, sweep.run_id), (), Path(folder))
+        except NoAnswerError:
+            end_later(ended)

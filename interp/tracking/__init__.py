@@ -4,8 +4,11 @@ from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
-from interp.tracking.store import LONGEST_TAG, Store
+from interp.tracking.silence import reaching
+from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
+from interp.tracking.told import now
+from interp.tracking.unsent import Ended, arrive, end_later, ended_late, waiting
 from interp.tracking.view import charts_url
 
 __all__ = [
@@ -13,15 +16,24 @@ __all__ = [
     "LONGEST_TAG",
     "Child",
     "Earlier",
+    "Ended",
     "Job",
+    "NoAnswerError",
     "Past",
     "Record",
+    "Run",
     "Store",
     "Sweep",
+    "arrive",
     "charts_url",
     "earlier",
+    "end_later",
+    "ended_late",
     "latest",
+    "now",
     "one_line",
     "past",
+    "reaching",
     "recorded",
+    "waiting",
 ]

@@ -6,8 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from interp.tracking.record import Record
-from interp.tracking.store import Store, experiment_of
+from interp.tracking.silence import reaching
+from interp.tracking.store import NoAnswerError, Run, Store, experiment_of
 from interp.tracking.sweep import CURRENT_JOB, Job
+from interp.tracking.told import Opening, Part, Point, now
 from interp.tracking.view import colour
 
 
@@ -23,49 +25,66 @@ class Earlier:
         is_the_job: whether it is what the current job's sweep shows for it.
     """
 
-    record: Record
+    record: Run
     name: str
     finding: str
     ended: str
     is_the_job: bool
 
-    def folder(self) -> Path:
-        """Return the folder of what it left, from the artifacts."""
-        return Path(self.record.store.client.download_artifacts(self.record.run_id, ""))
+    def fetched(self, folder: Path) -> Path:
+        """Return where what it left lies; in the given folder where it lies on a server.
+
+        Raises:
+            NoAnswerError: the store has stopped answering.
+        """
+        store, run_id = self.record.store, self.record.run_id
+        with reaching(store) as client:
+            if not store.is_server():
+                return Path(client.download_artifacts(run_id, ""))
+            folder.mkdir(parents=True, exist_ok=True)
+            return Path(client.download_artifacts(run_id, "", str(folder)))
 
     def copied(self, folder: Path) -> None:
-        """Make it a job of the current sweep too: numbers, tags and artifacts under a new run."""
-        from mlflow.entities import Param
+        """Make it a job of the current sweep too: numbers, tags and artifacts under a new run.
 
+        Raises:
+            NoAnswerError: the store has stopped answering, and what it found is not known.
+        """
         job = CURRENT_JOB.get()
         if job is None:
             raise ValueError("there is no sweep to copy it to")
-        client = self.record.store.client
-        run = client.get_run(self.record.run_id)
-        histories = [client.get_metric_history(run.info.run_id, key) for key in run.data.metrics]
+        with reaching(self.record.store) as client:
+            run = client.get_run(self.record.run_id)
+            folder.mkdir(parents=True, exist_ok=True)
+            left = client.download_artifacts(run.info.run_id, "", str(folder))
+            points = [
+                Point(metric.key, metric.value, metric.timestamp, metric.step)
+                for key in run.data.metrics
+                for metric in client.get_metric_history(run.info.run_id, key)
+            ]
         own = {"mlflow.parentRunId": job.parent, "job": str(job.number), "reused": run.info.run_id}
         own["mlflow.runColor"] = colour(job.number)
-        folder.mkdir(parents=True, exist_ok=True)
-        left = client.download_artifacts(run.info.run_id, "", str(folder))
-        copy = client.create_run(
-            experiment_of(job.store, job.parent),
-            tags={**run.data.tags, "mlflow.runName": job.name, **own},
-            run_name=job.name,
-        )
-        client.log_artifacts(copy.info.run_id, left)
-        client.log_batch(
-            copy.info.run_id,
-            metrics=[metric for history in histories for metric in history],
-            params=[Param(key, value) for key, value in run.data.params.items()],
-        )
-        client.set_terminated(copy.info.run_id, "FINISHED")
+        tags = {**run.data.tags, "mlflow.runName": job.name, **own}
+        opening = Opening("", job.parent, job.name, tags, now())
+        copy = Record.begin(job.store, opening)
+        copy.tell(Part([Path(left)], dict(run.data.params), points, status="FINISHED", ended=now()))
 
 
 def earlier(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]:
-    """Yield the finished runs of that fingerprint in an experiment that still have their files.
+    """Yield the finished run of that fingerprint in an experiment that still has its files.
 
-    The current job's own run comes first.
+    Of several the current job's own, else the latest; none where there is none, or where the store
+    does not answer.
     """
+    try:
+        with reaching(store):
+            found = list(_found(store, experiment, fingerprint))
+    except NoAnswerError:
+        return
+    yield from found
+
+
+def _found(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]:
     job = CURRENT_JOB.get()
     if job is None:
         found = store.client.get_experiment_by_name(experiment)
@@ -86,12 +105,13 @@ def earlier(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier
             continue
         ended = datetime.fromtimestamp(run.info.end_time / 1000).astimezone()
         yield Earlier(
-            Record(store, experiment_id, run.info.run_id),
+            Run(store, experiment_id, run.info.run_id),
             run.info.run_name,
             run.data.tags.get("mlflow.note.content", ""),
             f"{ended:%Y-%m-%d %H:%M}",
             run.info.run_id == shown,
         )
+        return
 
 
 def _shown(store: Store, experiment_id: str, job: Job) -> str:

@@ -1,8 +1,7 @@
 """What was logged last, for whoever opens the UI."""
 
 from interp.tracking import view
-from interp.tracking.record import Record
-from interp.tracking.store import Store
+from interp.tracking.store import Run, Store
 
 
 def latest(store: Store) -> str:
@@ -18,5 +17,5 @@ def latest(store: Store) -> str:
         for run in client.search_runs(experiments, query, order_by=order, max_results=1):
             if query:
                 return view.saved(store, run.info.run_id)
-            return Record(store, run.info.experiment_id, run.info.run_id).url()
+            return Run(store, run.info.experiment_id, run.info.run_id).url()
     return store.address()

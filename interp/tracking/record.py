@@ -3,7 +3,6 @@
 import getpass
 import json
 import re
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from interp.headline import to_text
 from interp.registry import ConfigError
-from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, Store, experiment_of
+from interp.tracking import unsent
+from interp.tracking.silence import reaching
+from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, NoAnswerError, Run, Store
 from interp.tracking.sweep import CURRENT_JOB
+from interp.tracking.told import Opening, Part, Point, create, now, tell
 from interp.tracking.view import colour
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow.entities import Metric
 
     from interp.prompts import PromptSet
     from interp.result import Result
@@ -30,47 +31,56 @@ _MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class Record:
-    """One MLflow run."""
+class Record(Run):
+    """One MLflow run, which is told to its store as it goes, or waits on disk for a later start."""
 
-    store: Store
-    experiment_id: str
-    run_id: str
+    opening: Opening
 
-    def url(self) -> str:
-        """Return the address of the run's page in the MLflow UI."""
-        return f"{self.store.address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+    @classmethod
+    def begin(cls, store: Store, opening: Opening) -> "Record":
+        """Create a run."""
+        try:
+            with reaching(store):
+                run = create(store, opening)
+        except NoAnswerError:
+            run = Run(store, "", "")
+            unsent.wait(run, opening)
+        return cls(store, run.experiment_id, run.run_id, opening)
+
+    def waits(self) -> bool:
+        """Whether it, or some of it, waits on disk."""
+        return unsent.waits(self.store, self.opening)
+
+    def tell(self, part: Part) -> None:
+        """Tell the store a part of the run; if that cannot be, it and what follows wait."""
+        if not self.waits():
+            try:
+                with reaching(self.store):
+                    return tell(self.store, self.run_id, part)
+            except NoAnswerError:
+                unsent.wait(self, self.opening)
+        return unsent.keep(self.opening.key, part)
 
     def log_setup(self, params: Mapping[str, object], prompts: "PromptSet") -> None:
         """Log what the run is about, before it works: parameters and its prompt set."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
-        flat = dict(_flattened(params))
-        # MLflow's client splits what is more than a batch may hold.
-        self.store.client.log_batch(self.run_id, params=[Param(*item) for item in flat.items()])
         numbers = prompts.numeric_columns
         names = ("group", "text", "target", *prompts.columns)
         columns = [{"name": n, "type": "double" if n in numbers else "string"} for n in names]
-        dataset = Dataset(
-            name=" / ".join(prompts.group_names)[:100],
-            digest=prompts.content_hash[:36],
-            source_type="local",
-            source=json.dumps({"uri": "tables/prompts.csv of this run"}),
-            schema=json.dumps({"mlflow_colspec": columns}),
-            profile=json.dumps({"num_rows": len(prompts)}),
-        )
-        context = [InputTag("mlflow.data.context", "prompts")]
-        # Runs that are the first to log one dataset at once would collide in the database.
-        with self.store.locked():
-            self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, context)])
+        dataset = {
+            "name": " / ".join(prompts.group_names)[:100],
+            "digest": prompts.content_hash[:36],
+            "source_type": "local",
+            "source": json.dumps({"uri": "tables/prompts.csv of this run"}),
+            "schema": json.dumps({"mlflow_colspec": columns}),
+            "profile": json.dumps({"num_rows": len(prompts)}),
+        }
+        self.tell(Part(params=dict(_flattened(params)), dataset=dataset))
 
     def log_step(self, step: int, values: Mapping[str, float]) -> None:
         """Log values of a step while the run works: the point of a curve each."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, float(value), now, step) for name, value in values.items()]
-        self.store.client.log_batch(self.run_id, metrics=metrics)
+        at = now()
+        points = [Point(name, float(value), at, step) for name, value in values.items()]
+        self.tell(Part(metrics=points))
 
     def log_result(self, result: "Result", folder: Path) -> None:
         """Log what the run found: its folder, images a layer and tables, then all numbers at once.
@@ -78,12 +88,9 @@ class Record:
         Of a table MLflow gets the first 10,000 rows, and a name that says so where there are more;
         the CSV in the folder is whole.
         """
-        from mlflow.entities import RunTag
-
         from interp import figures
         from interp.tracking.gathering import Gathering
 
-        client = self.store.client
         with TemporaryDirectory() as staged:
             images = Gathering(self.store.uri, Path(staged))
             for key, drawn in result.images.items():
@@ -93,30 +100,21 @@ class Record:
                 for layer, image in animation.pixels.items():
                     images.log_image(self.run_id, image, key=key, step=layer)
             tags = images.tags | _write_tables(result.tables, Path(staged))
-            client.log_artifacts(self.run_id, staged)
-        client.log_artifacts(self.run_id, str(folder))
-        if result.finding:
-            tags["mlflow.note.content"] = result.finding
-        if result.null:
-            tags["null"] = result.null
-        if result.headlines:
-            tags["headlines"] = to_text(result.headlines)
-        # Last, so that no tag tells of an artifact that is not there.
-        client.log_batch(
-            self.run_id,
-            metrics=_metrics(result),
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
+            if result.finding:
+                tags["mlflow.note.content"] = result.finding
+            if result.null:
+                tags["null"] = result.null
+            if result.headlines:
+                tags["headlines"] = to_text(result.headlines)
+            self.tell(Part([Path(staged), folder], metrics=_points(result), tags=tags))
 
     def fail(self, error: BaseException, folder: Path) -> None:
         """Mark the run failed, or killed by the keyboard; keep the traceback and what there is."""
         folder.mkdir(parents=True, exist_ok=True)
         text = "".join(traceback.format_exception(error))
         (folder / "traceback.txt").write_text(text, encoding="utf-8")
-        self.store.client.set_tag(self.run_id, "error", one_line(error))
-        self.store.client.log_artifacts(self.run_id, str(folder))
-        killed = isinstance(error, KeyboardInterrupt)
-        self.store.client.set_terminated(self.run_id, "KILLED" if killed else "FAILED")
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        self.tell(Part([folder], tags={"error": one_line(error)}, status=status, ended=now()))
 
 
 @contextmanager
@@ -132,20 +130,19 @@ def recorded(
     given = {key: str(value)[:LONGEST_TAG] for key, value in (tags or {}).items()}
     given |= {"mlflow.user": getpass.getuser(), "mlflow.source.name": "interp"}
     if job is None:
-        experiment_id = store.experiment(experiment)
+        opening = Opening(experiment, "", name, given, now())
     else:
-        store, name = job.store, job.name
-        experiment_id = experiment_of(store, job.parent)
+        store = job.store
         given |= {"mlflow.parentRunId": job.parent, "job": str(job.number)}
         given["mlflow.runColor"] = colour(job.number)
-    run = store.client.create_run(experiment_id, tags=given, run_name=name)
-    record = Record(store, experiment_id, run.info.run_id)
+        opening = Opening("", job.parent, job.name, given, now())
+    record = Record.begin(store, opening)
     try:
         yield record
     except BaseException as error:
         record.fail(error, folder)
         raise
-    store.client.set_terminated(record.run_id, "FINISHED")
+    record.tell(Part(status="FINISHED", ended=now()))
 
 
 def _write_tables(tables: Mapping[str, "pd.DataFrame"], folder: Path) -> dict[str, str]:
@@ -161,23 +158,21 @@ def _write_tables(tables: Mapping[str, "pd.DataFrame"], folder: Path) -> dict[st
     return {"mlflow.loggedArtifacts": json.dumps(entries)} if entries else {}
 
 
-def _metrics(result: "Result") -> list["Metric"]:
+def _points(result: "Result") -> list[Point]:
     """Return scalars at step 0, series with the layer and spectra with the component as step."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in result.scalars.items()]
+    at = now()
+    points = [Point(name, value, at, 0) for name, value in result.scalars.items()]
     for name, series in result.series.items():
-        metrics += [
-            Metric(f"layer/{name}", float(value), now, layer)
+        points += [
+            Point(f"layer/{name}", float(value), at, layer)
             for layer, value in zip(series.layers, series.values, strict=True)
         ]
     for name, values in result.spectra.items():
-        metrics += [
-            Metric(f"component/{name}", float(value), now, component)
+        points += [
+            Point(f"component/{name}", float(value), at, component)
             for component, value in enumerate(values, start=1)
         ]
-    return metrics
+    return points
 
 
 def _flattened(fields: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

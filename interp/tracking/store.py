@@ -19,10 +19,25 @@ if TYPE_CHECKING:
 # Read by MLflow as it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# It would print two lines for each run that ends on a server, and ask the server for them.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+# It would try a server that died for four minutes a call: what cannot be told waits on disk.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 # Of a tag and of a parameter, in signs; MLflow refuses more.
 LONGEST_TAG = 5000
 LONGEST_PARAM = 6000
+
+# What MLflow calls a database that is locked, full or gone.
+_UNAVAILABLE = {"TEMPORARILY_UNAVAILABLE"}
+# And a server that does not answer, whose database does not, or that no longer knows the user.
+_SILENT = {*_UNAVAILABLE, "INTERNAL_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED"}
+
+
+class NoAnswerError(ConfigError):
+    """A store that does not answer, or whose database does not."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class Store:
         """The MLflow client, once the store exists; a process opens a store once.
 
         Raises:
-            ConfigError: the store cannot be opened.
+            ConfigError: the store cannot be opened; NoAnswerError where it may be later.
         """
         return _opened(self)
 
@@ -89,6 +104,19 @@ class Store:
         path = self.uri.removeprefix("sqlite:///")
         return path == self.uri or Path(path).exists()
 
+    def greet(self) -> None:
+        """Raise NoAnswerError where the store is a server and nobody listens at its address."""
+        if not self.is_server():
+            return
+        address = urlsplit(self.uri)
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+        try:
+            socket.create_connection((address.hostname or "", port), timeout=5).close()
+        except OSError as error:
+            raise NoAnswerError(
+                f"tracking.uri: no server answers at {self.uri} ({error})"
+            ) from error
+
     def is_server(self) -> bool:
         """Whether the store is a server, which has a UI of its own."""
         return self.uri.startswith("http")
@@ -98,6 +126,21 @@ class Store:
         return self.uri if self.is_server() else f"http://127.0.0.1:{self.port}"
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run of a store; its ids are empty while the store has not been told of it."""
+
+    store: Store
+    experiment_id: str
+    run_id: str
+
+    def url(self) -> str:
+        """Return the address of its page in the MLflow UI; empty where it has none yet."""
+        if not self.run_id:
+            return ""
+        return f"{self.store.address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+
 @cache
 def _opened(store: Store) -> "MlflowClient":
     from mlflow import MlflowClient
@@ -105,7 +148,10 @@ def _opened(store: Store) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    _refuse_silence(store)
+    # It would tell of each time that a server is tried again.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    # MLflow itself would try for a while.
+    store.greet()
     try:
         store.outputs.mkdir(parents=True, exist_ok=True)
         # Several processes that create a sqlite store at once leave it broken for good.
@@ -118,20 +164,9 @@ def _opened(store: Store) -> "MlflowClient":
         raise ConfigError(f"outputs: {store.outputs} cannot be written: {reason}") from error
     except MlflowException as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"tracking.uri: {store.uri} cannot be opened: {reason}") from error
+        kind = NoAnswerError if is_silence(store, error) else ConfigError
+        raise kind(f"tracking.uri: {store.uri} cannot be opened: {reason}") from error
     return client
-
-
-def _refuse_silence(store: Store) -> None:
-    """Raise a ConfigError where no server answers: MLflow itself would try for minutes."""
-    if not store.is_server():
-        return
-    address = urlsplit(store.uri)
-    port = address.port or {"http": 80, "https": 443}[address.scheme]
-    try:
-        socket.create_connection((address.hostname or "", port), timeout=5).close()
-    except OSError as error:
-        raise ConfigError(f"tracking.uri: no server answers at {store.uri} ({error})") from error
 
 
 def _create_database(uri: str) -> None:
@@ -146,6 +181,20 @@ def _create_database(uri: str) -> None:
     unfinished.unlink(missing_ok=True)
     MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
     unfinished.rename(path)
+
+
+def is_silence(store: Store, error: Exception) -> bool:
+    """Whether an error says that the store does not answer, and nothing of what it was asked."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    if isinstance(error, MlflowException):
+        return error.error_code in (_SILENT if store.is_server() else _UNAVAILABLE)
+    if isinstance(error, RequestException):
+        # What is said of a file, in a code; or nothing at all.
+        code = 500 if error.response is None else error.response.status_code
+        return code in (401, 403) or code >= 500
+    return isinstance(error, NoAnswerError)
 
 
 @cache

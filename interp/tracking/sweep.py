@@ -33,11 +33,16 @@ class Job:
 CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
 
 
-def _held(store: Store, run_id: str) -> bool:
-    """Whether this process alone launches the jobs of a parent run from now on."""
+def _lock(store: Store, run_id: str) -> BaseFileLock:
+    """Return the lock that whoever launches the jobs of a parent run holds."""
     folder = store.outputs / ".sweeps"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{run_id}.lock", is_singleton=True)
+    return FileLock(folder / f"{run_id}.lock", is_singleton=True)
+
+
+def _held(store: Store, run_id: str) -> bool:
+    """Whether this process alone launches the jobs of a parent run from now on."""
+    lock = _lock(store, run_id)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -201,11 +206,19 @@ class Sweep:
         self.store.client.set_tag(run_id, "error", reason[:LONGEST_TAG])
         self.store.client.set_terminated(run_id, status)
 
-    def end(self, *, completed: bool) -> list[Child]:
+    def lock(self) -> BaseFileLock:
+        """Return the lock that whoever launches its jobs holds."""
+        return _lock(self.store, self.run_id)
+
+    def end(self, *, completed: bool, at: int = 0) -> list[Child]:
         """Close the parent and return its jobs.
 
         It ends FINISHED where all jobs did, FAILED otherwise; a sweep that never came to a job
         is removed, for it tells nothing.
+
+        Args:
+            completed: whether it came to its last job.
+            at: when it ended, in milliseconds of the epoch; 0 for now.
         """
         for run_id in [child.run_id for child in self._runs() if child.status == "RUNNING"]:
             # The launcher has returned, so that the job died without a word.
@@ -217,7 +230,7 @@ class Sweep:
             self.store.client.delete_run(self.run_id)
             return children
         good = completed and all(child.status == "FINISHED" for child in children)
-        self.store.client.set_terminated(self.run_id, "FINISHED" if good else "FAILED")
+        self.store.client.set_terminated(self.run_id, "FINISHED" if good else "FAILED", at or None)
         return children
 
     def url(self) -> str:
