@@ -1,7 +1,10 @@
 """Every command of the README composes, with the values that it leaves to the reader."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.S
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith("interp")]
 # Verbs that take no overrides are told apart in their own tests.
 APART = tuple(f"interp {verb}" for verb in ("store", "list", "new", "compare", "-sc"))
-COMMANDS = [line for line in LINES if not line.startswith(APART)]
+COMMANDS = [line for line in LINES if not line.startswith(APART) and "--config-dir" not in line]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -35,6 +38,24 @@ def test_a_command_composes(command):
             rest = [o for o in overrides if o != override.input_line and not {",", "*"} & set(o)]
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 assert compose("config", overrides=[*rest, chosen])
+
+
+def test_a_preset_of_ones_own_is_written_shown_and_composed(tmp_path):
+    commands = [shlex.split(line, comments=True)[1:] for line in LINES if "--config-dir" in line]
+    new, show, run = commands
+    assert (new[0], show[0], run[0]) == ("new", "show", "--config-dir")
+    environment = {**os.environ, "PYTHONPATH": str(README.parent)}
+    said = []
+    for arguments in (new, show, [*run, "--cfg", "job"]):
+        command = [sys.executable, "-m", "experiments", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert (tmp_path / "mine" / "experiment" / "my_question.yaml").is_file()
+    assert "neuron_clusters (preset)" in said[1]
+    assert "name: neuron_clusters" in said[2]
 
 
 def test_the_readme_shows_commands_and_its_figure():
