@@ -94,7 +94,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
     def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
         """Show a job whose process ended before it could say so; launchers tell of it."""
         if opened := _OPEN.get():
-            opened[0].bury(number, self._name(overrides, number), status, reason)
+            opened[0].record_death(number, self._name(overrides, number), status, reason)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""

@@ -171,7 +171,7 @@ class Sweep:
             folder.parent.mkdir(parents=True, exist_ok=True)
             self.store.client.download_artifacts(self.run_id, folder.name, str(folder.parent))
 
-    def bury(self, number: int, name: str, status: str, reason: str) -> None:
+    def record_death(self, number: int, name: str, status: str, reason: str) -> None:
         """Say of a job whose process died how it ended, under a run of its own where it had none.
 
         Args:
