@@ -9,9 +9,12 @@ folder=$(mktemp -d /tmp/slurm-XXXXXX)
 daemons=
 finish() {
     trap - EXIT INT TERM
-    # Jobs would outlive the daemons.
-    scancel --user=root 2>/dev/null || true
-    left=20
+    # Jobs would outlive the daemons; before there are any, this would ask the machine's own Slurm.
+    left=0
+    if [ -n "$daemons" ]; then
+        scancel --user=root 2>/dev/null || true
+        left=20
+    fi
     while [ "$left" -gt 0 ] && squeue --noheader 2>/dev/null | grep -q .; do
         left=$((left - 1))
         sleep 0.5
