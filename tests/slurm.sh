@@ -1,14 +1,34 @@
 #!/bin/sh
-# A Slurm of one node, for as long as a command runs: tests/slurm.sh FOLDER COMMAND…
+# A Slurm of one node, for as long as a command runs: tests/slurm.sh COMMAND…
 #
-# Needs root and Debian's munge and slurm-wlm. Keys, ports, state and logs are its own, in FOLDER;
-# nothing of the machine's own Slurm or munge is touched, and everything ends with the command.
+# Needs root and Debian's munge and slurm-wlm. Keys, ports, state and logs are its own, in a folder of
+# /tmp; nothing of the machine's own Slurm or munge is touched, and all of it ends with the command.
+# The command finds it through SLURM_CONF.
 set -eu
-folder=$(readlink -f "$1")
-shift
+folder=$(mktemp -d /tmp/slurm-XXXXXX)
+daemons=
+finish() {
+    trap - EXIT INT TERM
+    # Jobs would outlive the daemons; before there are any, this would ask the machine's own Slurm.
+    left=0
+    if [ -n "$daemons" ]; then
+        scancel --user=root 2>/dev/null || true
+        left=20
+    fi
+    while [ "$left" -gt 0 ] && squeue --noheader 2>/dev/null | grep -q .; do
+        left=$((left - 1))
+        sleep 0.5
+    done
+    for daemon in $daemons; do kill "$daemon" 2>/dev/null || true; done
+    for daemon in $daemons; do wait "$daemon" 2>/dev/null || true; done
+    rm -rf "$folder"
+}
+trap finish EXIT
+trap 'exit 143' INT TERM
+
 host=$(hostname -s)
 mkdir -p "$folder/state" "$folder/spool"
-# munged refuses folders that others may write to, /tmp with its sticky bit excepted.
+# munged refuses folders that nobody else may look into.
 chmod 755 "$folder"
 
 free_ports() {
@@ -56,22 +76,6 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
 PartitionName=only Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF="$folder/slurm.conf"
-
-daemons=
-finish() {
-    trap - EXIT INT TERM
-    # Jobs would outlive the daemons.
-    scancel --user=root 2>/dev/null || true
-    left=20
-    while [ "$left" -gt 0 ] && squeue --noheader 2>/dev/null | grep -q .; do
-        left=$((left - 1))
-        sleep 0.5
-    done
-    for daemon in $daemons; do kill "$daemon" 2>/dev/null || true; done
-    for daemon in $daemons; do wait "$daemon" 2>/dev/null || true; done
-}
-trap finish EXIT
-trap 'exit 143' INT TERM
 
 munged --foreground --key-file="$folder/munge.key" --socket="$folder/munge.socket" \
     --pid-file="$folder/munged.pid" --log-file="$folder/munged.log" \

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,20 +37,18 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def slurm():
     """The environment in which Slurm's commands and `interp` find a Slurm of this machine alone."""
-    # munged refuses folders such as pytest's, into which nobody else may look.
-    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    command = [str(ROOT / "tests" / "slurm.sh"), str(folder), "sh", "-c", "echo ready; cat"]
+    command = [str(ROOT / "tests" / "slurm.sh"), "sh", "-c", 'echo "$SLURM_CONF"; cat']
     # It ends with its input, whatever becomes of the tests.
     cluster = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        if cluster.stdout.readline() != "ready\n":
+        if not (settings := cluster.stdout.readline().strip()):
             pytest.fail(f"Slurm does not start: {cluster.communicate(timeout=60)[1]}")
-        yield {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        yield {**os.environ, "SLURM_CONF": settings}
     finally:
         cluster.communicate(timeout=60)
-        shutil.rmtree(folder)
+    assert not Path(settings).exists()
 
 
 @pytest.fixture

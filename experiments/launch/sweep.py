@@ -131,7 +131,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if opened := _OPEN.get():
             name = self._name(overrides, number)
             with suppress(NoAnswerError), reaching(opened[0].store):
-                opened[0].bury(number, name, status, reason, since=self._launched)
+                opened[0].record_death(number, name, status, reason, since=self._launched)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""

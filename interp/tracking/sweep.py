@@ -177,7 +177,7 @@ class Sweep:
         folder.mkdir(parents=True, exist_ok=True)
         self.store.client.download_artifacts(self.run_id, "", str(folder))
 
-    def bury(self, number: int, name: str, status: str, reason: str, since: int) -> None:
+    def record_death(self, number: int, name: str, status: str, reason: str, since: int) -> None:
         """Say of a job whose process died how it ended, under a run of its own where it had none.
 
         Args:
