@@ -21,6 +21,12 @@ def _on_the_processor():
         yield
 
 
+@pytest.fixture(autouse=True)
+def _errors_in_one_line(monkeypatch):
+    """A command line that ran in this process leaves Hydra's switch for tracebacks behind."""
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Random:
     return Random(architecture="gpt2", settings=TINY)

@@ -356,7 +356,7 @@ def test_compare_prints_differences_peaks_and_a_link_without_the_folders(interp,
     places = [out.index(said) for said in ("configurations differ", "null (95%)", "In ", "figure ")]
     assert places == sorted(places)
     assert re.search(r"metric\.name +cosine +singular_values", out)
-    assert f"tags.mlflow.parentRunId%20%3D%20%27{parent.info.run_id}" in out
+    assert f"viewStateShareKey={parent.info.run_id}&" in out
     for name in ("cosine · target", "singular_values · target"):
         assert f"{children[name].info.run_id[:8]}  {name}: FAILED: position: no target" in err
     printed = re.findall(r"^(?:figure|words) +(\S+)$", out, re.M)

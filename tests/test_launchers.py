@@ -226,7 +226,7 @@ def test_a_job_is_shown_that_died_before_it_could_say_so(tmp_path):
         if status != "RUNNING":
             store.client.set_terminated(run.info.run_id, status)
     for number in range(4):
-        sweep.record_death(number, f"seed={number}", "KILLED", "Slurm: out of memory")
+        sweep.record_death(number, f"seed={number}", "KILLED", "Slurm: out of memory", since=0)
     told = [(child.name, child.status, child.error) for child in sweep.end(completed=True)]
     assert told == [
         ("seed=0", "KILLED", "Slurm: out of memory"),

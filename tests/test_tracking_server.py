@@ -151,7 +151,7 @@ def held(server, experiment):
             "tags": {
                 key: names[value] if key == "mlflow.parentRunId" else value
                 for key, value in run.data.tags.items()
-                if key not in ("record", "reused")
+                if key not in ("record", "reused", "compared")
             },
             "metrics": {
                 key: sorted(
@@ -229,7 +229,14 @@ def test_a_sweep_is_logged_to_a_server_on_postgresql(on_postgres, interp, tmp_pa
     kept = held(on_postgres, "four")
     assert {run["status"] for run in kept.values()} == {"FINISHED"}
     parent = kept.pop("sweep metric=cosine,linear_cka position=mean,last")
-    assert set(parent["artifacts"]) == {f"figures/calibrated_scores.{e}" for e in ("png", "svg")}
+    assert set(parent["artifacts"]) == {
+        *(
+            f"figures/{name}.{e}"
+            for name in ("calibrated_scores", "curves")
+            for e in ("png", "svg")
+        ),
+        *("finding.md", "tables/differences.csv", "tables/peaks.csv"),
+    }
     client = MlflowClient(on_postgres.uri)
     assert len(kept) == 4
     for metric in ("cosine", "linear_cka"):
@@ -501,9 +508,9 @@ def test_two_who_send_at_once_send_once(server, wire, interrupted, tmp_path, und
     assert left(tmp_path / "outputs") == []
     kept = held(server, "twice")
     (parent,) = (name for name in kept if name.startswith("sweep"))
-    # Who draws the jobs together is the command line.
-    drawn = undisturbed[parent] | {"artifacts": []}
-    assert kept == undisturbed | {parent: drawn}
+    # Who shows the jobs together is the command line.
+    tags = {k: v for k, v in undisturbed[parent]["tags"].items() if k != "mlflow.note.content"}
+    assert kept == undisturbed | {parent: undisturbed[parent] | {"artifacts": [], "tags": tags}}
 
 
 def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire, tmp_path):
