@@ -86,6 +86,8 @@ def main() -> None:
             make_outputs(sys.argv[1:])
             with _composed_once(sys.argv[1:]):
                 _job()
+            if dry.report():
+                sys.exit(1)
     except BaseException as error:
         if sweep.close(completed=False):
             sys.exit(1)
@@ -97,8 +99,6 @@ def main() -> None:
             raise
         sys.exit(f"interp: {explain(error, str(CONF), sys.argv[1:])}")
     sweep.close(completed=True)
-    if dry.report():
-        sys.exit(1)
 
 
 if __name__ == "__main__":

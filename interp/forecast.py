@@ -33,18 +33,22 @@ class Forecast:
     experiment: str
 
 
-def forecast(config: "DictConfig") -> Forecast:
+def forecast(config: "DictConfig", experiment: str = "") -> Forecast:
     """Say what a run of the configuration would do.
 
     The plan of what it reads is kept beside the activations, where the run will find it; nothing
     else is written.
+
+    Args:
+        config: the configuration.
+        experiment: the MLflow experiment of the sweep that the run is a job of; its own otherwise.
 
     Raises:
         ConfigError: something is wrong with the configuration.
     """
     settled = settle(config)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
-    at = settled.settings["tracking"]["experiment"]
+    at = experiment or settled.settings["tracking"]["experiment"]
     known = ""
     if store.exists() and not config.rerun:
         found = earlier(store, at, str(settled.tags["fingerprint"]))

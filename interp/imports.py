@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import linecache
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,42 +50,64 @@ def register_from(modules: Sequence[str], folders: Iterable[Path]) -> None:
 def code_of(component: object) -> str:
     """Return a digest of the code of a component's class, "" where it is one of the project's.
 
-    Of a class that stands in a file, the file counts with all that it imports from its own folder;
-    of one that was typed into a notebook, its own text.
+    Of a class that stands in a file, the file counts with all that it imports from its own package,
+    or where it is in none from its own folder; of one that was typed into a notebook, its own text.
     """
     cls = type(component)
-    package = cls.__module__.partition(".")[0]
-    if package in _OURS:
+    if cls.__module__.partition(".")[0] in _OURS:
         return ""
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if file:
-        texts = [path.read_bytes() for path in sorted(set(_with_imported(Path(file).resolve())))]
+    module = sys.modules.get(cls.__module__)
+    if getattr(module, "__file__", None):
+        texts = [path.read_bytes() for path in sorted(_with_imported(cls.__module__))]
     else:
-        try:
-            texts = [inspect.getsource(cls).encode()]
-        except (OSError, TypeError):
-            # What cannot be read may have changed: nothing is equal to it.
-            texts = [uuid.uuid4().bytes]
+        texts = [_typed(cls)]
     return hashlib.sha256(b"|".join(texts)).hexdigest()
 
 
-def _with_imported(file: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield a file, and those that it imports which lie in its folder or below."""
-    yield file
-    for name in _imported(file):
-        parts = name.split(".")
-        for place in (file.parent.joinpath(*parts), file.parent.joinpath(*parts[1:])):
-            for path in (place.with_suffix(".py"), place / "__init__.py"):
-                if path.is_file() and path not in seen and path != file:
-                    yield from _with_imported(path, seen | {file, path})
+def _typed(cls: type) -> bytes:
+    """Return the text of a class that stands in no file, as a notebook keeps it."""
+    for function in vars(cls).values():
+        if inspect.isfunction(function) and function.__module__ == cls.__module__:
+            # A class does not know where it was typed; its functions do.
+            lines = linecache.getlines(function.__code__.co_filename)
+            if lines:
+                return "".join(lines).encode()
+    # What cannot be read may have changed: nothing is equal to it.
+    return uuid.uuid4().bytes
 
 
-def _imported(file: Path) -> Iterator[str]:
-    """Yield the names of what a file imports, and of what it takes from there."""
+def _with_imported(name: str) -> set[Path]:
+    """Return the file of a module that is imported, and those of all that it imports beside it."""
+    root = Path(str(sys.modules[name].__file__)).resolve().parent
+    is_package = hasattr(sys.modules[name], "__path__")
+    for _ in range(name.count(".") + is_package):
+        root = root.parent
+    found, waiting = set[Path](), {name}
+    while waiting:
+        module = waiting.pop()
+        # What is taken from a module may be a module too, and mostly is not.
+        for file in _files(root, module):
+            if file not in found:
+                found.add(file)
+                waiting |= set(_imported(module, file))
+    return found
+
+
+def _files(root: Path, module: str) -> Iterator[Path]:
+    place = root.joinpath(*module.split("."))
+    for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+        if file.is_file():
+            yield file
+
+
+def _imported(module: str, file: Path) -> Iterator[str]:
+    """Yield the full names of what a module imports, and of what it takes from there."""
+    package = module.split(".") if file.stem == "__init__" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = f"{node.module}." if node.module else ""
-            yield base.rstrip(".")
-            yield from (f"{base}{alias.name}" for alias in node.names)
+            above = package[: len(package) - node.level + 1] if node.level else []
+            names = [*above, *([node.module] if node.module else [])]
+            yield from (".".join([*names, alias.name]) for alias in node.names)
+            yield ".".join(names)

@@ -1,6 +1,7 @@
 """From a configuration to a tracked result: build, check, run, save, log."""
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,16 @@ def settle(config: "DictConfig", also: Siblings = alone) -> Settled:
     return Settled(settings, experiment, provisions, tags_of(experiment, provisions, settings))
 
 
-def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
+def _registered() -> None:
+    """Stand in for whoever has registered already what the configuration names."""
+
+
+def run(
+    config: "DictConfig",
+    folder: Path,
+    also: Siblings = alone,
+    register: Callable[[], None] = _registered,
+) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.
 
     What an equal run has found already is taken from there, unless `rerun` is set.
@@ -101,6 +111,7 @@ def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
         config: the configuration.
         folder: where the run's files go.
         also: tells, of what this job reads, what other jobs of the sweep will read with it.
+        register: registers what the configuration names; a job at which that fails is shown too.
 
     Raises:
         ConfigError: something is wrong with the configuration; found before a weight is loaded
@@ -108,6 +119,7 @@ def run(config: "DictConfig", folder: Path, also: Siblings = alone) -> Outcome:
         Exception: whatever the analysis raises, after the run has been marked FAILED.
     """
     try:
+        register()
         settled = settle(config, also)
     except Exception:
         if CURRENT_JOB.get() is None:

@@ -54,6 +54,26 @@ def test_what_is_done_and_what_cannot_run_is_told(tmp_path):
     assert "median of 1 of layer_similarity" in done.stdout
 
 
+def test_a_sweep_over_presets_is_looked_for_where_it_is_logged(tmp_path):
+    presets = tmp_path / "own" / "experiment"
+    presets.mkdir(parents=True)
+    for name, metric in (("one", "cosine"), ("other", "rsa")):
+        text = f"# @package _global_\n# One.\ndefaults:\n  - override /metric: {metric}\n"
+        (presets / f"{name}.yaml").write_text(f"{text}tracking: {{experiment: of_{name}}}\n")
+    given = ("-m", "--config-dir", str(tmp_path / "own"), "experiment=one,other")
+    assert interp(tmp_path / "outputs", *given).returncode == 0
+    done = interp(tmp_path / "outputs", *given, "dry=true")
+    assert "2 jobs: 0 to do, 2 done; nothing was run" in done.stdout
+
+
+def test_a_server_that_does_not_answer_is_a_mistake(tmp_path):
+    for mode in ((), ("-m", "metric=cosine,rsa")):
+        done = interp(tmp_path, *mode, "dry=true", "tracking.uri=http://127.0.0.1:9")
+        assert done.returncode == 1
+        assert done.stderr.startswith("interp: tracking.uri: no server answers at")
+        assert done.stderr.count("\n") == 1
+
+
 def test_what_it_says_is_read_is_what_is_read(tmp_path):
     register_analyses("layer_similarity")
     given = (*TINY, f"outputs={tmp_path}")

@@ -111,6 +111,50 @@ def test_the_code_of_a_class_is_its_file_and_what_that_imports_beside_it(tmp_pat
     assert code_of(component) != before
 
 
+def test_a_package_counts_as_far_as_its_modules_import_one_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    package = tmp_path / "tangled" / "sub"
+    package.mkdir(parents=True)
+    (tmp_path / "tangled" / "__init__.py").write_text("")
+    (tmp_path / "tangled" / "apart.py").write_text("x = 1\n")
+    (tmp_path / "tangled" / "above.py").write_text("x = 1\n")
+    (package / "__init__.py").write_text("")
+    # Each imports all others, so that there are more ways through than anyone could walk.
+    names = [f"m{i}" for i in range(14)]
+    for name in names:
+        others = "".join(f"import tangled.sub.{n}\n" for n in names if n != name)
+        (package / f"{name}.py").write_text(others)
+    code = METRIC.format(name="tangled", maths="tangled.sub.base")
+    (package / "chosen.py").write_text(f"{code}\nfrom . import m0\nfrom .. import above\n")
+    (package / "base.py").write_text("def factor():\n    return 1\n")
+    register_from(["tangled.sub.chosen"], [tmp_path])
+    component = METRICS.build({"name": "tangled"})
+    seen = code_of(component)
+    (tmp_path / "tangled" / "apart.py").write_text("x = 2\n")
+    assert code_of(component) == seen
+    for file in (package / "base.py", package / "m7.py", tmp_path / "tangled" / "above.py"):
+        file.write_text(f"{file.read_text()}\nagain = True\n")
+        before, seen = seen, code_of(component)
+        assert seen != before
+
+
+def test_a_class_that_was_typed_is_known_by_its_text(monkeypatch):
+    import linecache
+    import types
+
+    def typed(text):
+        module = types.ModuleType("__typed__")
+        monkeypatch.setitem(sys.modules, "__typed__", module)
+        file = f"<cell {len(linecache.cache)}>"
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        exec(compile(text, file, "exec"), module.__dict__)
+        return module.Typed()
+
+    text = "class Typed:\n    def value(self):\n        return 1\n"
+    assert code_of(typed(text)) == code_of(typed(text))
+    assert code_of(typed(text)) != code_of(typed(text.replace("1", "2")))
+
+
 def test_a_class_whose_code_cannot_be_read_equals_nothing(monkeypatch):
     typed = type("Typed", (), {"__module__": "__typed__"})
     assert code_of(typed()) != code_of(typed())
@@ -141,3 +185,25 @@ def test_a_cell_that_is_run_again_defines_its_class_anew():
 
     with pytest.raises(ValueError, match="two metric components are called 'mine'"):
         registry.register("mine")(Other)
+
+
+def test_a_job_whose_module_cannot_be_imported_is_a_failed_job(tmp_path):
+    folder, cwd = own(tmp_path / "mine", "scaled"), tmp_path / "elsewhere"
+    cwd.mkdir()
+    (folder / "experiment").mkdir()
+    for name, module in (("good", "my_scaled"), ("bad", "my_scalled")):
+        text = f"# @package _global_\n# A preset.\nimports: [{module}]\n"
+        (folder / "experiment" / f"{name}.yaml").write_text(text)
+    command = [sys.executable, "-m", "experiments", "--config-dir", str(folder), *GIVEN]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HF_HUB_OFFLINE": "1", "HOME": str(cwd)}
+    done = subprocess.run(
+        [*command, "-m", "experiment=good,bad", "hook.layers=1"],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+    )
+    assert done.returncode == 1
+    assert "1 of 2 jobs finished" in done.stdout
+    assert "1  bad: FAILED: imports: there is no module 'my_scalled'" in done.stderr
+    assert "did you mean 'my_scaled'" in done.stderr

@@ -13,8 +13,8 @@ from experiments.launch.explain import CONFIG_ERRORS, explain
 if TYPE_CHECKING:
     from interp.forecast import Forecast
 
-# The number and the name of the current job of a sweep.
-JOB: ContextVar[tuple[int, str]] = ContextVar("JOB", default=(0, ""))
+# The number and the name of the current job of a sweep, and the MLflow experiment that it goes to.
+JOB: ContextVar[tuple[int, str, str]] = ContextVar("JOB", default=(0, "", ""))
 
 
 @dataclass
@@ -47,16 +47,34 @@ def nowhere() -> str:
     return _NOWHERE[-1].name
 
 
+def open_store(config: DictConfig) -> None:
+    """Open the store where there is one: what is done already stands there.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    from interp.tracking import Store
+
+    store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
+    if store.exists():
+        store.client.search_experiments(max_results=1)
+
+
 def note(config: DictConfig) -> None:
-    """Look at one job; a mistake in its configuration is its state."""
+    """Look at one job; a mistake in its configuration is its state.
+
+    Raises:
+        ConfigError: the store cannot be opened.
+    """
     from experiments.launch.job import register
     from interp.forecast import forecast
 
-    number, name = JOB.get()
+    number, name, experiment = JOB.get()
+    open_store(config)
     _NOTED.configs.append(config)
     try:
         register(config)
-        found = forecast(config)
+        found = forecast(config, experiment)
     except CONFIG_ERRORS as error:
         _NOTED.failed += 1
         _NOTED.rows.append((number, name, f"cannot run: {explain(error)}"))

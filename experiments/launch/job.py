@@ -65,11 +65,13 @@ def run(config: DictConfig) -> None:
         from experiments.launch import dry
 
         _remove_if_empty(folder, outputs)
-        dry.note(config)
-        return
+        try:
+            return dry.note(config)
+        except CONFIG_ERRORS as error:
+            sys.exit(f"interp: {explain(error)}")
     try:
-        register(config)
-        outcome = runner.run(config, folder, partial(batch.wanted_by_others, config))
+        also = partial(batch.wanted_by_others, config)
+        outcome = runner.run(config, folder, also, partial(register, config))
         _remove_if_empty(folder, outputs)
         report.job(outcome)
     except Exception as error:

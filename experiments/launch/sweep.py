@@ -51,6 +51,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._parent = ""
         self._swept: tuple[str, ...] = ()
         self._launched = 0
+        self._experiment = ""
         self._jobs: list[list[str]] = []
         self._store: tuple[str, str | None, int] = ("", None, 0)
 
@@ -90,6 +91,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
                 if not list(override.sweep_string_iterator()):
                     raise ConfigError(f"{override.input_line} stands for nothing")
         if config.dry:
+            dry.open_store(config)
+            self._experiment = config.tracking.experiment
             return
         launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
         self._launched = now()
@@ -114,7 +117,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
             return
         number = int(config.hydra.job.num)
         name = self._name(list(config.hydra.overrides.task), number)
-        dry.JOB.set((number, name))
+        dry.JOB.set((number, name, self._experiment))
         if not self._parent:
             return
         CURRENT_JOB.set(Job(Store.of(*self._store), self._parent, number, name))
