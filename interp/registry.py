@@ -65,7 +65,10 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> type[T]:
         """Return the class registered under `name`; a ConfigError names the nearest otherwise."""
         if name not in self._classes:
-            raise ConfigError(f"{self.kind}.name: unknown {name!r}{nearest(name, self)}")
+            raise ConfigError(
+                f"{self.kind}.name: unknown {name!r}{nearest(name, self)}; a class of your own "
+                "needs imports=[its_module]"
+            )
         return self._classes[name]
 
     def name_of(self, component: T) -> str:

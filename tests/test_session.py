@@ -65,6 +65,7 @@ def test_an_equal_run_is_shown_with_its_figures(outcome):
         (["metric=cosin"], "did you mean 'cosine'"),
         (["seeds=1"], "there is no 'seeds'"),
         (["model=tiny,minilm"], "takes one value"),
+        (["metric=[cosine,linear_cka]"], "takes one choice"),
     ],
 )
 def test_a_mistake_is_one_line(overrides, said):
@@ -79,6 +80,13 @@ def test_a_value_that_was_changed_by_hand_is_checked(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'cosine'"):
         run(config)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_run_is_told():
+    with pytest.raises(ConfigError, match=r"run\(compose\('experiment=rotation'\)\)"):
+        run("experiment=rotation")
+    with pytest.raises(ConfigError, match="dry"):
+        run(compose("dry=true"))
 
 
 def test_ones_own_choices_stand_beside_the_projects(tmp_path):

@@ -10,6 +10,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.launch.choices import split_folder
 from interp.registry import ConfigError, nearest
 
 CONFIG_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
@@ -59,8 +60,10 @@ def _siblings(key: str, conf: str, arguments: Sequence[str]) -> list[str]:
     """Return the keys beside a key that does not exist, in the configuration as chosen."""
     if "@" in key:
         return ["model@reference"]
-    choices = [a for a in arguments if re.match(r"[\w/@]+=[\w./-]+$", a) and not a.startswith(key)]
-    for overrides in (choices, []):
+    own, rest = split_folder(arguments)
+    chosen = [a for a in rest if re.match(r"[\w/@]+=[\w./-]+$", a) and not a.startswith(key)]
+    beside_ours = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own)}]"]
+    for overrides in ([*chosen, *beside_ours], []):
         GlobalHydra.instance().clear()
         try:
             with initialize_config_dir(conf, version_base="1.3"):

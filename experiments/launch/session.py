@@ -8,6 +8,7 @@ import hydra
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.launch.arguments import check_choices
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from experiments.launch.job import register_analyses
 from experiments.launch.overrides import CONF, as_hydra_reads
@@ -37,6 +38,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
         if not own.is_dir():
             raise ConfigError(f"config_dir: there is no folder {own}")
         arguments.append(f"hydra.searchpath=['file://{own}']")
+    check_choices(arguments, CONF)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config: DictConfig = hydra.compose("config", overrides=arguments)
@@ -57,6 +59,10 @@ def run(config: DictConfig) -> "Outcome":
     """
     from interp import runner
 
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"run takes what compose returns: run(compose({config!r}))")
+    if config.dry:
+        raise ConfigError("dry: what would be done is told by the command line: interp dry=true …")
     register_from(config.imports, [Path.cwd()])
     register_analyses(OmegaConf.select(config, "analysis.name"))
     now = datetime.now()
