@@ -330,7 +330,8 @@ def test_a_single_run_is_composed_once_and_a_mode_is_still_heeded(interp, monkey
     assert "2 of 2 jobs finished" in out
 
 
-def test_help_names_ones_own_presets_too(interp, own_conf):
+def test_help_names_ones_own_presets_too(interp, own_conf, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     status, out, _ = interp("--config-dir", own_conf, "--help")
     assert status == 0
     count = len(list((CONF / "experiment").glob("*.yaml")))
