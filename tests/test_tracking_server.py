@@ -19,8 +19,10 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from servers import free_port, postgres, served
 
 from experiments.__main__ import main
+from experiments.launch import comparison
 from experiments.launch.sweep import close
-from interp.tracking import NoAnswerError, Store, arrive, recorded
+from interp import compose, run
+from interp.tracking import Ended, NoAnswerError, Store, Sweep, arrive, end_later, now, recorded
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("model=tiny", "model.device=cpu", "prompts.count=6", "analysis.permutations=19")
@@ -613,3 +615,48 @@ def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
     assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "3"})
     assert len(run.inputs.dataset_inputs) == 1
     assert left(tmp_path) == []
+
+
+def ends_late(store, swept, jobs):
+    """A sweep of two of which so many jobs began; its end waits."""
+    sweep = Sweep.begin(store, "late", [swept], swept, anew=False)
+    for number in range(jobs):
+        tags = {"mlflow.parentRunId": sweep.run_id, "job": str(number)}
+        run = store.client.create_run(store.experiment("late"), tags=tags, run_name="one")
+        store.client.set_terminated(run.info.run_id)
+    end_later(Ended(sweep, True, now(), ("one", "other")))
+    return sweep
+
+
+def note_of(sweep):
+    tags = sweep.store.client.get_run(sweep.run_id).data.tags
+    return tags.get("mlflow.note.content", "")
+
+
+def test_sweeps_that_end_late_are_shown_with_all_their_jobs(monkeypatch, tmp_path, capsys):
+    def refuse_first(sweep, *arguments):
+        if sweep == first:
+            raise MlflowException("it is too long")
+        log(sweep, *arguments)
+
+    store, log = Store.of(str(tmp_path), None, 5000), Sweep.log_comparison
+    first, empty, good = (ends_late(store, f"seed={n}", n % 2) for n in (1, 2, 3))
+    again = ends_late(store, "seed=9", 1)
+    arrive(store)
+    assert left(tmp_path) == []
+    monkeypatch.setattr(Sweep, "log_comparison", refuse_first)
+    comparison.show_late(besides=again.run_id)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tracking: the comparison of sweep {first.run_id} cannot be logged to ")
+    assert line.endswith("it is too long")
+    assert "1 of 2 finished, 1 not begun." in note_of(good)
+    assert "- other" in note_of(good)
+    # A sweep that never came to a job is removed, and one was shown by whoever started it again.
+    assert store.client.get_run(empty.run_id).info.lifecycle_stage == "deleted"
+    assert note_of(again) == ""
+
+
+def test_a_run_from_python_shows_a_sweep_that_ended_late(tmp_path):
+    sweep = ends_late(Store.of(str(tmp_path), None, 5000), "seed=1", 1)
+    run(compose(*SMALL, "metric=rsa", "hook.layers=0", f"outputs={tmp_path}"))
+    assert "- other" in note_of(sweep)

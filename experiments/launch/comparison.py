@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,17 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from interp.tracking import LONGEST_TAG, Store, Sweep
+from interp.registry import ConfigError
+from interp.tracking import (
+    LONGEST_TAG,
+    NoAnswerError,
+    Store,
+    Sweep,
+    end_later,
+    ended_late,
+    one_line,
+    reaching,
+)
 
 if TYPE_CHECKING:
     from interp.comparison import RunRecord
@@ -82,6 +93,32 @@ def complete(
             with TemporaryDirectory() as drawn:
                 show(sweep, records, jobs, Path(drawn))
                 shutil.copytree(drawn, folder, dirs_exist_ok=True)
+
+
+def show_late(besides: str = "") -> None:
+    """Show the sweeps that could not be ended when they did, and have been since.
+
+    One that cannot be shown is told of in a line, and keeps nobody from what else there is to do.
+
+    Args:
+        besides: the run of a sweep that was shown already.
+    """
+    for ended in ended_late():
+        from mlflow.exceptions import MlflowException
+
+        from interp.tracking.runs import jobs_of
+
+        sweep = ended.sweep
+        if sweep.run_id == besides:
+            continue
+        try:
+            with reaching(sweep.store), TemporaryDirectory() as folder:
+                complete(sweep, jobs_of(sweep.store, sweep.run_id), ended.jobs, Path(folder))
+        except NoAnswerError:
+            end_later(ended)
+        except (MlflowException, OSError, ConfigError) as error:
+            where = f"the comparison of sweep {sweep.run_id} cannot be logged to {sweep.store.uri}"
+            print(f"tracking: {where}: {one_line(error)}", file=sys.stderr, flush=True)
 
 
 def show(sweep: Sweep, records: "Sequence[RunRecord]", jobs: Sequence[str], folder: Path) -> None:

@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -29,7 +28,6 @@ from interp.tracking import (
     Sweep,
     arrive,
     end_later,
-    ended_late,
     now,
     one_line,
     reaching,
@@ -190,7 +188,7 @@ def close(*, completed: bool) -> bool:
     """
     opened = _OPEN.get()
     if opened is None:
-        _show_late()
+        comparison.show_late()
         return False
     _OPEN.set(None)
     CURRENT_JOB.set(None)
@@ -199,13 +197,14 @@ def close(*, completed: bool) -> bool:
     try:
         arrive(sweep.store)
         with reaching(sweep.store):
-            failed = _end(sweep, folder, jobs, completed)
-        _show_late()
+            return _end(sweep, folder, jobs, completed)
     except NoAnswerError:
-        end_later(Ended(sweep, completed, now()))
+        end_later(Ended(sweep, completed, now(), tuple(jobs)))
         report.waiting(sweep, folder)
         return not completed
-    return failed
+    finally:
+        # One that was ended late as it was started again has just been shown, or waits again.
+        comparison.show_late(besides=sweep.run_id)
 
 
 def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
@@ -220,16 +219,3 @@ def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
         finally:
             report.sweep(sweep, records, folder, max(len(jobs), len(records)))
     return any(child.status != "FINISHED" for child in children)
-
-
-def _show_late() -> None:
-    """Show the sweeps that could not be ended when they did, and have been since."""
-    for ended in ended_late():
-        from interp.tracking.runs import jobs_of
-
-        sweep = ended.sweep
-        try:
-            with reaching(sweep.store), TemporaryDirectory() as folder:
-                comparison.complete(sweep, jobs_of(sweep.store, sweep.run_id), (), Path(folder))
-        except NoAnswerError:
-            end_later(ended)

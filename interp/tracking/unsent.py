@@ -38,11 +38,13 @@ class Ended:
         sweep: the sweep.
         completed: whether it came to its last job.
         at: when it ended, in milliseconds of the epoch.
+        jobs: what each job is called, by number; none where that is not known.
     """
 
     sweep: Sweep
     completed: bool
     at: int
+    jobs: tuple[str, ...] = ()
 
 
 # What a sending of this process has ended.
@@ -86,6 +88,7 @@ def end_later(ended: Ended) -> None:
     hidden = _folder(store) / f".new-{run_id}"
     hidden.mkdir(parents=True, exist_ok=True)
     about = {"uri": store.uri, "run_id": run_id, "completed": ended.completed, "at": ended.at}
+    about["jobs"] = ended.jobs
     _write(hidden / "sweep.json", about)
     hidden.rename(hidden.with_name(f"{now()}-{run_id}"))
     # Nobody launches its jobs any more, also if this process goes on.
@@ -148,18 +151,20 @@ def _sent(store: Store, folder: Path, about: dict[str, Any]) -> bool:
 
 def _end(store: Store, folder: Path, about: dict[str, Any]) -> None:
     """End a sweep, unless jobs of it still wait or somebody goes on with it."""
-    ended = Ended(Sweep(store, about["run_id"]), about["completed"], about["at"])
+    sweep, jobs = Sweep(store, about["run_id"]), tuple(about.get("jobs", ()))
+    ended = Ended(sweep, about["completed"], about["at"], jobs)
     if waiting(store, ended.sweep.run_id):
         return
     try:
         with ended.sweep.lock().acquire(blocking=False):
-            ended.sweep.end(completed=ended.completed, at=ended.at)
+            children = ended.sweep.end(completed=ended.completed, at=ended.at)
     except Timeout:
         return
     except Exception as error:
         _refused(store, folder, error)
         return
-    _SENT.append(ended)
+    if children:
+        _SENT.append(ended)
     _remove(folder)
 
 
