@@ -19,10 +19,22 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from servers import free_port, postgres, served
 
 from experiments.__main__ import main
-from experiments.launch import comparison
+from experiments.launch import comparison, session
 from experiments.launch.sweep import close
-from interp import compose, run
-from interp.tracking import Ended, NoAnswerError, Store, Sweep, arrive, end_later, now, recorded
+from interp.tracking import (
+    Ended,
+    NoAnswerError,
+    Run,
+    Store,
+    Sweep,
+    arrive,
+    end_later,
+    now,
+    record_death,
+    recorded,
+    unsent,
+)
+from interp.tracking.told import Opening
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("model=tiny", "model.device=cpu", "prompts.count=6", "analysis.permutations=19")
@@ -596,11 +608,12 @@ def test_a_server_on_postgresql_may_be_killed(
     assert held(on_postgres, experiment) == undisturbed
 
 
-def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
-    def locked(*_, **__):
-        # As MLflow says it after twenty seconds.
-        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+def locked(*_, **__):
+    # As MLflow says it after twenty seconds.
+    raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
+
+def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     with (
         recorded(store, "locked", "one", tmp_path / "run") as record,
@@ -658,5 +671,51 @@ def test_sweeps_that_end_late_are_shown_with_all_their_jobs(monkeypatch, tmp_pat
 
 def test_a_run_from_python_shows_a_sweep_that_ended_late(tmp_path):
     sweep = ends_late(Store.of(str(tmp_path), None, 5000), "seed=1", 1)
-    run(compose(*SMALL, "metric=rsa", "hook.layers=0", f"outputs={tmp_path}"))
+    config = session.compose(*SMALL, "metric=rsa", "hook.layers=0", f"outputs={tmp_path}")
+    session.run(config)
     assert "- other" in note_of(sweep)
+
+
+def test_a_death_of_which_no_store_could_be_told_is_told_later(monkeypatch, tmp_path):
+    store = Store.of(str(tmp_path), None, 5000)
+    sweep = Sweep.begin(store, "deaths", ["seed=0,1,2"], "deaths", anew=False)
+    since = now()
+    for number, said in (
+        (1, '{"status": "FINISHED", "ended": 9, "metrics": []}\n'),
+        (2, '{"tags": {"error": "broken o'),
+    ):
+        # Its process is gone, which had lost the store, too.
+        opening = Opening("", sweep.run_id, f"seed={number}", {"job": str(number)}, now())
+        opening.tags["mlflow.parentRunId"] = sweep.run_id
+        unsent.wait(Run(store, "", ""), opening)
+        folder, lock = unsent._OPEN.pop(opening.key)
+        lock.release()
+        (folder / "parts.jsonl").write_text(said)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "search_runs", locked)
+        for number in range(3):
+            record_death(sweep, number, f"seed={number}", "KILLED", "out of memory", since)
+    assert len(left(tmp_path)) == 3
+    arrive(store)
+    assert left(tmp_path) == []
+    assert [(job.name, job.status, job.error) for job in sweep.children()] == [
+        ("seed=0", "KILLED", "out of memory"),
+        # It had told all when its process died.
+        ("seed=1", "FINISHED", ""),
+        ("seed=2", "KILLED", "out of memory"),
+    ]
+
+
+def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, capsys):
+    store = Store.of(str(tmp_path), None, 5000)
+    ends_late(store, "seed=1", 1)
+    monkeypatch.setattr(unsent, "_SILENT_S", 0.01)
+    with unsent._alone(store):
+        other = threading.Thread(target=arrive, args=[store])
+        other.start()
+        said = ""
+        while other.is_alive() and not said:
+            said = capsys.readouterr().err
+    other.join()
+    assert said == f"tracking: waiting for another process that sends to {store.uri}\n"
+    assert left(tmp_path) == []

@@ -31,6 +31,7 @@ from interp.tracking import (
     now,
     one_line,
     reaching,
+    record_death,
 )
 from interp.versions import code_digest, versions
 
@@ -128,8 +129,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         """Show a job whose process ended before it could say so; launchers tell of it."""
         if opened := _OPEN.get():
             name = self._name(overrides, number)
-            with suppress(NoAnswerError), reaching(opened[0].store):
-                opened[0].record_death(number, name, status, reason, since=self._launched)
+            record_death(opened[0], number, name, status, reason, since=self._launched)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""

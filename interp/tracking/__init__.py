@@ -1,5 +1,6 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
+from interp.tracking.death import record_death
 from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
@@ -34,6 +35,7 @@ __all__ = [
     "one_line",
     "past",
     "reaching",
+    "record_death",
     "recorded",
     "waiting",
 ]

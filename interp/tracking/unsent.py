@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from interp.tracking.silence import ask_again
 from interp.tracking.store import NoAnswerError, Run, Store, is_silence
 from interp.tracking.sweep import Sweep
 from interp.tracking.told import Opening, Part, Point, created, now, tell
+
+# Whoever waits for longer is told what for, in seconds.
+_SILENT_S = 1.0
 
 # Where this process's runs wait that have not ended, by their keys.
 _OPEN: dict[str, tuple[Path, BaseFileLock]] = {}
@@ -74,12 +78,40 @@ def keep(key: str, part: Part) -> None:
     folder, lock = _OPEN[key]
     for source in part.artifacts:
         shutil.copytree(source, folder / "artifacts", dirs_exist_ok=True)
-    line = json.dumps({**asdict(part), "artifacts": []}, ensure_ascii=False)
-    with (folder / "parts.jsonl").open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+    _append(folder, part)
     if part.status:
         del _OPEN[key]
         lock.release()
+
+
+def end_job(sweep: Sweep, number: int, since: int, end: Part) -> bool:
+    """End the run of a sweep's job that waits, where its process died before it could.
+
+    Args:
+        sweep: the sweep.
+        number: the job's number.
+        since: runs that began before are not meant, in milliseconds of the epoch.
+        end: how it ended.
+
+    Returns:
+        Whether a run of the job waits.
+    """
+    if not any(_kept(sweep.store, "run.json")):
+        return False
+    with _alone(sweep.store):
+        for folder, about in _kept(sweep.store, "run.json"):
+            is_it = about["parent"] == sweep.run_id and about["tags"].get("job") == str(number)
+            if not is_it or about["began"] < since:
+                continue
+            with suppress(Timeout), FileLock(folder / "lock").acquire(blocking=False):
+                if not any(part.status for part in _parts(folder)):
+                    # What a process began to write as it was killed would spoil what follows.
+                    file = folder / "parts.jsonl"
+                    text = file.read_text(encoding="utf-8") if file.exists() else ""
+                    file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+                    _append(folder, end)
+            return True
+    return False
 
 
 def end_later(ended: Ended) -> None:
@@ -116,8 +148,7 @@ def arrive(store: Store) -> None:
     ask_again(store)
     if not any(path.is_dir() for path in _folder(store).glob("*")):
         return
-    # Whoever comes meanwhile waits, and then finds what was sent.
-    with FileLock(_folder(store) / ".lock"):
+    with _alone(store):
         _remove_leftovers(_folder(store))
         sent = sum(_sent(store, folder, about) for folder, about in _kept(store, "run.json"))
         if sent:
@@ -125,6 +156,21 @@ def arrive(store: Store) -> None:
             _say(f"sent {what} that had waited to {store.uri}")
         for folder, about in _kept(store, "sweep.json"):
             _end(store, folder, about)
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Keep others from sending: whoever comes meanwhile waits, and then finds what was sent."""
+    lock = FileLock(_folder(store) / ".lock")
+    try:
+        lock.acquire(timeout=_SILENT_S)
+    except Timeout:
+        _say(f"waiting for another process that sends to {store.uri}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _sent(store: Store, folder: Path, about: dict[str, Any]) -> bool:
@@ -199,15 +245,9 @@ def _ask(store: Store) -> None:
 def _merged(folder: Path) -> Part:
     """Return all that waits of a run as one part.
 
-    The last line of a process that was killed may lack its end. One that was killed before it told
-    how the run ended left it without a word.
+    A process that was killed before it told how the run ended left it without a word.
     """
-    file, parts = folder / "parts.jsonl", list[Part]()
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    for line in text.split("\n")[:-1]:
-        fields = json.loads(line)
-        fields["metrics"] = [Point(*values) for values in fields["metrics"]]
-        parts.append(Part(**fields))
+    parts = _parts(folder)
     artifacts = folder / "artifacts"
     whole = Part(
         artifacts=[artifacts] if artifacts.is_dir() else [],
@@ -223,6 +263,23 @@ def _merged(folder: Path) -> Part:
     last = max(path.stat().st_mtime_ns for path in folder.iterdir()) // 10**6
     error = {"error": "the run's process ended before the run"}
     return replace(whole, tags={**whole.tags, **error}, status="KILLED", ended=last)
+
+
+def _parts(folder: Path) -> list[Part]:
+    """Return what was told of a run; where its process was killed the last line may be cut."""
+    file, parts = folder / "parts.jsonl", list[Part]()
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for line in text.split("\n")[:-1]:
+        fields = json.loads(line)
+        fields["metrics"] = [Point(*values) for values in fields["metrics"]]
+        parts.append(Part(**fields))
+    return parts
+
+
+def _append(folder: Path, part: Part) -> None:
+    line = json.dumps({**asdict(part), "artifacts": []}, ensure_ascii=False)
+    with (folder / "parts.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 def _place(store: Store, opening: Opening) -> Path:
