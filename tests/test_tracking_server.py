@@ -21,6 +21,9 @@ from servers import free_port, postgres, served
 from experiments.__main__ import main
 from experiments.launch import comparison, session
 from experiments.launch.sweep import close
+from interp.notebook import html
+from interp.registry import ConfigError
+from interp.result import Result
 from interp.tracking import (
     Ended,
     NoAnswerError,
@@ -719,3 +722,18 @@ def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, ca
     other.join()
     assert said == f"tracking: waiting for another process that sends to {store.uri}\n"
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://localhost:50OO", "http://localhost:99999", "httpx://localhost", "http://"]
+)
+def test_what_is_no_address_of_a_server_is_told_in_a_line(uri, tmp_path):
+    with pytest.raises(ConfigError, match="expected one such as http://localhost:5000") as error:
+        arrive(Store.of(str(tmp_path), uri, 5000))
+    assert not isinstance(error.value, NoAnswerError)
+    assert str(error.value).startswith(f"tracking.uri: {uri!r} ")
+
+
+def test_a_notebook_says_of_a_run_without_a_page_that_it_waits(tmp_path):
+    shown = html("one", Result(), tmp_path, "")
+    assert f"{tmp_path} · waits to be sent to MLflow" in shown

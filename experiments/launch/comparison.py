@@ -50,7 +50,7 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
     Returns:
         Whether it was done.
     """
-    if not _is_time(store, parent):
+    if not is_due(store, parent):
         return False
     lock = _lock(store, parent)
     try:
@@ -59,14 +59,18 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
         return False
     try:
         # Another process may have done it while this one looked.
-        if not _is_time(store, parent):
+        if not is_due(store, parent):
             return False
-        began = time.monotonic()
+        began, least = time.monotonic(), _AT_FIRST
         from interp.tracking.runs import jobs_of
 
-        with TemporaryDirectory() as folder:
-            show(Sweep(store, parent), jobs_of(store, parent), jobs, Path(folder))
-        _note(store, parent, time.monotonic() - began)
+        try:
+            with TemporaryDirectory() as folder:
+                show(Sweep(store, parent), jobs_of(store, parent), jobs, Path(folder))
+            least = 0.0
+        finally:
+            # What could not be shown, however soon that was known, is not tried at each job's end.
+            _note(store, parent, max(least, time.monotonic() - began))
         return True
     finally:
         lock.release()
@@ -190,7 +194,7 @@ def _note(store: Store, parent: str, took: float) -> None:
     written.replace(path)
 
 
-def _is_time(store: Store, parent: str) -> bool:
+def is_due(store: Store, parent: str) -> bool:
     """Whether long enough has passed; never, where the sweep has ended or is unknown here."""
     path = _stamp(store, parent)
     if not path.is_file():

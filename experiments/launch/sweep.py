@@ -51,6 +51,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._swept: tuple[str, ...] = ()
         self._launched = 0
         self._jobs: list[list[str]] = []
+        self._names: list[str] = []
         self._store: tuple[str, str | None, int] = ("", None, 0)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -105,7 +106,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if is_basic and _is(config.hydra.launcher, BasicLauncher):
             composition.compose_once()
         comparison.begin(sweep.store, sweep.run_id)
-        _OPEN.set((sweep, Path(config.hydra.sweep.dir), self._names()))
+        self._names = [self._name(overrides, number) for number, overrides in enumerate(self._jobs)]
+        _OPEN.set((sweep, Path(config.hydra.sweep.dir), self._names))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Tell the job, in whichever process it runs, its parent and its name."""
@@ -121,9 +123,11 @@ class SweepCallback(Callback):  # type: ignore[misc]
 
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
         """Let the parent run show what has been found so far, now and then."""
-        if current := CURRENT_JOB.get():
+        current = CURRENT_JOB.get()
+        # Most often it is too early, and then a silent store is not asked whether it is back.
+        if current and comparison.is_due(current.store, current.parent):
             with suppress(NoAnswerError), reaching(current.store):
-                comparison.refresh(current.store, current.parent, self._names())
+                comparison.refresh(current.store, current.parent, self._names)
 
     def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
         """Show a job whose process ended before it could say so; launchers tell of it."""
@@ -141,9 +145,6 @@ class SweepCallback(Callback):  # type: ignore[misc]
                 _, dot, field = (override.package or override.key_or_group).rpartition(".")
                 parts.append(f"{field}={value}" if dot or override.package else value)
         return " · ".join(parts) or f"job {number}"
-
-    def _names(self) -> list[str]:
-        return [self._name(overrides, number) for number, overrides in enumerate(self._jobs)]
 
 
 def _fingerprint(config: DictConfig) -> str:
