@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from interp.registry import ConfigError
 from interp.tracking import (
     LONGEST_TAG,
     NoAnswerError,
@@ -21,6 +20,7 @@ from interp.tracking import (
     Sweep,
     end_later,
     ended_late,
+    is_refusal,
     one_line,
     reaching,
 )
@@ -108,8 +108,6 @@ def show_late(besides: str = "") -> None:
         besides: the run of a sweep that was shown already.
     """
     for ended in ended_late():
-        from mlflow.exceptions import MlflowException
-
         from interp.tracking.runs import jobs_of
 
         sweep = ended.sweep
@@ -120,7 +118,9 @@ def show_late(besides: str = "") -> None:
                 complete(sweep, jobs_of(sweep.store, sweep.run_id), ended.jobs, Path(folder))
         except NoAnswerError:
             end_later(ended)
-        except (MlflowException, OSError, ConfigError) as error:
+        except Exception as error:
+            if not is_refusal(error):
+                raise
             where = f"the comparison of sweep {sweep.run_id} cannot be logged to {sweep.store.uri}"
             print(f"tracking: {where}: {one_line(error)}", file=sys.stderr, flush=True)
 

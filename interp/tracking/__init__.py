@@ -6,7 +6,7 @@ from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
 from interp.tracking.silence import reaching
-from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store
+from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store, is_refusal
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
 from interp.tracking.told import now
 from interp.tracking.unsent import Ended, arrive, end_later, ended_late, waiting
@@ -30,6 +30,7 @@ __all__ = [
     "earlier",
     "end_later",
     "ended_late",
+    "is_refusal",
     "latest",
     "now",
     "one_line",

@@ -216,6 +216,13 @@ def is_silence(store: Store, error: Exception) -> bool:
     return isinstance(error, NoAnswerError)
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether an error is the store's or the file system's, and no mistake of the program's."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, ConfigError | MlflowException | OSError)
+
+
 @cache
 def experiment_of(store: Store, run_id: str) -> str:
     """Return the id of the MLflow experiment that a run is in, which never changes."""

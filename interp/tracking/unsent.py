@@ -21,9 +21,8 @@ from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from interp.registry import ConfigError
 from interp.tracking.silence import ask_again
-from interp.tracking.store import NoAnswerError, Run, Store, is_silence
+from interp.tracking.store import NoAnswerError, Run, Store, is_refusal, is_silence
 from interp.tracking.sweep import Sweep
 from interp.tracking.told import Opening, Part, Point, created, now, tell
 
@@ -221,12 +220,10 @@ def _refused(store: Store, folder: Path, error: Exception) -> None:
         NoAnswerError: the store has stopped answering.
         Exception: a mistake of the program's.
     """
-    from mlflow.exceptions import MlflowException
-
     if is_silence(store, error):
         # A server says the same of what it stumbles over, and that must stop nobody.
         _ask(store)
-    elif not isinstance(error, ConfigError | MlflowException | OSError | ValueError):
+    elif not is_refusal(error) and not isinstance(error, ValueError):
         raise error
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     _say(f"{folder} cannot be sent to {store.uri}: {reason}")
