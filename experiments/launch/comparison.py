@@ -114,8 +114,15 @@ def show_late(besides: str = "") -> None:
         if sweep.run_id == besides:
             continue
         try:
-            with reaching(sweep.store), TemporaryDirectory() as folder:
+            with (
+                sweep.lock().acquire(blocking=False),
+                reaching(sweep.store),
+                TemporaryDirectory() as folder,
+            ):
                 complete(sweep, jobs_of(sweep.store, sweep.run_id), ended.jobs, Path(folder))
+        except Timeout:
+            # Somebody goes on with it, and will show it.
+            continue
         except NoAnswerError:
             end_later(ended)
         except Exception as error:
