@@ -18,7 +18,7 @@ def html(name: str, result: "Result", folder: Path, url: str) -> str:
         name: what the run is called.
         result: what it found.
         folder: what it left: figures and animations are shown as they lie there.
-        url: its page in MLflow.
+        url: its page in MLflow; empty where it waits to be sent there.
     """
     parts = [f"<h3>{escape(name)}</h3>"]
     parts += [f"<p>{escape(part)}</p>" for part in result.finding.split("\n\n") if part]
@@ -36,5 +36,6 @@ def html(name: str, result: "Result", folder: Path, url: str) -> str:
         )
     more = sorted(set(result.tables) - {"summary", "layers"})
     tables = f" Tables: {', '.join(map(escape, more))}." if more else ""
-    parts.append(f"<p><small>{escape(str(folder))} · {escape(url)}.{tables}</small></p>")
+    where = escape(url) if url else "waits to be sent to MLflow, which the next start does"
+    parts.append(f"<p><small>{escape(str(folder))} · {where}.{tables}</small></p>")
     return "\n".join(parts)

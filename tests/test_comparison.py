@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from mlflow.exceptions import MlflowException
 
 from experiments.__main__ import main
 from experiments.launch import comparison
@@ -437,7 +438,12 @@ def aged(store, parent):
     path.write_text('{"at": 0, "took": 1}')
 
 
-def test_a_refresh_waits_its_time_leaves_others_alone_and_ends_with_the_sweep(swept, tmp_path):
+def test_a_refresh_waits_its_time_leaves_others_alone_and_ends_with_the_sweep(
+    swept, tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise MlflowException("refused")
+
     outputs = tmp_path / "outputs"
     store = Store.of(str(outputs), None, 5000)
     sweep = Sweep.begin(store, "trial", ["metric=cosine,rsa"], "", anew=True)
@@ -467,6 +473,13 @@ def test_a_refresh_waits_its_time_leaves_others_alone_and_ends_with_the_sweep(sw
         )
     assert other.stdout == "False\n"
     assert note() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(Sweep, "log_comparison", refuse)
+        with pytest.raises(MlflowException, match="refused"):
+            comparison.refresh(store, sweep.run_id, jobs)
+    # It is not tried again at once.
+    assert not comparison.refresh(store, sweep.run_id, jobs)
+    aged(store, sweep.run_id)
     assert comparison.refresh(store, sweep.run_id, jobs)
     assert "0 of 2 finished, 1 running, 1 not begun." in note()
     assert "- rsa" in note()

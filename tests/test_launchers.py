@@ -20,7 +20,7 @@ from experiments.launch import launchers
 from experiments.launch.sweep import SweepCallback, _fingerprint
 from interp.registry import ConfigError
 from interp.store import ActivationStore
-from interp.tracking import Store, Sweep
+from interp.tracking import Store, Sweep, record_death
 from tests import test_readme
 from tests.test_command_line import SMALL, check_refused, interp, runs_of  # noqa: F401
 from tests.test_slurm import SMALL as READ_TINY
@@ -226,7 +226,7 @@ def test_a_job_is_shown_that_died_before_it_could_say_so(tmp_path):
         if status != "RUNNING":
             store.client.set_terminated(run.info.run_id, status)
     for number in range(4):
-        sweep.record_death(number, f"seed={number}", "KILLED", "Slurm: out of memory", since=0)
+        record_death(sweep, number, f"seed={number}", "KILLED", "Slurm: out of memory", since=0)
     told = [(child.name, child.status, child.error) for child in sweep.end(completed=True)]
     assert told == [
         ("seed=0", "KILLED", "Slurm: out of memory"),

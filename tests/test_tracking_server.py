@@ -19,8 +19,25 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from servers import free_port, postgres, served
 
 from experiments.__main__ import main
+from experiments.launch import comparison, session
 from experiments.launch.sweep import close
-from interp.tracking import NoAnswerError, Store, arrive, recorded
+from interp.notebook import html
+from interp.registry import ConfigError
+from interp.result import Result
+from interp.tracking import (
+    Ended,
+    NoAnswerError,
+    Run,
+    Store,
+    Sweep,
+    arrive,
+    end_later,
+    now,
+    record_death,
+    recorded,
+    unsent,
+)
+from interp.tracking.told import Opening
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("model=tiny", "model.device=cpu", "prompts.count=6", "analysis.permutations=19")
@@ -594,11 +611,12 @@ def test_a_server_on_postgresql_may_be_killed(
     assert held(on_postgres, experiment) == undisturbed
 
 
-def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
-    def locked(*_, **__):
-        # As MLflow says it after twenty seconds.
-        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+def locked(*_, **__):
+    # As MLflow says it after twenty seconds.
+    raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
+
+def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     with (
         recorded(store, "locked", "one", tmp_path / "run") as record,
@@ -613,3 +631,109 @@ def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
     assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "3"})
     assert len(run.inputs.dataset_inputs) == 1
     assert left(tmp_path) == []
+
+
+def ends_late(store, swept, jobs):
+    """A sweep of two of which so many jobs began; its end waits."""
+    sweep = Sweep.begin(store, "late", [swept], swept, anew=False)
+    for number in range(jobs):
+        tags = {"mlflow.parentRunId": sweep.run_id, "job": str(number)}
+        run = store.client.create_run(store.experiment("late"), tags=tags, run_name="one")
+        store.client.set_terminated(run.info.run_id)
+    end_later(Ended(sweep, True, now(), ("one", "other")))
+    return sweep
+
+
+def note_of(sweep):
+    tags = sweep.store.client.get_run(sweep.run_id).data.tags
+    return tags.get("mlflow.note.content", "")
+
+
+def test_sweeps_that_end_late_are_shown_with_all_their_jobs(monkeypatch, tmp_path, capsys):
+    def refuse_first(sweep, *arguments):
+        if sweep == first:
+            raise MlflowException("it is too long")
+        log(sweep, *arguments)
+
+    store, log = Store.of(str(tmp_path), None, 5000), Sweep.log_comparison
+    first, empty, good = (ends_late(store, f"seed={n}", n % 2) for n in (1, 2, 3))
+    again = ends_late(store, "seed=9", 1)
+    arrive(store)
+    assert left(tmp_path) == []
+    monkeypatch.setattr(Sweep, "log_comparison", refuse_first)
+    comparison.show_late(besides=again.run_id)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tracking: the comparison of sweep {first.run_id} cannot be logged to ")
+    assert line.endswith("it is too long")
+    assert "1 of 2 finished, 1 not begun." in note_of(good)
+    assert "- other" in note_of(good)
+    # A sweep that never came to a job is removed, and one was shown by whoever started it again.
+    assert store.client.get_run(empty.run_id).info.lifecycle_stage == "deleted"
+    assert note_of(again) == ""
+
+
+def test_a_run_from_python_shows_a_sweep_that_ended_late(tmp_path):
+    sweep = ends_late(Store.of(str(tmp_path), None, 5000), "seed=1", 1)
+    config = session.compose(*SMALL, "metric=rsa", "hook.layers=0", f"outputs={tmp_path}")
+    session.run(config)
+    assert "- other" in note_of(sweep)
+
+
+def test_a_death_of_which_no_store_could_be_told_is_told_later(monkeypatch, tmp_path):
+    store = Store.of(str(tmp_path), None, 5000)
+    sweep = Sweep.begin(store, "deaths", ["seed=0,1,2"], "deaths", anew=False)
+    since = now()
+    for number, said in (
+        (1, '{"status": "FINISHED", "ended": 9, "metrics": []}\n'),
+        (2, '{"tags": {"error": "broken o'),
+    ):
+        # Its process is gone, which had lost the store, too.
+        opening = Opening("", sweep.run_id, f"seed={number}", {"job": str(number)}, now())
+        opening.tags["mlflow.parentRunId"] = sweep.run_id
+        unsent.wait(Run(store, "", ""), opening)
+        folder, lock = unsent._OPEN.pop(opening.key)
+        lock.release()
+        (folder / "parts.jsonl").write_text(said)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "search_runs", locked)
+        for number in range(3):
+            record_death(sweep, number, f"seed={number}", "KILLED", "out of memory", since)
+    assert len(left(tmp_path)) == 3
+    arrive(store)
+    assert left(tmp_path) == []
+    assert [(job.name, job.status, job.error) for job in sweep.children()] == [
+        ("seed=0", "KILLED", "out of memory"),
+        # It had told all when its process died.
+        ("seed=1", "FINISHED", ""),
+        ("seed=2", "KILLED", "out of memory"),
+    ]
+
+
+def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, capsys):
+    store = Store.of(str(tmp_path), None, 5000)
+    ends_late(store, "seed=1", 1)
+    monkeypatch.setattr(unsent, "_SILENT_S", 0.01)
+    with unsent._alone(store):
+        other = threading.Thread(target=arrive, args=[store])
+        other.start()
+        said = ""
+        while other.is_alive() and not said:
+            said = capsys.readouterr().err
+    other.join()
+    assert said == f"tracking: waiting for another process that sends to {store.uri}\n"
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://localhost:50OO", "http://localhost:99999", "httpx://localhost", "http://"]
+)
+def test_what_is_no_address_of_a_server_is_told_in_a_line(uri, tmp_path):
+    with pytest.raises(ConfigError, match="expected one such as http://localhost:5000") as error:
+        arrive(Store.of(str(tmp_path), uri, 5000))
+    assert not isinstance(error.value, NoAnswerError)
+    assert str(error.value).startswith(f"tracking.uri: {uri!r} ")
+
+
+def test_a_notebook_says_of_a_run_without_a_page_that_it_waits(tmp_path):
+    shown = html("one", Result(), tmp_path, "")
+    assert f"{tmp_path} · waits to be sent to MLflow" in shown

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,17 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from interp.tracking import LONGEST_TAG, Store, Sweep
+from interp.tracking import (
+    LONGEST_TAG,
+    NoAnswerError,
+    Store,
+    Sweep,
+    end_later,
+    ended_late,
+    is_refusal,
+    one_line,
+    reaching,
+)
 
 if TYPE_CHECKING:
     from interp.comparison import RunRecord
@@ -39,7 +50,7 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
     Returns:
         Whether it was done.
     """
-    if not _is_time(store, parent):
+    if not is_due(store, parent):
         return False
     lock = _lock(store, parent)
     try:
@@ -48,14 +59,18 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
         return False
     try:
         # Another process may have done it while this one looked.
-        if not _is_time(store, parent):
+        if not is_due(store, parent):
             return False
-        began = time.monotonic()
+        began, least = time.monotonic(), _AT_FIRST
         from interp.tracking.runs import jobs_of
 
-        with TemporaryDirectory() as folder:
-            show(Sweep(store, parent), jobs_of(store, parent), jobs, Path(folder))
-        _note(store, parent, time.monotonic() - began)
+        try:
+            with TemporaryDirectory() as folder:
+                show(Sweep(store, parent), jobs_of(store, parent), jobs, Path(folder))
+            least = 0.0
+        finally:
+            # What could not be shown, however soon that was known, is not tried at each job's end.
+            _note(store, parent, max(least, time.monotonic() - began))
         return True
     finally:
         lock.release()
@@ -82,6 +97,39 @@ def complete(
             with TemporaryDirectory() as drawn:
                 show(sweep, records, jobs, Path(drawn))
                 shutil.copytree(drawn, folder, dirs_exist_ok=True)
+
+
+def show_late(besides: str = "") -> None:
+    """Show the sweeps that could not be ended when they did, and have been since.
+
+    One that cannot be shown is told of in a line, and keeps nobody from what else there is to do.
+
+    Args:
+        besides: the run of a sweep that was shown already.
+    """
+    for ended in ended_late():
+        from interp.tracking.runs import jobs_of
+
+        sweep = ended.sweep
+        if sweep.run_id == besides:
+            continue
+        try:
+            with (
+                sweep.lock().acquire(blocking=False),
+                reaching(sweep.store),
+                TemporaryDirectory() as folder,
+            ):
+                complete(sweep, jobs_of(sweep.store, sweep.run_id), ended.jobs, Path(folder))
+        except Timeout:
+            # Somebody goes on with it, and will show it.
+            continue
+        except NoAnswerError:
+            end_later(ended)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            where = f"the comparison of sweep {sweep.run_id} cannot be logged to {sweep.store.uri}"
+            print(f"tracking: {where}: {one_line(error)}", file=sys.stderr, flush=True)
 
 
 def show(sweep: Sweep, records: "Sequence[RunRecord]", jobs: Sequence[str], folder: Path) -> None:
@@ -153,7 +201,7 @@ def _note(store: Store, parent: str, took: float) -> None:
     written.replace(path)
 
 
-def _is_time(store: Store, parent: str) -> bool:
+def is_due(store: Store, parent: str) -> bool:
     """Whether long enough has passed; never, where the sweep has ended or is unknown here."""
     path = _stamp(store, parent)
     if not path.is_file():

@@ -8,6 +8,7 @@ import hydra
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.launch import comparison
 from experiments.launch.arguments import check_choices
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from experiments.launch.job import register_analyses
@@ -71,3 +72,6 @@ def run(config: DictConfig) -> "Outcome":
         return runner.run(config, folder)
     except CONFIG_ERRORS as error:
         raise ConfigError(explain(error)) from error
+    finally:
+        # As it began it may have ended sweeps that had waited to be.
+        comparison.show_late()

@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -29,10 +28,10 @@ from interp.tracking import (
     Sweep,
     arrive,
     end_later,
-    ended_late,
     now,
     one_line,
     reaching,
+    record_death,
 )
 from interp.versions import code_digest, versions
 
@@ -53,6 +52,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._launched = 0
         self._experiment = ""
         self._jobs: list[list[str]] = []
+        self._names: list[str] = []
         self._store: tuple[str, str | None, int] = ("", None, 0)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -109,7 +109,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if is_basic and _is(config.hydra.launcher, BasicLauncher):
             composition.compose_once()
         comparison.begin(sweep.store, sweep.run_id)
-        _OPEN.set((sweep, Path(config.hydra.sweep.dir), self._names()))
+        self._names = [self._name(overrides, number) for number, overrides in enumerate(self._jobs)]
+        _OPEN.set((sweep, Path(config.hydra.sweep.dir), self._names))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Tell the job, in whichever process it runs, its parent and its name."""
@@ -125,16 +126,17 @@ class SweepCallback(Callback):  # type: ignore[misc]
 
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
         """Let the parent run show what has been found so far, now and then."""
-        if current := CURRENT_JOB.get():
+        current = CURRENT_JOB.get()
+        # Most often it is too early, and then a silent store is not asked whether it is back.
+        if current and comparison.is_due(current.store, current.parent):
             with suppress(NoAnswerError), reaching(current.store):
-                comparison.refresh(current.store, current.parent, self._names())
+                comparison.refresh(current.store, current.parent, self._names)
 
     def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
         """Show a job whose process ended before it could say so; launchers tell of it."""
         if opened := _OPEN.get():
             name = self._name(overrides, number)
-            with suppress(NoAnswerError), reaching(opened[0].store):
-                opened[0].record_death(number, name, status, reason, since=self._launched)
+            record_death(opened[0], number, name, status, reason, since=self._launched)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""
@@ -146,9 +148,6 @@ class SweepCallback(Callback):  # type: ignore[misc]
                 _, dot, field = (override.package or override.key_or_group).rpartition(".")
                 parts.append(f"{field}={value}" if dot or override.package else value)
         return " · ".join(parts) or f"job {number}"
-
-    def _names(self) -> list[str]:
-        return [self._name(overrides, number) for number, overrides in enumerate(self._jobs)]
 
 
 def _fingerprint(config: DictConfig) -> str:
@@ -193,7 +192,7 @@ def close(*, completed: bool) -> bool:
     """
     opened = _OPEN.get()
     if opened is None:
-        _show_late()
+        comparison.show_late()
         return False
     _OPEN.set(None)
     CURRENT_JOB.set(None)
@@ -202,13 +201,14 @@ def close(*, completed: bool) -> bool:
     try:
         arrive(sweep.store)
         with reaching(sweep.store):
-            failed = _end(sweep, folder, jobs, completed)
-        _show_late()
+            return _end(sweep, folder, jobs, completed)
     except NoAnswerError:
-        end_later(Ended(sweep, completed, now()))
+        end_later(Ended(sweep, completed, now(), tuple(jobs)))
         report.waiting(sweep, folder)
         return not completed
-    return failed
+    finally:
+        # One that was ended late as it was started again has just been shown, or waits again.
+        comparison.show_late(besides=sweep.run_id)
 
 
 def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
@@ -223,16 +223,3 @@ def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
         finally:
             report.sweep(sweep, records, folder, max(len(jobs), len(records)))
     return any(child.status != "FINISHED" for child in children)
-
-
-def _show_late() -> None:
-    """Show the sweeps that could not be ended when they did, and have been since."""
-    for ended in ended_late():
-        from interp.tracking.runs import jobs_of
-
-        sweep = ended.sweep
-        try:
-            with reaching(sweep.store), TemporaryDirectory() as folder:
-                comparison.complete(sweep, jobs_of(sweep.store, sweep.run_id), (), Path(folder))
-        except NoAnswerError:
-            end_later(ended)

@@ -1,11 +1,12 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
+from interp.tracking.death import record_death
 from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
 from interp.tracking.silence import reaching
-from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store
+from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store, is_refusal
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
 from interp.tracking.told import now
 from interp.tracking.unsent import Ended, arrive, end_later, ended_late, waiting
@@ -29,11 +30,13 @@ __all__ = [
     "earlier",
     "end_later",
     "ended_late",
+    "is_refusal",
     "latest",
     "now",
     "one_line",
     "past",
     "reaching",
+    "record_death",
     "recorded",
     "waiting",
 ]

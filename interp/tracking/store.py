@@ -105,13 +105,15 @@ class Store:
         return path == self.uri or Path(path).exists()
 
     def greet(self) -> None:
-        """Raise NoAnswerError where the store is a server and nobody listens at its address."""
+        """Raise NoAnswerError where the store is a server and nobody listens at its address.
+
+        Raises:
+            ConfigError: the address is none.
+        """
         if not self.is_server():
             return
-        address = urlsplit(self.uri)
-        port = address.port or {"http": 80, "https": 443}[address.scheme]
         try:
-            socket.create_connection((address.hostname or "", port), timeout=5).close()
+            socket.create_connection(_place(self.uri), timeout=5).close()
         except OSError as error:
             raise NoAnswerError(
                 f"tracking.uri: no server answers at {self.uri} ({error})"
@@ -139,6 +141,23 @@ class Run:
         if not self.run_id:
             return ""
         return f"{self.store.address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+
+def _place(uri: str) -> tuple[str, int]:
+    """Return host and port of a server."""
+    ports = {"http": 80, "https": 443}
+    try:
+        address = urlsplit(uri)
+        host, port = address.hostname, address.port
+    except ValueError:
+        # Of its port, or of brackets.
+        host = ""
+    if not host or address.scheme not in ports:
+        raise ConfigError(
+            f"tracking.uri: {uri!r} is not the address of a server; expected one such as "
+            "http://localhost:5000"
+        )
+    return host, port or ports[address.scheme]
 
 
 @cache
@@ -195,6 +214,13 @@ def is_silence(store: Store, error: Exception) -> bool:
         code = 500 if error.response is None else error.response.status_code
         return code in (401, 403) or code >= 500
     return isinstance(error, NoAnswerError)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether an error is the store's or the file system's, and no mistake of the program's."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, ConfigError | MlflowException | OSError)
 
 
 @cache

@@ -124,10 +124,10 @@ class Sweep:
 
         Of a job that ran several times, as in a sweep that was killed and started again, the last.
         """
-        latest = {child.number: child for child in self._runs()}
+        latest = {child.number: child for child in self.runs()}
         return [latest[number] for number in sorted(latest)]
 
-    def _runs(self) -> list[Child]:
+    def runs(self) -> list[Child]:
         """Return all runs of its jobs, in the order in which they began."""
         experiment = experiment_of(self.store, self.run_id)
         found: list[Any] = []
@@ -177,35 +177,6 @@ class Sweep:
         folder.mkdir(parents=True, exist_ok=True)
         self.store.client.download_artifacts(self.run_id, "", str(folder))
 
-    def record_death(self, number: int, name: str, status: str, reason: str, since: int) -> None:
-        """Say of a job whose process died how it ended, under a run of its own where it had none.
-
-        Args:
-            number: the job's number.
-            name: what tells it from the others.
-            status: KILLED or FAILED.
-            reason: what is known of why.
-            since: when the jobs were launched, in milliseconds of the epoch: runs that began before
-                are those of an earlier launch.
-        """
-        begun = {child.number: child for child in self._runs() if child.began >= since}
-        if number in begun:
-            run_id = begun[number].run_id
-            if begun[number].status in ("FINISHED", "FAILED"):
-                # It has told all by itself.
-                return
-        else:
-            tags = {
-                "mlflow.user": getpass.getuser(),
-                "mlflow.source.name": "interp",
-                "mlflow.parentRunId": self.run_id,
-                "job": str(number),
-            }
-            experiment = experiment_of(self.store, self.run_id)
-            run_id = self.store.client.create_run(experiment, tags=tags, run_name=name).info.run_id
-        self.store.client.set_tag(run_id, "error", reason[:LONGEST_TAG])
-        self.store.client.set_terminated(run_id, status)
-
     def lock(self) -> BaseFileLock:
         """Return the lock that whoever launches its jobs holds."""
         return _lock(self.store, self.run_id)
@@ -220,7 +191,7 @@ class Sweep:
             completed: whether it came to its last job.
             at: when it ended, in milliseconds of the epoch; 0 for now.
         """
-        for run_id in [child.run_id for child in self._runs() if child.status == "RUNNING"]:
+        for run_id in [child.run_id for child in self.runs() if child.status == "RUNNING"]:
             # The launcher has returned, so that the job died without a word.
             self.store.client.set_tag(run_id, "error", "the job's process ended before the job")
             self.store.client.set_terminated(run_id, "KILLED")

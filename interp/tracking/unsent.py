@@ -14,17 +14,20 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from interp.registry import ConfigError
 from interp.tracking.silence import ask_again
-from interp.tracking.store import NoAnswerError, Run, Store, is_silence
+from interp.tracking.store import NoAnswerError, Run, Store, is_refusal, is_silence
 from interp.tracking.sweep import Sweep
 from interp.tracking.told import Opening, Part, Point, created, now, tell
+
+# Whoever waits for longer is told what for, in seconds.
+_SILENT_S = 1.0
 
 # Where this process's runs wait that have not ended, by their keys.
 _OPEN: dict[str, tuple[Path, BaseFileLock]] = {}
@@ -38,11 +41,13 @@ class Ended:
         sweep: the sweep.
         completed: whether it came to its last job.
         at: when it ended, in milliseconds of the epoch.
+        jobs: what each job is called, by number; none where that is not known.
     """
 
     sweep: Sweep
     completed: bool
     at: int
+    jobs: tuple[str, ...] = ()
 
 
 # What a sending of this process has ended.
@@ -72,12 +77,40 @@ def keep(key: str, part: Part) -> None:
     folder, lock = _OPEN[key]
     for source in part.artifacts:
         shutil.copytree(source, folder / "artifacts", dirs_exist_ok=True)
-    line = json.dumps({**asdict(part), "artifacts": []}, ensure_ascii=False)
-    with (folder / "parts.jsonl").open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+    _append(folder, part)
     if part.status:
         del _OPEN[key]
         lock.release()
+
+
+def end_job(sweep: Sweep, number: int, since: int, end: Part) -> bool:
+    """End the run of a sweep's job that waits, where its process died before it could.
+
+    Args:
+        sweep: the sweep.
+        number: the job's number.
+        since: runs that began before are not meant, in milliseconds of the epoch.
+        end: how it ended.
+
+    Returns:
+        Whether a run of the job waits.
+    """
+    if not any(_kept(sweep.store, "run.json")):
+        return False
+    with _alone(sweep.store):
+        for folder, about in _kept(sweep.store, "run.json"):
+            is_it = about["parent"] == sweep.run_id and about["tags"].get("job") == str(number)
+            if not is_it or about["began"] < since:
+                continue
+            with suppress(Timeout), FileLock(folder / "lock").acquire(blocking=False):
+                if not any(part.status for part in _parts(folder)):
+                    # What a process began to write as it was killed would spoil what follows.
+                    file = folder / "parts.jsonl"
+                    text = file.read_text(encoding="utf-8") if file.exists() else ""
+                    file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+                    _append(folder, end)
+            return True
+    return False
 
 
 def end_later(ended: Ended) -> None:
@@ -86,6 +119,7 @@ def end_later(ended: Ended) -> None:
     hidden = _folder(store) / f".new-{run_id}"
     hidden.mkdir(parents=True, exist_ok=True)
     about = {"uri": store.uri, "run_id": run_id, "completed": ended.completed, "at": ended.at}
+    about["jobs"] = ended.jobs
     _write(hidden / "sweep.json", about)
     hidden.rename(hidden.with_name(f"{now()}-{run_id}"))
     # Nobody launches its jobs any more, also if this process goes on.
@@ -113,8 +147,7 @@ def arrive(store: Store) -> None:
     ask_again(store)
     if not any(path.is_dir() for path in _folder(store).glob("*")):
         return
-    # Whoever comes meanwhile waits, and then finds what was sent.
-    with FileLock(_folder(store) / ".lock"):
+    with _alone(store):
         _remove_leftovers(_folder(store))
         sent = sum(_sent(store, folder, about) for folder, about in _kept(store, "run.json"))
         if sent:
@@ -122,6 +155,21 @@ def arrive(store: Store) -> None:
             _say(f"sent {what} that had waited to {store.uri}")
         for folder, about in _kept(store, "sweep.json"):
             _end(store, folder, about)
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Keep others from sending: whoever comes meanwhile waits, and then finds what was sent."""
+    lock = FileLock(_folder(store) / ".lock")
+    try:
+        lock.acquire(timeout=_SILENT_S)
+    except Timeout:
+        _say(f"waiting for another process that sends to {store.uri}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _sent(store: Store, folder: Path, about: dict[str, Any]) -> bool:
@@ -148,18 +196,20 @@ def _sent(store: Store, folder: Path, about: dict[str, Any]) -> bool:
 
 def _end(store: Store, folder: Path, about: dict[str, Any]) -> None:
     """End a sweep, unless jobs of it still wait or somebody goes on with it."""
-    ended = Ended(Sweep(store, about["run_id"]), about["completed"], about["at"])
+    sweep, jobs = Sweep(store, about["run_id"]), tuple(about.get("jobs", ()))
+    ended = Ended(sweep, about["completed"], about["at"], jobs)
     if waiting(store, ended.sweep.run_id):
         return
     try:
         with ended.sweep.lock().acquire(blocking=False):
-            ended.sweep.end(completed=ended.completed, at=ended.at)
+            children = ended.sweep.end(completed=ended.completed, at=ended.at)
     except Timeout:
         return
     except Exception as error:
         _refused(store, folder, error)
         return
-    _SENT.append(ended)
+    if children:
+        _SENT.append(ended)
     _remove(folder)
 
 
@@ -170,12 +220,10 @@ def _refused(store: Store, folder: Path, error: Exception) -> None:
         NoAnswerError: the store has stopped answering.
         Exception: a mistake of the program's.
     """
-    from mlflow.exceptions import MlflowException
-
     if is_silence(store, error):
         # A server says the same of what it stumbles over, and that must stop nobody.
         _ask(store)
-    elif not isinstance(error, ConfigError | MlflowException | OSError | ValueError):
+    elif not is_refusal(error) and not isinstance(error, ValueError):
         raise error
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     _say(f"{folder} cannot be sent to {store.uri}: {reason}")
@@ -194,15 +242,9 @@ def _ask(store: Store) -> None:
 def _merged(folder: Path) -> Part:
     """Return all that waits of a run as one part.
 
-    The last line of a process that was killed may lack its end. One that was killed before it told
-    how the run ended left it without a word.
+    A process that was killed before it told how the run ended left it without a word.
     """
-    file, parts = folder / "parts.jsonl", list[Part]()
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    for line in text.split("\n")[:-1]:
-        fields = json.loads(line)
-        fields["metrics"] = [Point(*values) for values in fields["metrics"]]
-        parts.append(Part(**fields))
+    parts = _parts(folder)
     artifacts = folder / "artifacts"
     whole = Part(
         artifacts=[artifacts] if artifacts.is_dir() else [],
@@ -218,6 +260,23 @@ def _merged(folder: Path) -> Part:
     last = max(path.stat().st_mtime_ns for path in folder.iterdir()) // 10**6
     error = {"error": "the run's process ended before the run"}
     return replace(whole, tags={**whole.tags, **error}, status="KILLED", ended=last)
+
+
+def _parts(folder: Path) -> list[Part]:
+    """Return what was told of a run; where its process was killed the last line may be cut."""
+    file, parts = folder / "parts.jsonl", list[Part]()
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for line in text.split("\n")[:-1]:
+        fields = json.loads(line)
+        fields["metrics"] = [Point(*values) for values in fields["metrics"]]
+        parts.append(Part(**fields))
+    return parts
+
+
+def _append(folder: Path, part: Part) -> None:
+    line = json.dumps({**asdict(part), "artifacts": []}, ensure_ascii=False)
+    with (folder / "parts.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 def _place(store: Store, opening: Opening) -> Path:
