@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from experiments.launch import comparison, report
+from experiments.launch import choices, comparison, report
 from interp.registry import ConfigError, nearest
 from interp.tracking import Store, Sweep, charts_url
 
@@ -43,6 +43,9 @@ def serve(conf: str, arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(_HELP)
         return
+    # Such a folder adds choices to groups, and no setting of this verb is one.
+    own, arguments = choices.split_folder(arguments)
+    choices.check_folder(own)
     store, named = _read(conf, arguments)
     from interp.comparison import labels
     from interp.tracking import runs
