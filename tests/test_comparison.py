@@ -1,5 +1,6 @@
 """Runs side by side: what a sweep's parent shows, and `interp compare`, against MLflow's client."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from servers import free_port
 
 from experiments.__main__ import main
 from experiments.launch import comparison
@@ -412,6 +417,49 @@ def test_what_cannot_be_compared_is_told_in_one_line(interp, swept, tmp_path):
     assert "runs of one analysis can be held against each other, not of 2 (rotation: " in err
     for made in (again, other):
         client.delete_run(made.info.run_id)
+
+
+def test_figures_of_an_earlier_comparison_go_and_what_is_not_compares_own_stays(interp, swept):
+    outputs, _ = swept
+    folder = outputs / "comparisons" / runs_of(outputs)[1].info.run_id[:12]
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    (folder / "figures" / "training.png").touch()
+    (folder / "mine.txt").touch()
+    status, out, _ = interp()
+    assert status == 0
+    assert "training.png" not in out
+    assert {file.stem for file in (folder / "figures").iterdir()} == {"curves", "calibrated_scores"}
+    assert (folder / "mine.txt").exists()
+
+
+def test_compare_says_how_many_jobs_wait_to_be_sent(interp, swept):
+    outputs, _ = swept
+    parent = runs_of(outputs)[1].info.run_id
+    uri = Store.of(str(outputs), None, 5000).uri
+    waiting = outputs / ".unsent" / "0-job"
+    waiting.mkdir(parents=True)
+    about = {"uri": uri, "run_id": "", "parent": parent}
+    (waiting / "run.json").write_text(json.dumps(about))
+    try:
+        _, out, _ = interp()
+    finally:
+        shutil.rmtree(waiting)
+    assert re.search(r"^1 result waits in \S+\.unsent and is sent on the next start$", out, re.M)
+    _, out, _ = interp()
+    assert "unsent" not in out
+
+
+@pytest.mark.parametrize("verb", ["compare", "ui"])
+def test_a_store_that_does_not_answer_is_told_in_one_line(verb, swept, monkeypatch, capsys):
+    def locked(*_, **__):
+        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(MlflowClient, "search_runs", locked)
+    given = (verb, f"outputs={swept[0]}", f"tracking.port={free_port()}")
+    status, out, err = call(monkeypatch, capsys, *given)
+    assert (status, out) == (1, "")
+    (line,) = err.splitlines()
+    assert re.fullmatch(r"interp: .* does not answer: .*database is locked", line)
 
 
 def test_compare_imports_no_torch(swept):

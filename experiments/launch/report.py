@@ -103,10 +103,14 @@ def waiting(sweep: Sweep, folder: Path) -> None:
         print(f"{file.parent.name}: FAILED: {lines[-1]}", file=sys.stderr)
     if any(folder.glob("[0-9]*")):
         print(f"\njobs     {shown_path(folder)}")
-    count = tracking.waiting(sweep.store, sweep.run_id)
+    say_unsent(sweep.store, tracking.waiting(sweep.store, sweep.run_id))
+
+
+def say_unsent(store: Store, count: int) -> None:
+    """Print how many jobs of a sweep wait for its store; of 0 its end alone does."""
     what = {0: "the sweep's end waits", 1: "1 result waits"}.get(count, f"{count} results wait")
     sent = "are" if count > 1 else "is"
-    place = shown_path(sweep.store.outputs / ".unsent")
+    place = shown_path(store.outputs / ".unsent")
     print(f"{what} in {place} and {sent} sent on the next start")
 
 
