@@ -247,6 +247,31 @@ def test_what_has_no_score_is_a_table_of_values_and_epochs_are_logarithmic_where
     assert lines_of(axes)[0].get_ydata().tolist() == [4.7, 1e-10]
 
 
+@pytest.mark.parametrize("infinite", [np.inf, 1.7976931348623157e308])
+def test_a_loss_that_is_infinite_leaves_a_gap_and_one_that_always_is_draws_nothing(infinite):
+    loss = Headline("loss", "training loss (nats)", over="epoch", scale="logarithmic")
+    diverged = Curve.of(loss, {0: 4.0, 1: infinite, 2: 1e199}, {"null_mean": {0: 3.0, 1: 0.0}})
+    lost = Curve.of(loss, {0: infinite, 1: -infinite}, {"null_mean": {0: infinite, 1: 1.0}})
+    records = [run(0, "a", diverged), run(1, "b", lost), run(2, "c", curve([0.9, 0.1]))]
+    np.testing.assert_array_equal(diverged.values, [4.0, np.nan, 1e199])
+    (peak,) = peaks(records[0])
+    assert (peak.step, peak.value) == (0, 4.0)
+    assert peaks(records[1]) == ()
+    assert list(peak_table(records, ["a", "b", "c"])["run"]) == ["a", "c"]
+    assert described(records, ["a", "b", "c"], Asked("a sweep", 3))
+    drawn = pictures(records, labels(records), "a sweep", 3)
+    (axes,) = shows(drawn["training"])
+    (line,) = lines_of(axes)
+    np.testing.assert_array_equal(line.get_ydata(), diverged.values)
+    for figure in drawn.values():
+        figure.savefig(StringIO(), format="svg")
+    assert set(pictures(records[1:2], [("b",)], "", 1)) == set()
+    # Linear axes and tables of values stand as much.
+    far = [run(i, f"m{i}", curve([-1e199, 1e200, infinite], null=None)) for i in range(2)]
+    for figure in pictures(far, labels(far), "", 2).values():
+        figure.savefig(StringIO(), format="svg")
+
+
 def test_runs_of_one_layer_each_have_their_null_as_a_bar():
     records = [run(i, f"layers={i}", curve([0.9 - i / 4], first=i)) for i in range(3)]
     (axes,) = shows(pictures(records, labels(records), "", 3)["curves"])
