@@ -13,7 +13,7 @@ from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.launch import choices, dry, sweep
+from experiments.launch import choices, dry, report, sweep
 from experiments.launch.arguments import check_choices, make_outputs
 from experiments.launch.explain import CONFIG_ERRORS, explain
 from experiments.launch.overrides import CONF, as_hydra_reads
@@ -52,15 +52,6 @@ def _composed_once(arguments: list[str]) -> Iterator[None]:
         Hydra.get_mode = look_up
 
 
-def _serve(verb: str, arguments: list[str]) -> None:
-    try:
-        importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads, as `head` does, has read enough; Python would try again as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def main() -> None:
     """Run the command line; a mistake in the configuration is answered in one line."""
     sys.argv[1:] = as_hydra_reads(sys.argv[1:])
@@ -72,7 +63,8 @@ def main() -> None:
         if (verb := "".join(choices.split_folder(sys.argv[1:])[1][:1])) in VERBS:
             arguments = sys.argv[1:]
             arguments.remove(verb)
-            _serve(verb, arguments)
+            with report.to_a_reader():
+                importlib.import_module(f"experiments.launch.{verb}").serve(str(CONF), arguments)
         elif {"-sc", "--shell-completion"} & set(sys.argv[1:]):
             from experiments.launch import completion
 

@@ -1,5 +1,6 @@
 """Runs side by side: what a sweep's parent shows, and `interp compare`, against MLflow's client."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from servers import free_port
 
 from experiments.__main__ import main
 from experiments.launch import comparison
@@ -243,6 +247,31 @@ def test_what_has_no_score_is_a_table_of_values_and_epochs_are_logarithmic_where
     assert lines_of(axes)[0].get_ydata().tolist() == [4.7, 1e-10]
 
 
+@pytest.mark.parametrize("infinite", [np.inf, 1.7976931348623157e308])
+def test_a_loss_that_is_infinite_leaves_a_gap_and_one_that_always_is_draws_nothing(infinite):
+    loss = Headline("loss", "training loss (nats)", over="epoch", scale="logarithmic")
+    diverged = Curve.of(loss, {0: 4.0, 1: infinite, 2: 1e199}, {"null_mean": {0: 3.0, 1: 0.0}})
+    lost = Curve.of(loss, {0: infinite, 1: -infinite}, {"null_mean": {0: infinite, 1: 1.0}})
+    records = [run(0, "a", diverged), run(1, "b", lost), run(2, "c", curve([0.9, 0.1]))]
+    np.testing.assert_array_equal(diverged.values, [4.0, np.nan, 1e199])
+    (peak,) = peaks(records[0])
+    assert (peak.step, peak.value) == (0, 4.0)
+    assert peaks(records[1]) == ()
+    assert list(peak_table(records, ["a", "b", "c"])["run"]) == ["a", "c"]
+    assert described(records, ["a", "b", "c"], Asked("a sweep", 3))
+    drawn = pictures(records, labels(records), "a sweep", 3)
+    (axes,) = shows(drawn["training"])
+    (line,) = lines_of(axes)
+    np.testing.assert_array_equal(line.get_ydata(), diverged.values)
+    for figure in drawn.values():
+        figure.savefig(StringIO(), format="svg")
+    assert set(pictures(records[1:2], [("b",)], "", 1)) == set()
+    # Linear axes and tables of values stand as much.
+    far = [run(i, f"m{i}", curve([-1e199, 1e200, infinite], null=None)) for i in range(2)]
+    for figure in pictures(far, labels(far), "", 2).values():
+        figure.savefig(StringIO(), format="svg")
+
+
 def test_runs_of_one_layer_each_have_their_null_as_a_bar():
     records = [run(i, f"layers={i}", curve([0.9 - i / 4], first=i)) for i in range(3)]
     (axes,) = shows(pictures(records, labels(records), "", 3)["curves"])
@@ -413,6 +442,49 @@ def test_what_cannot_be_compared_is_told_in_one_line(interp, swept, tmp_path):
     assert "runs of one analysis can be held against each other, not of 2 (rotation: " in err
     for made in (again, other):
         client.delete_run(made.info.run_id)
+
+
+def test_figures_of_an_earlier_comparison_go_and_what_is_not_compares_own_stays(interp, swept):
+    outputs, _ = swept
+    folder = outputs / "comparisons" / runs_of(outputs)[1].info.run_id[:12]
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    (folder / "figures" / "training.png").touch()
+    (folder / "mine.txt").touch()
+    status, out, _ = interp()
+    assert status == 0
+    assert "training.png" not in out
+    assert {file.stem for file in (folder / "figures").iterdir()} == {"curves", "calibrated_scores"}
+    assert (folder / "mine.txt").exists()
+
+
+def test_compare_says_how_many_jobs_wait_to_be_sent(interp, swept):
+    outputs, _ = swept
+    parent = runs_of(outputs)[1].info.run_id
+    uri = Store.of(str(outputs), None, 5000).uri
+    waiting = outputs / ".unsent" / "0-job"
+    waiting.mkdir(parents=True)
+    about = {"uri": uri, "run_id": "", "parent": parent}
+    (waiting / "run.json").write_text(json.dumps(about))
+    try:
+        _, out, _ = interp()
+    finally:
+        shutil.rmtree(waiting)
+    assert re.search(r"^1 result waits in \S+\.unsent and is sent on the next start$", out, re.M)
+    _, out, _ = interp()
+    assert "unsent" not in out
+
+
+@pytest.mark.parametrize("verb", ["compare", "ui"])
+def test_a_store_that_does_not_answer_is_told_in_one_line(verb, swept, monkeypatch, capsys):
+    def locked(*_, **__):
+        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(MlflowClient, "search_runs", locked)
+    given = (verb, f"outputs={swept[0]}", f"tracking.port={free_port()}")
+    status, out, err = call(monkeypatch, capsys, *given)
+    assert (status, out) == (1, "")
+    (line,) = err.splitlines()
+    assert re.fullmatch(r"interp: .* does not answer: .*database is locked", line)
 
 
 def test_compare_imports_no_torch(swept):

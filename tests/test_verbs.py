@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -294,7 +295,9 @@ def test_show_counts_the_jobs_of_a_sweep(interp, no_weights):
 
 
 def test_it_is_known_what_everything_an_analysis_may_ask_for_is_made_from():
-    names = {name for name in dir(Provisions) if not name.startswith("_")} - {"call"}
+    names = {name for name in dir(Provisions) if not name.startswith("_")}
+    # These two are no provisions: `call` gives them to nobody.
+    names -= {"call", "requests"}
     assert set(MADE_FROM) == names | {"outputs", "track"}
 
 
@@ -410,6 +413,22 @@ def test_help_is_a_screen_that_names_verbs_and_groups(interp):
         assert out.startswith(f"interp {verb} ")
 
 
+def test_a_folder_of_ones_own_may_stand_before_every_verb(interp, own, tmp_path):
+    before, outputs = ("--config-dir", own), f"outputs={tmp_path / 'none'}"
+    assert "nothing has been logged to" in refused(interp(*before, "compare", outputs))
+    status, out, _ = interp(*before, "store", outputs)
+    assert (status, out.startswith("nothing is stored in")) == (0, True)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = refused(interp(*before, "ui", "experiment=mine", f"tracking.port={port}"))
+    assert f"tracking.port: {port} is in use" in said
+    for verb in ("compare", "store", "ui"):
+        said = refused(interp("--config-dir", f"{own}s", verb))
+        assert said == f"interp: Additional config directory '{own}s' not found"
+
+
 # completion
 
 COMPLETED = {
@@ -436,6 +455,8 @@ COMPLETED = {
     "interp new experiment x from=let": ["from=letters"],
     "interp store v": ["verify"],
     "interp ui tracking.p": ["tracking.port="],
+    "interp compare ": ["outputs=", "tracking.port=", "tracking.uri="],
+    "interp compare 1a2b3c tracking.u": ["tracking.uri="],
     "interp --config-dir OWN experiment=m": [
         *("experiment=mine", "experiment=modular_addition", "experiment=modular_addition_training")
     ],

@@ -1,6 +1,7 @@
 """`interp compare`: runs side by side, from what MLflow recorded of them."""
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from experiments.launch import comparison, report
+from experiments.launch import choices, comparison, report
+from interp import tracking
 from interp.registry import ConfigError, nearest
 from interp.tracking import Store, Sweep, charts_url
 
@@ -37,13 +39,22 @@ def serve(conf: str, arguments: list[str]) -> None:
         arguments: the command line after `compare`.
 
     Raises:
-        ConfigError: an unknown or ambiguous run or setting, or runs of different analyses.
+        ConfigError: an unknown or ambiguous run or setting, or runs of different analyses;
+            NoAnswerError where the store does not answer.
         SystemExit: no run is finished.
     """
     if {"-h", "--help"} & set(arguments):
         print(_HELP)
         return
+    # Such a folder adds choices to groups, and no setting of this verb is one.
+    own, arguments = choices.split_folder(arguments)
+    choices.check_folder(own)
     store, named = _read(conf, arguments)
+    with tracking.asking(store):
+        _compare(store, named)
+
+
+def _compare(store: Store, named: Sequence[str]) -> None:
     from interp.comparison import labels
     from interp.tracking import runs
 
@@ -59,6 +70,8 @@ def serve(conf: str, arguments: list[str]) -> None:
         if not record.is_finished:
             reason = f": {record.error}" if record.error else ""
             print(f"{record.run_id[:8]}  {record.name}: {record.status}{reason}", file=sys.stderr)
+    if unsent := sum(tracking.waiting(store, run_id) for run_id in ids):
+        report.say_unsent(store, unsent)
     if not good:
         sys.exit(1)
     _write(store, ids, records, good, names)
@@ -88,9 +101,8 @@ def _read(conf: str, arguments: list[str]) -> tuple[Store, list[str]]:
         raise ConfigError(f"tracking.port must be a number, not {port!r}")
     uri = settings["tracking.uri"]
     store = Store.of(str(settings["outputs"]), str(uri) if uri else None, port)
-    path = Path(store.uri.removeprefix("sqlite:///"))
-    if store.uri.startswith("sqlite:///") and not path.is_file():
-        raise ConfigError(f"compare: nothing has been logged to {path}; give outputs=FOLDER")
+    if not store.exists():
+        raise ConfigError(f"compare: nothing has been logged to {store.uri}; give outputs=FOLDER")
     return store, named
 
 
@@ -140,6 +152,7 @@ def _write(
     called = {record.run_id: name for record, name in zip(good, names, strict=True)}
     told = [called.get(record.run_id, record.name) for record in records]
     asked = Asked(f"a {about}" if whole else f"{len(records)} runs", len(records))
+    _remove_earlier(folder)
     comparison.write(records, described(records, told, asked), about, len(records), folder)
     print()
     for figure in sorted((folder / "figures").glob("*.png")):
@@ -151,3 +164,11 @@ def _write(
     experiments = list(dict.fromkeys(experiment_of(store, record.run_id) for record in good))
     listed = ", ".join(f"'{record.run_id}'" for record in good)
     report.say_where(store, charts_url(store, experiments, f"attributes.run_id IN ({listed})"))
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove what was written of these runs before: of a sweep that grows, figures may go out."""
+    for written in ("figures", "tables"):
+        if (folder / written).is_dir():
+            shutil.rmtree(folder / written)
+    (folder / "finding.md").unlink(missing_ok=True)

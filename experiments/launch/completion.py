@@ -86,6 +86,7 @@ _OPTIONS = ("--cfg", "--config-dir", "--help", "--hydra-help", "--multirun", "-m
 _PATHS = ("outputs", "model.path", "prompts.path", "reference.path")
 _ACTIONS = ("list", "verify", "prune")
 _SETTINGS = {
+    "compare": ("outputs=", "tracking.uri=", "tracking.port="),
     "store": ("to=", "outputs=", "activations.limit_gb="),
     "ui": ("outputs=", "tracking.uri=", "tracking.port="),
 }

@@ -73,7 +73,8 @@ def run(config: DictConfig) -> None:
         also = partial(batch.wanted_by_others, config)
         outcome = runner.run(config, folder, also, partial(register, config))
         _remove_if_empty(folder, outputs)
-        report.job(outcome)
+        with report.to_a_reader():
+            report.job(outcome)
     except Exception as error:
         _remove_if_empty(folder, outputs)
         if CURRENT_JOB.get() is None and isinstance(error, CONFIG_ERRORS):

@@ -8,7 +8,6 @@ _READ = ("model", "prompts", "hook", "position")
 MADE_FROM: dict[str, tuple[str, ...]] = {
     "activations": _READ,
     "plan": _READ,
-    "requests": _READ,
     "samples": _READ,
     "reference": (*_READ, "model@reference"),
     "reference_source": ("model@reference",),

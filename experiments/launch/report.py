@@ -4,7 +4,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
     from interp.comparison import RunRecord
     from interp.runner import Outcome
+
+
+@contextmanager
+def to_a_reader() -> Iterator[None]:
+    """Print to a reader who, as `head` does, may have read enough before the end."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try again as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def job(outcome: "Outcome") -> None:
@@ -76,7 +88,7 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
     """Return a table with a row a run: where it departs from its null by most, or its numbers."""
     import pandas as pd
 
-    from interp.comparison import peak_table, shown
+    from interp.comparison import are_jobs_of_one, peak_table, shown
 
     table = shown(peak_table(runs, names, most=1))
     if len(table):
@@ -85,7 +97,7 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
             return f"{table['what'].iloc[0]}\n{_table(table.drop(columns='what'))}"
         return _table(table)
     rows = [
-        {**({"": run.number} if run.number >= 0 else {}), "run": name, **run.scalars}
+        {**({"": run.number} if are_jobs_of_one(runs) else {}), "run": name, **run.scalars}
         for run, name in zip(runs, names, strict=True)
     ]
     return _table(pd.DataFrame(rows))
@@ -103,10 +115,14 @@ def waiting(sweep: Sweep, folder: Path) -> None:
         print(f"{file.parent.name}: FAILED: {lines[-1]}", file=sys.stderr)
     if any(folder.glob("[0-9]*")):
         print(f"\njobs     {shown_path(folder)}")
-    count = tracking.waiting(sweep.store, sweep.run_id)
+    say_unsent(sweep.store, tracking.waiting(sweep.store, sweep.run_id))
+
+
+def say_unsent(store: Store, count: int) -> None:
+    """Print how many jobs of a sweep wait for its store; of 0 its end alone does."""
     what = {0: "the sweep's end waits", 1: "1 result waits"}.get(count, f"{count} results wait")
     sent = "are" if count > 1 else "is"
-    place = shown_path(sweep.store.outputs / ".unsent")
+    place = shown_path(store.outputs / ".unsent")
     print(f"{what} in {place} and {sent} sent on the next start")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from experiments.launch import choices
 from interp.registry import ConfigError, check_choice, nearest
 from interp.store import ActivationStore, Described
 from interp.store.files import words
@@ -42,6 +43,9 @@ def serve(conf: str, arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(_HELP)
         return
+    # Such a folder adds choices to groups, and no setting of this verb is one.
+    own, arguments = choices.split_folder(arguments)
+    choices.check_folder(own)
     actions = [argument for argument in arguments if "=" not in argument] or ["list"]
     check_choice("store", actions[0], ("list", "verify", "prune"))
     if len(actions) > 1:

@@ -221,5 +221,6 @@ def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
         try:
             comparison.complete(sweep, records, jobs, folder)
         finally:
-            report.sweep(sweep, records, folder, max(len(jobs), len(records)))
+            with report.to_a_reader():
+                report.sweep(sweep, records, folder, max(len(jobs), len(records)))
     return any(child.status != "FINISHED" for child in children)

@@ -8,29 +8,33 @@ import time
 import urllib.request
 import webbrowser
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 
+from experiments.launch import choices
+from experiments.launch.origins import opened
 from interp.registry import ConfigError
 from interp.tracking import Store, latest
 
 
-def serve(conf: str, overrides: list[str]) -> None:
+def serve(conf: str, arguments: list[str]) -> None:
     """Start the MLflow UI; the overrides say where the store is, as they do for a run.
 
     The page of the last sweep, or of the last run, is named, and opened where there is a display.
     The process becomes the server and ends with it.
 
     Raises:
-        ConfigError: the store is a server of its own, or the port is taken.
+        ConfigError: the store is a server of its own or does not answer, or the port is taken.
     """
-    if {"-h", "--help"} & set(overrides):
+    if {"-h", "--help"} & set(arguments):
         print("interp ui [outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]")
         print(
             "Open the MLflow UI on the store that runs with the same settings log to, at the last"
         )
         print("sweep.")
         return
-    with initialize_config_dir(conf, version_base="1.3"):
+    own, overrides = choices.split_folder(arguments)
+    choices.check_folder(own)
+    with opened(conf, own):
         config = compose("config", overrides=overrides)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
     if store.is_server():

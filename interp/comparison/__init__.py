@@ -2,7 +2,7 @@
 
 from interp.comparison.description import Asked, came_out, described, shortened
 from interp.comparison.differences import difference_table, differences, labels
-from interp.comparison.peaks import Peak, peak_table, peaks, shown
+from interp.comparison.peaks import Peak, are_jobs_of_one, peak_table, peaks, shown
 from interp.comparison.pictures import pictures
 from interp.comparison.records import Curve, RunRecord
 
@@ -11,6 +11,7 @@ __all__ = [
     "Curve",
     "Peak",
     "RunRecord",
+    "are_jobs_of_one",
     "came_out",
     "described",
     "difference_table",

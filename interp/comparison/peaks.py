@@ -45,20 +45,26 @@ class Peak:
 def peaks(record: RunRecord) -> tuple[Peak, ...]:
     """Return the peak of each of a run's curves that is held against a null.
 
-    A difference whose null's mean is not recorded is held against 0.
+    A difference whose null's mean is not recorded is held against 0. A curve without any value to
+    hold against its null has no peak.
     """
-    return tuple(_peak(curve) for curve in record.curves if curve.is_tested and curve.steps)
+    return tuple(
+        _peak(curve)
+        for curve in record.curves
+        if curve.is_tested and not np.isnan(_beyond(curve)).all()
+    )
 
 
 def _beyond(curve: Curve) -> Array:
-    beyond = curve.values - np.nan_to_num(curve.beside.get("null_mean", np.zeros(1)))
+    mean = curve.beside.get("null_mean", np.zeros(1))
+    beyond = curve.values - (np.zeros(1) if np.isnan(mean).all() else mean)
     if curve.headline.direction == "both":
         return np.asarray(np.abs(beyond))
     return np.asarray(-beyond if curve.headline.direction == "less" else beyond)
 
 
 def _peak(curve: Curve) -> Peak:
-    at = int(_beyond(curve).argmax())
+    at = int(np.nanargmax(_beyond(curve)))
 
     def there(name: str) -> float:
         return float(curve.beside[name][at]) if name in curve.beside else np.nan
@@ -73,6 +79,11 @@ def _peak(curve: Curve) -> Peak:
         there("p_corrected"),
         there("score"),
     )
+
+
+def are_jobs_of_one(records: Sequence[RunRecord]) -> bool:
+    """Whether runs are jobs of one sweep, so that their numbers tell them apart."""
+    return len({r.parent for r in records}) == 1 and all(r.number >= 0 for r in records)
 
 
 def peak_table(
@@ -91,7 +102,7 @@ def peak_table(
     for record, name in zip(records, names, strict=True):
         for peak in peaks(record)[:most]:
             headline = peak.curve.headline
-            numbered = {"": record.number} if record.number >= 0 else {}
+            numbered = {"": record.number} if are_jobs_of_one(records) else {}
             rows.append(
                 {
                     **numbered,

@@ -56,7 +56,7 @@ def pictures(
     drawn: dict[Over, list[_Drawn]] = {over: [] for over in get_args(Over)}
     for record, label in zip(records, labels, strict=True):
         for curve in record.curves if record.is_finished else ():
-            if curve.steps:
+            if not curve.is_empty:
                 drawn[curve.headline.over].append(_Drawn(record, label, curve))
     found = {_NAMES[over]: _curves(of, over, about, count) for over, of in drawn.items() if of}
     if drawn["layer"]:
@@ -145,8 +145,12 @@ def _apart(groups: dict[str, list[_Drawn]]) -> "tuple[list[RunPanel], str]":
 
     if sum(map(len, groups.values())) > _MOST_PANELS:
         # Of each run its most telling curve.
-        first = [one for of in groups.values() for one in of if one.curve is one.record.curves[0]]
-        groups = _by_label(first)
+        drawn = [one for of in groups.values() for one in of]
+        ranks = {curve: rank for one in drawn for rank, curve in enumerate(one.record.curves)}
+        first: dict[str, _Drawn] = {}
+        for one in sorted(drawn, key=lambda one: ranks[one.curve]):
+            first.setdefault(one.record.run_id, one)
+        groups = _by_label([one for one in drawn if first[one.record.run_id] is one])
     panels = []
     for label, of in groups.items():
         behind = [_run_curve(one.curve, "") for one in of]
@@ -182,7 +186,8 @@ def _tables(drawn: list[_Drawn], about: str, count: int) -> "dict[str, Figure]":
     """Return the table of scores, or of values where no run has a score."""
     from interp import figures
 
-    scored = [one for one in drawn if "score" in one.curve.beside]
+    none = np.full(1, np.nan)
+    scored = [o for o in drawn if not np.isnan(o.curve.beside.get("score", none)).all()]
     if scored:
         panels: dict[str, dict[str, dict[int, float]]] = {}
         for one in scored:

@@ -1,6 +1,6 @@
 """A run as its record tells it: what it was asked, how it ended, and the curves it left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,9 @@ from interp.headline import Headline
 
 Array = NDArray[np.float64]
 
+# MLflow gives infinity back as 1.8e308, and a logarithmic axis has marks far beyond the last value.
+_LARGEST = 1e200
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -18,7 +21,7 @@ class Curve:
     Attributes:
         headline: what it is.
         steps: layers, components or epochs, ascending.
-        values: [step].
+        values: [step]; nan where there was no number, or none that can be drawn.
         beside: of `interp.headline.BESIDE` what was recorded, [step] each; nan where a step has
             none.
     """
@@ -35,14 +38,14 @@ class Curve:
         values: Mapping[int, float],
         beside: Mapping[str, Mapping[int, float]],
     ) -> "Curve":
-        """Build it of values by step."""
+        """Build it of values by step; what is infinite, or as good as that, becomes nan."""
         steps = tuple(sorted(values))
         return cls(
             headline,
             steps,
-            np.array([values[step] for step in steps]),
+            _finite([values[step] for step in steps]),
             {
-                name: np.array([known.get(step, np.nan) for step in steps])
+                name: _finite([known.get(step, np.nan) for step in steps])
                 for name, known in beside.items()
                 if known
             },
@@ -53,6 +56,11 @@ class Curve:
         """Where the corrected p is below alpha, [step]; nowhere, where there is no p."""
         p = self.beside.get("p_corrected", np.full(len(self.steps), np.nan))
         return np.asarray(p < self.headline.alpha)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no value at all."""
+        return bool(np.isnan(self.values).all())
 
     @property
     def is_tested(self) -> bool:
@@ -98,3 +106,8 @@ class RunRecord:
     def is_finished(self) -> bool:
         """Whether it found what it was to find."""
         return self.status == "FINISHED"
+
+
+def _finite(values: Sequence[float]) -> Array:
+    found = np.array(values, float)
+    return np.where(np.abs(found) <= _LARGEST, found, np.nan)

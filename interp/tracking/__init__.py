@@ -5,7 +5,7 @@ from interp.tracking.earlier import Earlier, earlier
 from interp.tracking.latest import latest
 from interp.tracking.past import Past, past
 from interp.tracking.record import Record, one_line, recorded
-from interp.tracking.silence import reaching
+from interp.tracking.silence import asking, reaching
 from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store, is_refusal
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
 from interp.tracking.told import now
@@ -26,6 +26,7 @@ __all__ = [
     "Store",
     "Sweep",
     "arrive",
+    "asking",
     "charts_url",
     "earlier",
     "end_later",

@@ -10,6 +10,7 @@ from typing import Any
 from interp.comparison import Curve, RunRecord
 from interp.headline import BESIDE, Headline, from_text, guessed
 from interp.registry import ConfigError, nearest
+from interp.tracking.latest import newest_sweep
 from interp.tracking.store import Store, experiment_of
 
 # Of an id, which has 32 digits.
@@ -80,12 +81,7 @@ def last_sweep(store: Store) -> str:
     Raises:
         ConfigError: there is none.
     """
-    found = store.client.search_runs(
-        [e.experiment_id for e in store.client.search_experiments()],
-        "tags.sweep_fingerprint LIKE '%'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
+    found = newest_sweep(store)
     if not found:
         raise ConfigError(
             f"compare: {store.uri} has no sweep; name the runs, or sweep first: interp -m …"

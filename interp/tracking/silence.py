@@ -44,6 +44,25 @@ def reaching(store: Store) -> Iterator["MlflowClient"]:
     _FOUND_SILENT.pop(store, None)
 
 
+@contextmanager
+def asking(store: Store) -> Iterator["MlflowClient"]:
+    """Read from a store, for somebody who waits for the answer and leaves nothing to be sent.
+
+    Raises:
+        ConfigError: it cannot be opened.
+        NoAnswerError: it does not answer.
+    """
+    try:
+        yield store.client
+    except NoAnswerError:
+        raise
+    except Exception as error:
+        if not is_silence(store, error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise NoAnswerError(f"tracking.uri: {store.uri} does not answer: {reason}") from error
+
+
 def ask_again(store: Store) -> "MlflowClient":
     """Forget that a store was silent, and open it.
 
