@@ -1,4 +1,5 @@
 import os
+import sys
 
 # Nothing here may reach for a network, and with a worker a core each of them keeps to one thread.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -7,6 +8,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import pytest
 
+from experiments.__main__ import main
 from interp.models import Random
 from interp.prompts import PromptSet, from_marked
 
@@ -25,6 +27,27 @@ def _on_the_processor():
 def _errors_in_one_line(monkeypatch):
     """A command line that ran in this process leaves Hydra's switch for tracebacks behind."""
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys):
+    """Run the command line in this process; returns its exit status, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["interp", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            # A message makes the status 1 and goes to the error stream.
+            status = stop.code if isinstance(stop.code, int) else 1
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+        return (status, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-from experiments.__main__ import main
 from experiments.launch.overrides import CONF
 from interp.models import ModelSource
 from interp.tracking import CURRENT_JOB, Store
@@ -21,25 +20,9 @@ SMALL = ["model=tiny", "prompts.count=6", "analysis.permutations=20"]
 
 
 @pytest.fixture
-def interp(monkeypatch, tmp_path, capsys):
-    """Run the command line in this process; returns its exit status, output and errors."""
+def interp(monkeypatch, tmp_path, command_line):
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["interp", *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        capsys.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            # A message makes the status 1 and goes to the error stream.
-            status = stop.code if isinstance(stop.code, int) else 1
-            if isinstance(stop.code, str):
-                print(stop.code, file=sys.stderr)
-        return (status, *capsys.readouterr())
-
-    return call
+    return command_line
 
 
 @pytest.fixture

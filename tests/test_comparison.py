@@ -283,20 +283,6 @@ def test_runs_of_one_layer_each_have_their_null_as_a_bar():
 # --- what a sweep leaves, and what is read of it
 
 
-def call(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["interp", *arguments])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    capsys.readouterr()
-    status = 0
-    try:
-        main()
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else 1
-        if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
-    return (status, *capsys.readouterr())
-
-
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A sweep of four jobs of which two fail, a single run, and one of another question."""
@@ -317,10 +303,10 @@ def swept(tmp_path_factory):
 
 
 @pytest.fixture
-def interp(swept, monkeypatch, capsys, tmp_path):
+def interp(swept, monkeypatch, command_line, tmp_path):
     monkeypatch.chdir(tmp_path)
     outputs, _ = swept
-    return lambda *arguments: call(monkeypatch, capsys, "compare", f"outputs={outputs}", *arguments)
+    return lambda *arguments: command_line("compare", f"outputs={outputs}", *arguments)
 
 
 def runs_of(outputs):
@@ -475,13 +461,13 @@ def test_compare_says_how_many_jobs_wait_to_be_sent(interp, swept):
 
 
 @pytest.mark.parametrize("verb", ["compare", "ui"])
-def test_a_store_that_does_not_answer_is_told_in_one_line(verb, swept, monkeypatch, capsys):
+def test_a_store_that_does_not_answer_is_told_in_one_line(verb, swept, monkeypatch, command_line):
     def locked(*_, **__):
         raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
     monkeypatch.setattr(MlflowClient, "search_runs", locked)
     given = (verb, f"outputs={swept[0]}", f"tracking.port={free_port()}")
-    status, out, err = call(monkeypatch, capsys, *given)
+    status, out, err = command_line(*given)
     assert (status, out) == (1, "")
     (line,) = err.splitlines()
     assert re.fullmatch(r"interp: .* does not answer: .*database is locked", line)

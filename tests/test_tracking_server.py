@@ -18,7 +18,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from servers import free_port, postgres, served
 
-from experiments.__main__ import main
 from experiments.launch import comparison, session
 from experiments.launch.sweep import close
 from interp.notebook import html
@@ -122,27 +121,13 @@ def wire(server):
 
 
 @pytest.fixture
-def interp(monkeypatch, tmp_path, capsys):
-    """Run the command line in this process; returns its exit status, output and errors."""
+def interp(monkeypatch, tmp_path, command_line):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-
-    def call(uri, experiment, *arguments):
-        own = (f"tracking.uri={uri}", f"tracking.experiment={experiment}")
-        # What an argument says comes later and wins.
-        monkeypatch.setattr(sys, "argv", ["interp", *own, *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        capsys.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else 1
-            if isinstance(stop.code, str):
-                print(stop.code, file=sys.stderr)
-        return (status, *capsys.readouterr())
-
-    return call
+    # What an argument says comes later and wins.
+    return lambda uri, experiment, *arguments: command_line(
+        f"tracking.uri={uri}", f"tracking.experiment={experiment}", *arguments
+    )
 
 
 def files_of(client, run_id, folder=""):

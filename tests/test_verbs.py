@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import experiments
-from experiments.__main__ import VERBS, main
+from experiments.__main__ import VERBS
 from experiments.launch import completion, new
 from experiments.launch.needs import MADE_FROM
 from experiments.launch.overrides import CONF
@@ -31,26 +31,11 @@ HEAVY = ("torch", "transformers", "mlflow", "sklearn", "scipy", "pandas", "matpl
 
 
 @pytest.fixture
-def interp(monkeypatch, tmp_path, capsys):
-    """Run the command line in this process; returns its exit status, output and errors."""
+def interp(monkeypatch, tmp_path, command_line):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("COLUMNS", "1000")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["interp", *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        capsys.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else 1
-            if isinstance(stop.code, str):
-                print(stop.code, file=sys.stderr)
-        return (status, *capsys.readouterr())
-
-    return call
+    return command_line
 
 
 @pytest.fixture
