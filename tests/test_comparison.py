@@ -34,6 +34,7 @@ from interp.comparison import (
     pictures,
     shortened,
 )
+from interp.comparison.differences import shared
 from interp.headline import Headline, from_text, guessed, to_text
 from interp.tracking import Store, Sweep
 from interp.tracking.runs import jobs_of
@@ -566,3 +567,11 @@ def test_what_is_shown_already_is_not_drawn_again(swept, tmp_path, monkeypatch):
     assert (tmp_path / "figures" / "curves.png").is_file()
     with pytest.raises(AssertionError, match="drawn again"):
         comparison.complete(sweep, records[:3], names, tmp_path)
+
+
+def test_a_figure_says_what_all_runs_have_in_common():
+    same = {"prompts": "a / b", "site": "hidden_states", "params": {"position.name": "mean"}}
+    both = [run(0, "x", model="one", **same), run(1, "y", model="other", **same)]
+    assert shared(both) == "a / b · hidden_states, mean"
+    assert shared(both[:1]) == "one · a / b · hidden_states, mean"
+    assert shared([run(0, "bare")]) == ""

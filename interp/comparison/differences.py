@@ -28,6 +28,16 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[str]]:
     return dict(sorted(found.items(), key=lambda item: not item[0].endswith(".name")))
 
 
+def shared(records: Sequence[RunRecord]) -> str:
+    """Return what all runs have in common of model, prompts and place, in a few words."""
+    places = [
+        f"{record.site}, {record.params.get('position.name', '')}" if record.site else ""
+        for record in records
+    ]
+    columns = ([r.model for r in records], [r.prompts for r in records], places)
+    return " · ".join(column[0] for column in columns if len(set(column)) == 1 and column[0])
+
+
 def difference_table(records: Sequence[RunRecord], names: Sequence[str]) -> "pd.DataFrame":
     """Return what differs as a table: a row a parameter and a column a run.
 

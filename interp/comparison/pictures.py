@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from interp.comparison.differences import shared
 from interp.comparison.records import Curve, RunRecord
 from interp.headline import Over
 
@@ -81,7 +82,7 @@ def _curves(drawn: list[_Drawn], over: Over, about: str, count: int) -> "Figure"
     return figures.runs_over_steps(
         panels,
         title=f"{what[:1].upper()}{what[1:]} over {several} in {_counted(drawn, count)}{remark}",
-        subtitle=about,
+        subtitle=" · ".join(filter(None, (about, shared([one.record for one in drawn])))),
         xlabel=over,
         significant_label=f"p < {alpha}, corrected over {several}",
         other_label=f"p ≥ {alpha}",

@@ -83,6 +83,8 @@ class RunRecord:
         null: what its scores are calibrated against.
         analysis: the question; "" of a run that could not begin.
         model: the model's title.
+        prompts: the names of their groups.
+        site: where it read; "" where it read nothing.
         params: the whole configuration, flattened.
         scalars: single numbers that it found.
         curves: its headlines, the most telling first; none where it is not finished.
@@ -98,6 +100,8 @@ class RunRecord:
     null: str = ""
     analysis: str = ""
     model: str = ""
+    prompts: str = ""
+    site: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     scalars: Mapping[str, float] = field(default_factory=dict)
     curves: tuple[Curve, ...] = ()

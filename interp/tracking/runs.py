@@ -141,6 +141,8 @@ def _record(store: Store, run: Any) -> RunRecord:
         null=tags.get("null", ""),
         analysis=tags.get("analysis", ""),
         model=tags.get("model", ""),
+        prompts=" and ".join(given.dataset.name for given in run.inputs.dataset_inputs),
+        site=tags.get("hook", ""),
         params=run.data.params,
         scalars={key: value for key, value in recorded.items() if "/" not in key},
         curves=curves,
