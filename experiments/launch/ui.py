@@ -44,9 +44,12 @@ def serve(conf: str, arguments: list[str]) -> None:
         try:
             probe.bind(("127.0.0.1", store.port))
         except OSError:
-            raise ConfigError(f"tracking.port: {store.port} is in use; choose another") from None
+            raise ConfigError(
+                f"tracking.port: {store.port} is in use, perhaps by an interp ui that runs already; "
+                f"choose another: tracking.port={store.port + 1}"
+            ) from None
     page = latest(store)
-    print(f"MLflow on {store.address()} for {store.uri} (end it with Ctrl-C)")
+    print(f"MLflow on {store.address()} in some seconds, for {store.uri} (end it with Ctrl-C)")
     if page != store.address():
         print(f"page     {page}")
     sys.stdout.flush()
