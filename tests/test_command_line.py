@@ -370,7 +370,8 @@ def test_the_ui_refuses_a_port_that_is_taken(interp):
         port = taken.getsockname()[1]
         status, _, err = interp("ui", f"tracking.port={port}")
     assert status == 1
-    assert err == f"interp: tracking.port: {port} is in use; choose another\n"
+    assert err.startswith(f"interp: tracking.port: {port} is in use, perhaps by an interp ui")
+    assert err.endswith(f"choose another: tracking.port={port + 1}\n")
 
 
 def test_the_ui_of_a_server_is_the_servers_own(interp):

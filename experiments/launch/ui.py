@@ -45,7 +45,7 @@ def serve(conf: str, arguments: list[str]) -> None:
             probe.bind(("127.0.0.1", store.port))
         except OSError:
             raise ConfigError(
-                f"tracking.port: {store.port} is in use, perhaps by an interp ui that runs already; "
+                f"tracking.port: {store.port} is in use, perhaps by an interp ui that runs; "
                 f"choose another: tracking.port={store.port + 1}"
             ) from None
     page = latest(store)
