@@ -56,9 +56,9 @@ def main() -> None:
     """Run the command line; a mistake in the configuration is answered in one line."""
     sys.argv[1:] = as_hydra_reads(sys.argv[1:])
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    # Left to itself Hydra prints an error in its own way and exits.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        # Left to itself Hydra prints an error in its own way and exits.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
         # A folder of one's own may stand in front of a verb, as it does in front of overrides.
         if (verb := "".join(choices.split_folder(sys.argv[1:])[1][:1])) in VERBS:
             arguments = sys.argv[1:]
@@ -90,6 +90,9 @@ def main() -> None:
         if wants_traceback or not isinstance(error, CONFIG_ERRORS):
             raise
         sys.exit(f"interp: {explain(error, str(CONF), sys.argv[1:])}")
+    finally:
+        if not wants_traceback:
+            del os.environ["HYDRA_FULL_ERROR"]
     sweep.close(completed=True)
 
 

@@ -23,19 +23,12 @@ def _on_the_processor():
         yield
 
 
-@pytest.fixture(autouse=True)
-def _errors_in_one_line(monkeypatch):
-    """A command line that ran in this process leaves Hydra's switch for tracebacks behind."""
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-
-
 @pytest.fixture
 def command_line(monkeypatch, capsys):
     """Run the command line in this process; returns its exit status, output and errors."""
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["interp", *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         capsys.readouterr()
         try:
             main()
