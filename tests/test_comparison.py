@@ -294,7 +294,6 @@ def swept(tmp_path_factory):
         patch.chdir(outputs.parent)
         for status, given in ((1, SWEEP), (None, [*SMALL, "metric=rsa"])):
             patch.setattr(sys, "argv", ["interp", *given])
-            patch.delenv("HYDRA_FULL_ERROR", raising=False)
             with nullcontext() if status is None else pytest.raises(SystemExit):
                 main()
     # All that is left is what MLflow keeps.

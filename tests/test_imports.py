@@ -73,8 +73,8 @@ def test_a_module_beside_ones_own_choices_is_used_and_its_code_counts(tmp_path):
     assert half == pytest.approx(cosine / 2)
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
-def test_every_launcher_registers_it(launcher, tmp_path):
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_other_launchers_register_it(launcher, tmp_path):
     folder, cwd = own(tmp_path / "mine", "scaled", factor=0.5), tmp_path / "elsewhere"
     cwd.mkdir()
     sweep = ("-m", f"hydra/launcher={launcher}", "metric=scaled,cosine", "imports=[my_scaled]")
