@@ -24,14 +24,17 @@ class _Noted:
     Attributes:
         rows: number, name and state of each.
         forecasts: of those that can run.
-        configs: of all of them.
-        failed: how many cannot run.
+        config: of the last: where things are kept is the same for all.
     """
 
     rows: list[tuple[int, str, str]] = field(default_factory=list)
     forecasts: list["Forecast"] = field(default_factory=list)
-    configs: list[DictConfig] = field(default_factory=list)
-    failed: int = 0
+    config: DictConfig = field(default_factory=lambda: DictConfig({}))
+
+    @property
+    def failed(self) -> int:
+        """How many cannot run."""
+        return len(self.rows) - len(self.forecasts)
 
 
 _NOTED = _Noted()
@@ -71,12 +74,11 @@ def note(config: DictConfig) -> None:
 
     number, name, experiment = JOB.get()
     open_store(config)
-    _NOTED.configs.append(config)
+    _NOTED.config = config
     try:
         register(config)
         found = forecast(config, experiment)
     except CONFIG_ERRORS as error:
-        _NOTED.failed += 1
         _NOTED.rows.append((number, name, f"cannot run: {explain(error)}"))
         return
     _NOTED.forecasts.append(found)
@@ -103,7 +105,7 @@ def report() -> bool:
         print(f"{number:>{len(str(count - 1))}}  {name:<{wide}}  {state}")
     if waiting:
         print()
-        _estimate(_NOTED.configs[0], waiting)
+        _estimate(_NOTED.config, waiting)
     return _NOTED.failed > 0
 
 

@@ -3,8 +3,10 @@
 import importlib
 import pkgutil
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -17,15 +19,28 @@ from interp.tracking import CURRENT_JOB
 
 
 def register(config: DictConfig) -> None:
-    """Register what the configuration may name: modules of one's own, then its analysis.
-
-    Modules are looked for in the folders of `--config-dir` and `hydra.searchpath`, and in the
-    working directory.
+    """Register what the configuration of the current job may name.
 
     Raises:
         ConfigError: a module is not there, or cannot be imported.
     """
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else ()
+    register_among(config, sources)
+
+
+def register_among(config: DictConfig, sources: Iterable[Any]) -> None:
+    """Register what a configuration may name: modules of one's own, then its analysis.
+
+    Modules are looked for in the folders of `--config-dir` and `hydra.searchpath`, and in the
+    working directory.
+
+    Args:
+        config: the configuration.
+        sources: where Hydra composed it from.
+
+    Raises:
+        ConfigError: a module is not there, or cannot be imported.
+    """
     # The first is the project's own.
     own = [Path(source.path) for source in sources if source.schema == "file"][1:]
     register_from(config.imports, [*own, Path.cwd()])

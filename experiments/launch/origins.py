@@ -17,8 +17,6 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from interp.imports import register_from
-
 COMMAND_LINE, PRESET, DEFAULT = "command line", "preset", "default"
 
 
@@ -87,13 +85,9 @@ class Composed:
         Raises:
             ConfigError: a module of one's own is not there, or cannot be imported.
         """
-        from experiments.launch.job import register_analyses
+        from experiments.launch.job import register_among
 
-        sources = self.config.hydra.runtime.config_sources
-        # The first is the project's own.
-        own = [Path(source.path) for source in sources if source.schema == "file"][1:]
-        register_from(self.config.imports, [*own, Path.cwd()])
-        register_analyses(OmegaConf.select(self.config, "analysis.name"))
+        register_among(self.config, self.config.hydra.runtime.config_sources)
 
     def values(self) -> list[Value]:
         """Return what differs from the files that are chosen, where Hydra is `opened`."""
