@@ -80,7 +80,7 @@ def drawn(found: Mapping[int, Rounds]) -> "Figure":
     """Draw time and memory over the number of prompts, on logarithmic axes."""
     from matplotlib.figure import Figure
 
-    from interp.figures.style import BLUE, GREY, put_titles, styled
+    from interp.plotting.style import BLUE, GREY, put_titles, styled
 
     @styled
     def draw() -> Figure:
@@ -121,10 +121,10 @@ def read(path: str) -> dict[str, float | None]:
     import dataclasses
 
     from benchmarks.ours import ours, ours_stored
+    from interp.data.positions import Target
+    from interp.data.prompts import PromptFile, from_marked
     from interp.hooks import ResidPost
     from interp.models import Random
-    from interp.positions import Target
-    from interp.prompts import PromptFile, from_marked
 
     source = Random(architecture="gpt2", settings=_SETTINGS, device="cpu")
     hook, position = ResidPost(), Target()

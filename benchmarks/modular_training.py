@@ -13,9 +13,9 @@ import time
 import torch
 from torch.nn import functional
 
-from interp import training
-from interp.models.modular import ModularArithmetic
-from interp.prompts import ModularArithmetic as Prompts
+from interp.experiments.modular_addition import training
+from interp.experiments.modular_addition.model import ModularArithmetic
+from interp.experiments.modular_addition.prompts import ModularArithmetic as Prompts
 
 ROUNDS, EPOCHS = 7, 10
 

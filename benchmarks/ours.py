@@ -5,15 +5,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interp import reuse
-from interp.activations import Activations
-from interp.capture import capture
+from interp.cache import ActivationStore, requests
+from interp.cache.requests import Request
+from interp.data.activations import Activations
+from interp.data.positions import Position
+from interp.data.prompts import PromptSet
+from interp.forward import capture
 from interp.hooks import HookPoint
 from interp.models import ModelSource
-from interp.positions import Position
-from interp.prompts import PromptSet
-from interp.reuse import Request
-from interp.store import ActivationStore
 
 
 def activations(
@@ -34,4 +33,6 @@ def ours_stored(
     source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position, folder: Path
 ) -> None:
     """Read, and keep what was read in the activation store of a folder."""
-    reuse.activations(Request(source, prompts, hook, position), ActivationStore.of(str(folder), 50))
+    requests.activations(
+        Request(source, prompts, hook, position), ActivationStore.of(str(folder), 50)
+    )

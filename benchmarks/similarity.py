@@ -19,9 +19,9 @@ from functools import partial
 import numpy as np
 import scipy.stats
 
-from interp import arrangements
 from interp.metrics import METRICS, Metric
-from interp.two_sample import compared
+from interp.stats import permutations
+from interp.stats.two_sample import compared
 
 LAYERS, DIMENSIONS = 13, 768
 FEW, MANY = 108, 4096
@@ -138,7 +138,7 @@ def ways() -> dict[str, tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]
                 partial(all_pairs, metric, clouds),
                 pairs / timed,
             )
-    orders = arrangements.pairings(FEW, FEW, PERMUTATIONS, rng)
+    orders = permutations.pairings(FEW, FEW, PERMUTATIONS, rng)
     found[f"linear CKA, null of {PERMUTATIONS} permutations, {FEW} points"] = (
         partial(plain_null, few[0], few[1], orders),
         partial(null, cka, few[0], few[1], orders),

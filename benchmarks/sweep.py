@@ -156,7 +156,7 @@ def told(of: Shape, found: Compared, differs: float | None, cut: str) -> Iterato
 
 def _command(of: Shape, outputs: Path, layers: str, metrics: str, *options: str) -> float:
     chosen = [f"hook.layers={layers}", f"metric={metrics}"]
-    command = [sys.executable, "-m", "experiments", *options, *of.overrides(outputs), *chosen]
+    command = [sys.executable, "-m", "interp", *options, *of.overrides(outputs), *chosen]
     start = time.perf_counter()
     output_of(command)
     return time.perf_counter() - start
@@ -195,13 +195,13 @@ def floor(shape: dict[str, int], outputs: str) -> None:
     """Do what the jobs are for and nothing else; called in a process of its own."""
     from benchmarks.ours import activations
     from benchmarks.workloads import him_and_her
-    from experiments.layer_similarity import LayerSimilarity
+    from interp.data.positions import Target
+    from interp.experiments.layer_similarity.analysis import LayerSimilarity
     from interp.hooks import ResidPost
     from interp.metrics import METRICS as KNOWN
     from interp.models import Random
-    from interp.positions import Target
     from interp.reductions import REDUCTIONS
-    from interp.reference import Reference
+    from interp.runner.reference_model import Reference
     from interp.tracking import Store, recorded
 
     source = Random(architecture="gpt2", settings=shape, device="cpu")

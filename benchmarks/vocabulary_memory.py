@@ -13,9 +13,9 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-from experiments.__main__ import CONF
-from experiments.launch.job import register_analyses
-from interp.runner import run
+from interp.cli.hydra.job import register_analyses
+from interp.cli.main import CONF
+from interp.runner.run import run
 
 
 def main() -> None:

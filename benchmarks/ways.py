@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from benchmarks.ours import ours
 from benchmarks.process import Taken, measured
 from benchmarks.workloads import Workload, workload
+from interp.data.positions import Target
+from interp.data.prompts import PromptSet
 from interp.hooks import HookPoint, MlpPre, Pattern, ResidPost
 from interp.models.language_model import LanguageModel
-from interp.positions import Target
-from interp.prompts import PromptSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

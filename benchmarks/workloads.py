@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from interp.data.prompts import PROMPTS, PromptSet
 from interp.models import MODELS, ModelSource, Random
-from interp.prompts import PROMPTS, PromptSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

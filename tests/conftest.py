@@ -8,9 +8,9 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import pytest
 
-from experiments.__main__ import main
+from interp.cli.main import main
+from interp.data.prompts import PromptSet, from_marked
 from interp.models import Random
-from interp.prompts import PromptSet, from_marked
 
 TINY = {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 256}
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from interp.core.errors import ConfigError
 from interp.hooks import units
 from interp.hooks.hook import HOOKS, AttentionTap, LayeredHookPoint, Tap, missing
-from interp.registry import ConfigError
 
 if TYPE_CHECKING:
     from interp.models.head_layout import Heads, Place

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from interp.core.errors import ConfigError
+from interp.core.registry import Registry
 from interp.hooks import units
-from interp.registry import ConfigError, Registry
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel
@@ -169,4 +170,4 @@ def _said(layers: Sequence[int]) -> str:
     return f"layers {', '.join(map(str, layers))}"
 
 
-HOOKS: Registry[HookPoint] = Registry("hook")
+HOOKS: Registry[HookPoint] = Registry("hook", "interp.hooks")

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from interp.core.errors import ConfigError, nearest
 from interp.hooks.hook import HOOKS, LayeredHookPoint, Tap
-from interp.registry import ConfigError, nearest
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel

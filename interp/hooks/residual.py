@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from interp.core.errors import ConfigError
 from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, Tap, missing
 from interp.hooks.vocabulary import LogitLens
-from interp.registry import ConfigError
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel

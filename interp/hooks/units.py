@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from interp.registry import ConfigError
+from interp.core.errors import ConfigError
 
 
 def checked(field: str, chosen: Any) -> Any:

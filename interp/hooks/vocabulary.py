@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from interp.core.errors import ConfigError
 from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, Tap
-from interp.registry import ConfigError
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from interp.core.errors import ConfigError
+from interp.metrics.functional import distributions, subspaces
+from interp.metrics.functional.points import Array, Masks, in_few_dimensions
 from interp.metrics.metric import METRICS, Metric
-from interp.registry import ConfigError
-from interp.similarity import distributions, subspaces
-from interp.similarity.points import Array, Masks, in_few_dimensions
 
 
 class DistributionMetric(Metric):

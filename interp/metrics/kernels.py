@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from interp.core.errors import ConfigError, check_choice
+from interp.metrics.functional import kernels, linear_kernels
+from interp.metrics.functional.points import Array, Orders
 from interp.metrics.metric import METRICS, Metric
-from interp.registry import ConfigError, check_choice
-from interp.similarity import kernels, linear_kernels
-from interp.similarity.points import Array, Orders
 
 _UP_TO_AXES = frozenset({"orthogonal", "scale", "translation"})
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.registry import Registry
-from interp.similarity.pairings import mean_over_pairs
-from interp.similarity.points import Array, Orders
+from interp.core.registry import Registry
+from interp.metrics.functional.pairings import mean_over_pairs
+from interp.metrics.functional.points import Array, Orders
 
 
 class Metric(ABC):
@@ -113,4 +113,4 @@ class TableMetric(Metric):
         return np.array([mean_over_pairs(self.table(x, y), draws) for x in xs])
 
 
-METRICS: Registry[Metric] = Registry("metric")
+METRICS: Registry[Metric] = Registry("metric", "interp.metrics")

@@ -6,10 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from interp.metrics.metric import METRICS, Metric, TableMetric
-from interp.registry import check_choice
-from interp.similarity import pairings
-from interp.similarity.points import (
+from interp.core.errors import check_choice
+from interp.metrics.functional import pairings
+from interp.metrics.functional.points import (
     Array,
     Orders,
     centred,
@@ -17,6 +16,7 @@ from interp.similarity.points import (
     distances_by_products,
     in_few_dimensions,
 )
+from interp.metrics.metric import METRICS, Metric, TableMetric
 
 _NORMS = {"nuclear": 1, "frobenius": 2, "spectral": np.inf}
 

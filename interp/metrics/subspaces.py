@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from interp.core.errors import ConfigError
+from interp.metrics.functional import kernels, predictivity, subspaces
+from interp.metrics.functional.points import Array, Orders, centred
 from interp.metrics.metric import METRICS, Metric
-from interp.registry import ConfigError
-from interp.similarity import kernels, predictivity, subspaces
-from interp.similarity.points import Array, Orders, centred
 
 _UP_TO_AXES = frozenset({"orthogonal", "scale", "translation"})
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from interp.core.errors import ConfigError, check_choice
+from interp.metrics.functional import vocabulary
+from interp.metrics.functional.points import Array
+from interp.metrics.functional.vocabulary import Distributions
 from interp.metrics.metric import METRICS, TableMetric
-from interp.registry import ConfigError, check_choice
-from interp.similarity import vocabulary
-from interp.similarity.points import Array
-from interp.similarity.vocabulary import Distributions
 
 
 class VocabularyMetric(TableMetric):

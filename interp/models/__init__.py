@@ -4,7 +4,6 @@ To describe a model costs no import of torch or transformers; what every transfo
 stands in `interp.models.language_model`.
 """
 
-from interp.models.modular import ModularArithmetic, ModularCheckpoint
 from interp.models.pretrained import Folder, Hub, Package
 from interp.models.sources import MODELS, ModelSource, Random
 from interp.models.unembedding import Readout
@@ -14,8 +13,6 @@ __all__ = [
     "Folder",
     "Hub",
     "ModelSource",
-    "ModularArithmetic",
-    "ModularCheckpoint",
     "Package",
     "Random",
     "Readout",

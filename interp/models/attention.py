@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from interp.registry import ConfigError
+from interp.core.errors import ConfigError
 
 # The kernels whose masks say of every query which keys it looks at.
 KERNELS_WITH_MASKS = ("eager", "sdpa")

@@ -7,9 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from interp.core.errors import ConfigError
 from interp.models.language_model import LanguageModel
 from interp.models.tracing import Array, Call, Run, same, traced
-from interp.registry import ConfigError
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from interp.core.errors import ConfigError
 from interp.models.language_model import LanguageModel
 from interp.models.tracing import (
     Array,
@@ -25,7 +26,6 @@ from interp.models.tracing import (
     with_codes,
     without_interface,
 )
-from interp.registry import ConfigError
 
 
 @dataclass(frozen=True, eq=False)

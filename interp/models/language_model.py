@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from interp.core.errors import ConfigError, check_choice
+from interp.data.tokenized_batch import Tokenised
 from interp.models.dataflow import UnclearStructure
 from interp.models.residual_stream import BlockSites, Middle, block_sites
 from interp.models.vocabulary import Vocabulary
-from interp.registry import ConfigError, check_choice
-from interp.tokenised import Tokenised
 
 # Texts that are tokenised at once.
 _TEXTS_AT_ONCE = 8192

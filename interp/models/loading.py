@@ -5,12 +5,10 @@ here, and where it runs: a description of a model costs no import of torch or tr
 """
 
 import os
+from importlib.metadata import entry_points
 
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
-
-# Registers itself.
-import interp.models.modular.transformer  # noqa: F401
 
 __all__ = ["CONFIG_MAPPING", "AutoConfig", "AutoModel", "AutoTokenizer"]
 
@@ -19,3 +17,6 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 # A checkpoint without safetensors would otherwise be sent to a conversion service, in a thread.
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+# An architecture of a package's own registers itself as its module is imported.
+for _architecture in entry_points(group="interp.architectures"):
+    _architecture.load()

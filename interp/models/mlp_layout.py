@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from interp.core.errors import ConfigError
 from interp.models.language_model import LanguageModel
 from interp.models.tracing import (
     Call,
@@ -24,7 +25,6 @@ from interp.models.tracing import (
     same,
     traced,
 )
-from interp.registry import ConfigError
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.core.errors import ConfigError
 from interp.models.sources import MODELS, OFFLINE_MODELS, ModelSource, explained
-from interp.registry import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.registry import ConfigError, Registry, check_choice, nearest
+from interp.core.errors import ConfigError, check_choice, nearest
+from interp.core.registry import Registry
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -185,7 +186,7 @@ class ModelSource(ABC):
             )
 
 
-MODELS: Registry[ModelSource] = Registry("model")
+MODELS: Registry[ModelSource] = Registry("model", "interp.models")
 
 # The model in memory, under the source and revision that it was loaded from and with or without
 # its head: under both where it serves both.

@@ -20,10 +20,10 @@ from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_leaves
 from transformers.pytorch_utils import Conv1D
 
+from interp.core.errors import ConfigError
 from interp.models.attention import AttentionCall, intercepted
 from interp.models.language_model import LanguageModel
 from interp.models.residual_stream import structure
-from interp.registry import ConfigError
 
 Array = NDArray[np.float32]
 

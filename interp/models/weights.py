@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from interp.core.errors import ConfigError
 from interp.models.final_norm import as_array, gain_and_shift
 from interp.models.head_layout import OutputRows, channels, output_rows
 from interp.models.language_model import LanguageModel
 from interp.models.mlp_layout import mlp_layouts
 from interp.models.tracing import Run, matrix_of, same, with_codes
-from interp.registry import ConfigError
 
 Array = NDArray[np.float32]
 

@@ -15,6 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from interp.core.errors import ConfigError, check_choice
+from interp.metrics.functional.points import Array, centred, distances
 from interp.reductions.reduction import (
     REDUCTIONS,
     Components,
@@ -23,8 +25,6 @@ from interp.reductions.reduction import (
     check_at_least,
     check_seed,
 )
-from interp.registry import ConfigError, check_choice
-from interp.similarity.points import Array, centred, distances
 
 _SCALED_KERNELS = ("rbf", "poly", "sigmoid")
 

@@ -5,6 +5,8 @@ from typing import Self
 
 import numpy as np
 
+from interp.metrics.functional.components import principal_components
+from interp.metrics.functional.points import Array
 from interp.reductions.reduction import (
     REDUCTIONS,
     Components,
@@ -14,8 +16,6 @@ from interp.reductions.reduction import (
     Reduction,
     check_seed,
 )
-from interp.similarity.components import principal_components
-from interp.similarity.points import Array
 
 
 class _Unchanged:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Protocol, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.registry import ConfigError, Registry
-from interp.similarity.points import Array, centred
+from interp.core.errors import ConfigError
+from interp.core.registry import Registry
+from interp.metrics.functional.points import Array, centred
 
 Groups = NDArray[Any]
 
@@ -67,7 +68,7 @@ class Reduction(ABC):
         """
 
 
-REDUCTIONS: Registry[Reduction] = Registry("reduction")
+REDUCTIONS: Registry[Reduction] = Registry("reduction", "interp.reductions")
 
 
 def refuse_supervised(reduction: Reduction) -> None:

@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from interp.metrics.functional.points import Array
 from interp.reductions.reduction import REDUCTIONS, Components, Fit, Groups
-from interp.similarity.points import Array
 
 
 class Directions(Components):

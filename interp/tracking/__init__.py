@@ -1,16 +1,16 @@
 """MLflow: one store that several processes may open, and one record for each run."""
 
-from interp.tracking.death import record_death
-from interp.tracking.earlier import Earlier, earlier
-from interp.tracking.latest import latest
-from interp.tracking.past import Past, past
+from interp.tracking.availability import asking, reaching
+from interp.tracking.charts import charts_url
+from interp.tracking.dead_jobs import record_death
+from interp.tracking.messages import now
+from interp.tracking.outbox import Ended, arrive, end_later, ended_late, waiting
+from interp.tracking.queries import latest
 from interp.tracking.record import Record, one_line, recorded
-from interp.tracking.silence import asking, reaching
+from interp.tracking.run_history import Past, past
+from interp.tracking.run_reuse import Earlier, earlier
 from interp.tracking.store import LONGEST_TAG, NoAnswerError, Run, Store, is_refusal
 from interp.tracking.sweep import CURRENT_JOB, Child, Job, Sweep
-from interp.tracking.told import now
-from interp.tracking.unsent import Ended, arrive, end_later, ended_late, waiting
-from interp.tracking.view import charts_url
 
 __all__ = [
     "CURRENT_JOB",

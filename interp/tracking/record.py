@@ -11,20 +11,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from interp.headline import to_text
-from interp.registry import ConfigError
-from interp.tracking import unsent
-from interp.tracking.silence import reaching
+from interp.core.errors import ConfigError
+from interp.results.primary_series import to_text
+from interp.tracking import outbox
+from interp.tracking.availability import reaching
+from interp.tracking.charts import colour
+from interp.tracking.messages import Opening, Part, Point, create, now, tell
 from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, NoAnswerError, Run, Store
 from interp.tracking.sweep import CURRENT_JOB
-from interp.tracking.told import Opening, Part, Point, create, now, tell
-from interp.tracking.view import colour
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from interp.prompts import PromptSet
-    from interp.result import Result
+    from interp.data.prompts import PromptSet
+    from interp.results.result import Result
 
 # The browser holds all of a table that MLflow shows.
 _MOST_ROWS = 10_000
@@ -44,12 +44,12 @@ class Record(Run):
                 run = create(store, opening)
         except NoAnswerError:
             run = Run(store, "", "")
-            unsent.wait(run, opening)
+            outbox.wait(run, opening)
         return cls(store, run.experiment_id, run.run_id, opening)
 
     def waits(self) -> bool:
         """Whether it, or some of it, waits on disk."""
-        return unsent.waits(self.store, self.opening)
+        return outbox.waits(self.store, self.opening)
 
     def tell(self, part: Part) -> None:
         """Tell the store a part of the run; if that cannot be, it and what follows wait."""
@@ -58,8 +58,8 @@ class Record(Run):
                 with reaching(self.store):
                     return tell(self.store, self.run_id, part)
             except NoAnswerError:
-                unsent.wait(self, self.opening)
-        return unsent.keep(self.opening.key, part)
+                outbox.wait(self, self.opening)
+        return outbox.keep(self.opening.key, part)
 
     def log_setup(self, params: Mapping[str, object], prompts: "PromptSet") -> None:
         """Log what the run is about, before it works: parameters and its prompt set."""
@@ -88,14 +88,14 @@ class Record(Run):
         Of a table MLflow gets the first 10,000 rows, and a name that says so where there are more;
         the CSV in the folder is whole.
         """
-        from interp import figures
-        from interp.tracking.gathering import Gathering
+        from interp import plotting
+        from interp.tracking.buffered_client import Gathering
 
         with TemporaryDirectory() as staged:
             images = Gathering(self.store.uri, Path(staged))
             for key, drawn in result.images.items():
                 for layer, figure in drawn.items():
-                    images.log_image(self.run_id, figures.pixels(figure), key=key, step=layer)
+                    images.log_image(self.run_id, plotting.pixels(figure), key=key, step=layer)
             for key, animation in result.animations.items():
                 for layer, image in animation.pixels.items():
                     images.log_image(self.run_id, image, key=key, step=layer)

@@ -7,10 +7,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from interp.comparison import Curve, RunRecord
-from interp.headline import BESIDE, Headline, from_text, guessed
-from interp.registry import ConfigError, nearest
-from interp.tracking.latest import newest_sweep
+from interp.core.errors import ConfigError, nearest
+from interp.results.comparison import Curve, RunRecord
+from interp.results.primary_series import BESIDE, Headline, from_text, guessed
+from interp.tracking.queries import newest_sweep
 from interp.tracking.store import Store, experiment_of
 
 # Of an id, which has 32 digits.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from filelock import BaseFileLock, FileLock
 
-from interp.registry import ConfigError
+from interp.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from interp.tracking import view
+from interp.tracking import charts
 from interp.tracking.store import LONGEST_TAG, Store, experiment_of
 
 
@@ -206,4 +206,4 @@ class Sweep:
 
     def url(self) -> str:
         """Save the view that charts the jobs side by side, and return its address."""
-        return view.saved(self.store, self.run_id)
+        return charts.saved(self.store, self.run_id)

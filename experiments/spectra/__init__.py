@@ -1,1 +1,0 @@
-"""What the questions about spectra are made of."""

@@ -1,0 +1,62 @@
+"""`interp --help`: what one types, and what can be chosen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from interp.cli import choices
+from interp.cli.columns import aligned
+
+_USAGE = """\
+interp asks how representations change through a transformer, and logs the answer to MLflow.
+
+Run
+  interp                                    the default experiment
+  interp metric=linear_cka hook.layers=3    other choices, other values
+  interp experiment=him_her                 a preset: all choices at once
+  interp model@reference=minilm_untrained   beside another model
+  interp -m model=minilm,minilm_untrained   a sweep: every combination, compared in MLflow
+
+Look first
+  interp list [GROUP]                       what can be chosen, and what each choice is
+  interp show experiment=him_her            what would run, and why; nothing is run
+  interp --cfg job                          the whole configuration
+
+Look afterwards
+  interp ui                                 the MLflow UI on what has been logged
+  interp compare RUN RUN…                   finished runs, or a sweep's, beside one another
+  interp store [list|verify|prune]          what is kept of captured activations
+
+Add
+  interp new experiment NAME from=him_her   a commented preset, to be changed
+  --config-dir FOLDER                       presets and other choices of your own, with any of these
+
+Worth knowing
+  rerun=true    computes anew what an equal run has found
+  dry=true      with -m: lists the jobs without running them
+
+Groups, each GROUP=CHOICE; `interp list GROUP` says what each choice is
+"""
+_MORE = """\
+Completion: eval "$(interp -sc install=bash)" in ~/.bashrc; also zsh, and fish (… | source).
+More: interp VERB --help; interp --hydra-help for what Hydra can do; the README for a tour."""
+
+
+def show(conf: Path, arguments: Sequence[str]) -> None:
+    """Print it; Hydra's own way composes the configuration first and takes three times as long.
+
+    Args:
+        conf: the configuration folder.
+        arguments: the command line, which may name a folder of one's own beside it.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    own, _ = choices.split_folder(arguments)
+    choices.check_folder(own)
+    rows = []
+    for group in choices.groups(conf, own):
+        found = [c for c in choices.of_group(group.key, conf, own) if not c.is_hidden]
+        of_own = sum(choice.is_own for choice in found)
+        count = f"{len(found)}, {of_own} of them your own" if of_own else str(len(found))
+        rows.append((group.key, f"{group.decides} ({count})"))
+    print(f"{_USAGE}{aligned(rows, indent='  ')}\n\n{_MORE}")

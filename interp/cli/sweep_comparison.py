@@ -1,0 +1,210 @@
+"""The comparison of a sweep's jobs, which its parent run shows while they end and when all have."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from interp.tracking import (
+    LONGEST_TAG,
+    NoAnswerError,
+    Store,
+    Sweep,
+    end_later,
+    ended_late,
+    is_refusal,
+    one_line,
+    reaching,
+)
+
+if TYPE_CHECKING:
+    from interp.results.comparison import RunRecord
+
+# A refresh is made once so many times as long has passed as the last one took.
+_SELDOM = 20
+# What the first one is taken to need, in seconds.
+_AT_FIRST = 2.0
+
+
+def begin(store: Store, parent: str) -> None:
+    """Let a sweep's parent run be refreshed, by whichever process finds the time to come."""
+    _note(store, parent, _AT_FIRST)
+
+
+def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
+    """Show what the jobs have found so far, if nobody else does and it is time to.
+
+    Args:
+        store: where the sweep is logged.
+        parent: its run.
+        jobs: what each job is called, by number; none where that is not known.
+
+    Returns:
+        Whether it was done.
+    """
+    if not is_due(store, parent):
+        return False
+    lock = _lock(store, parent)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    try:
+        # Another process may have done it while this one looked.
+        if not is_due(store, parent):
+            return False
+        began, least = time.monotonic(), _AT_FIRST
+        from interp.tracking.runs import jobs_of
+
+        try:
+            with TemporaryDirectory() as folder:
+                show(Sweep(store, parent), jobs_of(store, parent), jobs, Path(folder))
+            least = 0.0
+        finally:
+            # What could not be shown, however soon that was known, is not tried at each job's end.
+            _note(store, parent, max(least, time.monotonic() - began))
+        return True
+    finally:
+        lock.release()
+
+
+def complete(
+    sweep: Sweep, records: "Sequence[RunRecord]", jobs: Sequence[str], folder: Path
+) -> None:
+    """Show what the jobs have found now that none will find any more.
+
+    What has been shown of these very jobs is fetched, and not drawn again.
+
+    Args:
+        sweep: the parent run.
+        records: its jobs that have begun.
+        jobs: what each job is called, by number; none where that is not known.
+        folder: where the comparison is put for the user.
+    """
+    with _lock(sweep.store, sweep.run_id):
+        _stamp(sweep.store, sweep.run_id).unlink(missing_ok=True)
+        if sweep.compared() == _shows(records, jobs):
+            sweep.fetch_comparison(folder)
+        else:
+            with TemporaryDirectory() as drawn:
+                show(sweep, records, jobs, Path(drawn))
+                shutil.copytree(drawn, folder, dirs_exist_ok=True)
+
+
+def show_late(besides: str = "") -> None:
+    """Show the sweeps that could not be ended when they did, and have been since.
+
+    One that cannot be shown is told of in a line, and keeps nobody from what else there is to do.
+
+    Args:
+        besides: the run of a sweep that was shown already.
+    """
+    for ended in ended_late():
+        from interp.tracking.runs import jobs_of
+
+        sweep = ended.sweep
+        if sweep.run_id == besides:
+            continue
+        try:
+            with (
+                sweep.lock().acquire(blocking=False),
+                reaching(sweep.store),
+                TemporaryDirectory() as folder,
+            ):
+                complete(sweep, jobs_of(sweep.store, sweep.run_id), ended.jobs, Path(folder))
+        except Timeout:
+            # Somebody goes on with it, and will show it.
+            continue
+        except NoAnswerError:
+            end_later(ended)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            where = f"the comparison of sweep {sweep.run_id} cannot be logged to {sweep.store.uri}"
+            print(f"tracking: {where}: {one_line(error)}", file=sys.stderr, flush=True)
+
+
+def show(sweep: Sweep, records: "Sequence[RunRecord]", jobs: Sequence[str], folder: Path) -> None:
+    """Write the comparison of a sweep's jobs into a folder, and log it to the parent run."""
+    from interp.results.comparison import Asked, described, shortened
+
+    about = f"a {sweep.name()}"
+    begun = {record.number for record in records}
+    missing = tuple(job for number, job in enumerate(jobs) if number not in begun)
+    asked = Asked(about, max(len(jobs), len(records)), missing)
+    names = [record.name for record in records]
+    text = described(records, names, asked)
+    write(records, text, sweep.name(), asked.count, folder)
+    sweep.log_comparison(folder, shortened(text, LONGEST_TAG), _shows(records, jobs))
+
+
+def write(records: "Sequence[RunRecord]", text: str, about: str, count: int, folder: Path) -> None:
+    """Write finding.md, tables/peaks.csv, tables/differences.csv and the figures of a comparison.
+
+    Args:
+        records: the runs.
+        text: what came out, in Markdown.
+        about: what the runs are, below the figures' titles.
+        count: how many runs there are to be.
+        folder: where to.
+    """
+    from interp.results.comparison import difference_table, labels, peak_table, pictures
+
+    good = [record for record in records if record.is_finished]
+    told = labels(good)
+    names = [" · ".join(label) for label in told]
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    (folder / "finding.md").write_text(text, encoding="utf-8")
+    for name, table in (
+        ("peaks", peak_table(good, names)),
+        ("differences", difference_table(good, names)),
+    ):
+        if len(table):
+            table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+    if drawn := pictures(good, told, about, count):
+        from interp import plotting
+
+        for name, figure in drawn.items():
+            plotting.save(figure, folder / "figures" / name)
+
+
+def _shows(records: "Sequence[RunRecord]", jobs: Sequence[str]) -> str:
+    ended = [[record.run_id, record.status] for record in records]
+    return hashlib.sha256(json.dumps([ended, len(jobs)]).encode()).hexdigest()
+
+
+def _lock(store: Store, parent: str) -> FileLock:
+    folder = store.outputs / ".sweeps"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{parent}.comparison.lock")
+
+
+def _stamp(store: Store, parent: str) -> Path:
+    return store.outputs / ".sweeps" / f"{parent}.comparison.json"
+
+
+def _note(store: Store, parent: str, took: float) -> None:
+    """Note that the parent run shows what there is, and how long that took, in seconds."""
+    path = _stamp(store, parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Others read it at any time.
+    written = path.with_suffix(f".{os.getpid()}")
+    written.write_text(json.dumps({"at": time.time(), "took": took}), encoding="utf-8")
+    written.replace(path)
+
+
+def is_due(store: Store, parent: str) -> bool:
+    """Whether long enough has passed; never, where the sweep has ended or is unknown here."""
+    path = _stamp(store, parent)
+    if not path.is_file():
+        return False
+    last = json.loads(path.read_text(encoding="utf-8"))
+    return bool(time.time() - last["at"] >= _SELDOM * last["took"])

@@ -1,5 +1,0 @@
-"""Transformers of one block that do arithmetic modulo p, as Nanda et al. (2023) trained them."""
-
-from interp.models.modular.sources import ModularArithmetic, ModularCheckpoint
-
-__all__ = ["ModularArithmetic", "ModularCheckpoint"]

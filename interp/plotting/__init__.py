@@ -1,0 +1,53 @@
+"""Every matplotlib line: one palette, one style, figures that one would print."""
+
+from interp.plotting.animations import gif, player
+from interp.plotting.curves import Statistic, similarity_over_layers, statistics_over_layers
+from interp.plotting.grids import attention_patterns, number_maps, product_spectrum
+from interp.plotting.heatmaps import (
+    calibrated_scores,
+    component_heatmap,
+    head_heatmap,
+    layer_matrix,
+    pair_tables,
+    values_of_runs,
+)
+from interp.plotting.layouts import Layout, layout_frames, layout_panels
+from interp.plotting.spectra import (
+    SpectrumBand,
+    correlation_matrix,
+    embedding_pair,
+    singular_vectors,
+    spectra,
+    spectra_over_layers,
+    vocabulary_projection,
+)
+from interp.plotting.style import pixels, save
+
+__all__ = [
+    "Layout",
+    "SpectrumBand",
+    "Statistic",
+    "attention_patterns",
+    "calibrated_scores",
+    "component_heatmap",
+    "correlation_matrix",
+    "embedding_pair",
+    "gif",
+    "head_heatmap",
+    "layer_matrix",
+    "layout_frames",
+    "layout_panels",
+    "number_maps",
+    "pair_tables",
+    "pixels",
+    "player",
+    "product_spectrum",
+    "save",
+    "similarity_over_layers",
+    "singular_vectors",
+    "spectra",
+    "spectra_over_layers",
+    "statistics_over_layers",
+    "values_of_runs",
+    "vocabulary_projection",
+]

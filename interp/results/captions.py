@@ -1,0 +1,94 @@
+"""What was read, in the words that figures and findings share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interp.metrics.functional.points import Array
+from interp.results.result import Series
+from interp.stats.calibration import in_words
+from interp.stats.permutation_tests import PermutationTest
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Layers of a model, and where and at what they were read.
+
+    Attributes:
+        layers: their numbers.
+        names: what they are called: "layer 3", or a step's name.
+        model: the model's title.
+        hook: the site.
+        position: which tokens were read.
+        groups: the names of the groups.
+        units: how many points of which kind: "16 prompts".
+        notice: what a reader should know of the site in this model; mostly "".
+    """
+
+    layers: tuple[int, ...]
+    names: tuple[str, ...]
+    model: str
+    hook: str
+    position: str
+    groups: tuple[str, ...]
+    units: str
+    notice: str
+
+    @property
+    def steps_have_names(self) -> bool:
+        """Whether the layers are called by more than their numbers."""
+        return self.names != tuple(f"layer {layer}" for layer in self.layers)
+
+    @property
+    def unit(self) -> str:
+        """What one of the layers is called."""
+        return "step" if self.steps_have_names else "layer"
+
+    @property
+    def ticks(self) -> tuple[str, ...]:
+        """What stands below an axis of layers; empty where the numbers do."""
+        return self.names if self.steps_have_names else ()
+
+    @property
+    def xlabel(self) -> str:
+        """The title of an axis of layers."""
+        return f"{self.unit} ({self.hook})"
+
+    def where(self, which: NDArray[np.bool_]) -> str:
+        """Say which of the layers are meant: "layers 3, 4", "4 of 7 layers", "no step"."""
+        if self.steps_have_names and 0 < which.sum() <= 3:
+            return ", ".join(name for name, yes in zip(self.names, which, strict=True) if yes)
+        return in_words(self.layers, which).replace("layer", self.unit)
+
+    @property
+    def together(self) -> str:
+        """The groups in one phrase: "digits and words"."""
+        *others, last = self.groups
+        return f"{', '.join(others)} and {last}" if others else last
+
+    def told(self, *more: str) -> str:
+        """Return the line below a figure's title."""
+        parts = (self.model, self.hook, self.position, self.units, *more, self.notice)
+        return " · ".join(part for part in parts if part)
+
+
+def logged(
+    name: str, layers: tuple[int, ...], values: Array, test: PermutationTest
+) -> dict[str, Series]:
+    """Return a statistic and its test as the series that are logged."""
+    columns = {
+        name: values,
+        f"{name}_null_mean": test.null_mean,
+        f"{name}_null_low": test.null_low,
+        f"{name}_null_high": test.null_high,
+        f"{name}_p": test.p,
+        f"{name}_p_corrected": test.p_corrected,
+    }
+    return {key: Series.over(layers, column) for key, column in columns.items()}
+
+
+def beside(values: Array, test: PermutationTest) -> list[str]:
+    """Return each value with its corrected p, as a summary shows them."""
+    pairs = zip(values, test.p_corrected, strict=True)
+    return [f"{value:.3g} (p {p:.2g})" for value, p in pairs]

@@ -1,0 +1,188 @@
+"""What an analysis returns, and how it lies on disk: exactly what is logged, and nothing else."""
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from interp.results.primary_series import Headline
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A finite value for each layer; `layers` and `values` are of one length."""
+
+    layers: tuple[int, ...]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def over(cls, layers: Sequence[int], values: ArrayLike) -> "Series":
+        """Build a series; a ValueError where lengths differ or a value is not finite."""
+        array = np.asarray(values, dtype=np.float64)
+        if array.shape != (len(layers),):
+            raise ValueError(f"{len(layers)} layers need as many values, not shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"a series must be finite, not {array.tolist()}")
+        return cls(tuple(int(layer) for layer in layers), array)
+
+
+@dataclass(frozen=True, eq=False)
+class Animation:
+    """Figures of one size that are shown one after the other.
+
+    Attributes:
+        title: what they show.
+        frames: the figure of each layer.
+        names: what each frame is called, in order.
+    """
+
+    title: str
+    frames: dict[int, "Figure"]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames or len(self.names) != len(self.frames):
+            raise ValueError(f"{len(self.frames)} frames cannot have {len(self.names)} names")
+
+    @cached_property
+    def pixels(self) -> dict[int, NDArray[np.uint8]]:
+        """The frames as RGB images [height, width, 3], rendered once for all who need them."""
+        from interp import plotting
+
+        return {layer: plotting.pixels(figure) for layer, figure in self.frames.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything that a run found.
+
+    Attributes:
+        series: a value for each layer; MLflow draws one curve a run, with step = layer.
+        spectra: finite values of components 1, 2, …; one curve a run too, with step = component.
+        scalars: single numbers, finite.
+        tables: written as CSV and shown side by side in MLflow.
+        figures: written as PNG and SVG.
+        images: figures of one size and the same axes, one a layer, for MLflow's slider.
+        animations: the same, played: besides written as a GIF and as a page to step through.
+        folders: folders to keep with the run, as a model that was trained.
+        finding: what came out, in a sentence or two.
+        null: what the series `score` is calibrated against, in a few words.
+        headlines: the curves by which runs of this kind are compared, the most telling first.
+    """
+
+    series: dict[str, Series] = field(default_factory=dict)
+    spectra: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    scalars: dict[str, float] = field(default_factory=dict)
+    tables: "dict[str, pd.DataFrame]" = field(default_factory=dict)
+    figures: dict[str, "Figure"] = field(default_factory=dict)
+    images: dict[str, dict[int, "Figure"]] = field(default_factory=dict)
+    animations: dict[str, Animation] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
+    finding: str = ""
+    null: str = ""
+    headlines: tuple[Headline, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in self.scalars.items():
+            if not math.isfinite(value):
+                raise ValueError(f"scalar {name} must be finite, not {value}")
+        for name, values in self.spectra.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"the spectrum {name} must be finite, not {values.tolist()}")
+
+    @classmethod
+    def merged(cls, parts: Sequence["Result"]) -> "Result":
+        """Return what several parts found as one result, the findings below one another.
+
+        What two parts name alike is that of the later one.
+        """
+        kept = (
+            "series",
+            "spectra",
+            "scalars",
+            "tables",
+            "figures",
+            "images",
+            "animations",
+            "folders",
+        )
+        return cls(
+            **{
+                name: {key: value for part in parts for key, value in getattr(part, name).items()}
+                for name in kept
+            },
+            finding="\n\n".join(part.finding for part in parts if part.finding),
+            null="; ".join(part.null for part in parts if part.null),
+            headlines=tuple(one for part in parts for one in part.headlines),
+        )
+
+    def layer_table(self) -> "pd.DataFrame":
+        """Return all series side by side, one row a layer."""
+        import pandas as pd
+
+        columns = {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}
+        return pd.DataFrame(columns).rename_axis("layer").reset_index()
+
+    def summary_table(self) -> "pd.DataFrame":
+        """Return what a reader wants to see first: the table of that name, or else all series."""
+        return self.tables["summary"] if "summary" in self.tables else self.layer_table()
+
+    @classmethod
+    def load(cls, folder: Path) -> "Result":
+        """Return numbers, tables and finding of what `save` wrote; figures stay files."""
+        import pandas as pd
+
+        numbers = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        finding = folder / "finding.txt"
+        return cls(
+            series={
+                name: Series.over(of["layers"], of["values"])
+                for name, of in numbers["series"].items()
+            },
+            spectra={name: np.array(values) for name, values in numbers["spectra"].items()},
+            scalars=numbers["scalars"],
+            tables={
+                path.stem: pd.read_csv(path) for path in sorted((folder / "tables").glob("*.csv"))
+            },
+            finding=finding.read_text(encoding="utf-8").rstrip("\n") if finding.is_file() else "",
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write result.json, finding.txt, and the folders tables, figures and animations."""
+        from interp import plotting
+
+        folder.mkdir(parents=True, exist_ok=True)
+        numbers = {
+            "scalars": self.scalars,
+            "series": {
+                name: {"layers": list(s.layers), "values": s.values.tolist()}
+                for name, s in self.series.items()
+            },
+            "spectra": {name: values.tolist() for name, values in self.spectra.items()},
+        }
+        text = json.dumps(numbers, indent=2, allow_nan=False, ensure_ascii=False)
+        (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+        if self.finding:
+            (folder / "finding.txt").write_text(self.finding + "\n", encoding="utf-8")
+        for name, table in self.tables.items():
+            (folder / "tables").mkdir(exist_ok=True)
+            table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        for name, figure in self.figures.items():
+            plotting.save(figure, folder / "figures" / name)
+        for name, source in self.folders.items():
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
+        for name, animation in self.animations.items():
+            frames, path = list(animation.pixels.values()), folder / "animations" / name
+            plotting.gif(frames, path.with_suffix(".gif"))
+            plotting.player(frames, animation.names, animation.title, path.with_suffix(".html"))

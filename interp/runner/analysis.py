@@ -1,0 +1,67 @@
+"""The questions that can be asked: what an analysis is, and the registry of them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from interp.core.errors import ConfigError
+from interp.core.registry import Registry
+from interp.results.result import Result
+
+if TYPE_CHECKING:
+    from interp.hooks import HookPoint
+
+
+class Analysis(Protocol):
+    """A frozen dataclass whose fields are its settings and whose parameters are what it needs.
+
+    Its `__call__` names any of the properties of `runner.Provisions`, and returns a `Result`.
+    Where it has a `check`, that is called in the same way before any weight is loaded, and refuses
+    what cannot work with a ConfigError.
+    """
+
+    __call__: Callable[..., Result]
+
+
+def asks_for(analysis: Analysis | type[Analysis], *names: str) -> bool:
+    """Whether the analysis, or its check, names one of these among its parameters."""
+    functions = [analysis.__call__, getattr(analysis, "check", lambda: None)]
+    return any(name in inspect.signature(f).parameters for f in functions for name in names)
+
+
+ANALYSES: Registry[Analysis] = Registry("analysis", "interp.analyses")
+
+
+def refuse_scores(hook: "HookPoint", analysis: str) -> None:
+    """Refuse attention scores where they would be points: they are −∞ where a token may not look.
+
+    Raises:
+        ConfigError: the hook reads scores.
+    """
+    if hook.site == "attn_scores":
+        raise ConfigError(
+            f"hook: {analysis} compares finite numbers, and attn_scores are −∞ where a token may "
+            "not look; use hook=pattern"
+        )
+
+
+@contextmanager
+def at_layer(
+    hook: "HookPoint", layer: int, layers: tuple[int, ...], model: str = ""
+) -> Iterator[None]:
+    """Name the layer, out of those that are read, at which a metric is not defined.
+
+    A ConfigError says by itself what to change.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        others = ",".join(str(other) for other in layers if other != layer)
+        way_out = f"leave the layer out with hook.layers=[{others}], or " if others else ""
+        raise ConfigError(
+            f"{hook.label} {layer}{f' of {model}' * bool(model)}: {error}; {way_out}read another "
+            "position"
+        ) from error

@@ -1,0 +1,36 @@
+"""The model that a run is held against."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interp.data.activations import Activations
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a reference model reads at the same prompts, hook and position.
+
+    Attributes:
+        title: the model's name.
+        layers: the layers that would be read.
+        samples: the table of samples that would be read.
+        space: the name of the space that the points lie in, "" where only reading would tell.
+        draws: how many times the model is drawn; 1 where its weights are trained, and 0 where no
+            reference is configured.
+        capture: reads the activations of the i-th draw.
+    """
+
+    title: str
+    layers: tuple[int, ...]
+    samples: "pd.DataFrame"
+    space: str
+    draws: int
+    capture: Callable[[int], Activations]
+
+    def activations(self) -> Iterator[Activations]:
+        """Read one draw after the other, each when it is asked for."""
+        return (self.capture(i) for i in range(self.draws))

@@ -1,0 +1,95 @@
+"""docs/adding.md is executed: its files are written, its commands run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interp import compose
+from interp.cli.overrides import CONF
+from interp.core.configuration import build
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+FILES = re.findall(r"`(mine/[\w/]+\.\w+)`:?\n\n```\w+\n(.*?)```", PAGE, re.S)
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()
+]
+# What is said in words; each is quicker than the page's own number of draws.
+QUICK = ("outputs=outputs", "analysis.permutations=19")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    for name, text in FILES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # What is said to stand below what is there already.
+        text = f"{path.read_text()}\n\n{text}" if path.exists() else text
+        path.write_text(text)
+    return folder
+
+
+def ran(folder, *command):
+    environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment |= {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=folder, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_page_has_an_example_of_each_kind():
+    kinds = {Path(name).parts[1] for name, _ in FILES}
+    assert kinds >= {"experiment", "prompts", "model", "metric", "reduction", "analysis"}
+    assert "my_parts.py" in kinds
+    assert len(COMMANDS) >= 8
+
+
+def test_every_command_runs_as_it_stands(folder):
+    for command in COMMANDS:
+        _, *arguments = shlex.split(command)
+        quick = QUICK if "--config-dir" in arguments else ()
+        said = ran(folder, "-m", "interp", *arguments, *quick)
+        if "-m" in arguments:
+            assert "4 of 4 jobs finished" in said
+        elif quick:
+            assert "page     http" in said
+
+
+def test_the_python_runs_as_it_stands(folder):
+    (block,) = re.findall(r"```python\n(from interp import compose, run\n.*?)```", PAGE, re.S)
+    said = ran(folder, "-c", block)
+    assert "sign agreement" in said
+    assert "p_corrected" in said
+
+
+def test_every_file_composes(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name, _ in FILES:
+        path = Path(name)
+        if path.suffix == ".yaml":
+            group = path.parts[1]
+            assert group in {place.name for place in CONF.iterdir()}
+            chosen = (f"{group}={path.stem}", "imports=[my_parts]")
+            config = compose(*chosen, config_dir=folder / "mine")
+            assert build(config)
+
+
+def test_what_the_examples_declare_holds(folder, monkeypatch):
+    import numpy as np
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    config = compose("metric=sign_agreement", "imports=[my_parts]", config_dir=folder / "mine")
+    metric = build(config).metric
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 30, 7))
+    assert metric(x, y) == pytest.approx(np.mean(np.sign(x) == np.sign(y)))
+    assert metric(3 * x, y) == metric(x, y)
+    assert metric(x, x) == 1 == metric.identity(metric.prepared(x))

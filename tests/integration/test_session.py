@@ -1,0 +1,98 @@
+"""From Python: what the command line does, and what a notebook shows of it."""
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from interp import compose, run
+from interp.core.errors import ConfigError
+
+TINY = ("model=tiny", "model.device=cpu", "prompts.count=6", "analysis.permutations=19")
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    outputs = tmp_path_factory.mktemp("outputs")
+    return run(compose(*TINY, "metric=linear_cka", f"outputs={outputs}"))
+
+
+def test_it_is_the_configuration_that_the_command_line_prints():
+    given = [*TINY, "hook=module", "hook.path=h.{layer}.mlp"]
+    command = [sys.executable, "-m", "interp", "--cfg", "job", "--resolve", *given]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    from omegaconf import OmegaConf
+
+    assert OmegaConf.to_container(compose(*given), resolve=True) == OmegaConf.to_container(
+        OmegaConf.create(said)
+    )
+
+
+def test_what_it_returns_is_what_the_run_left(outcome):
+    left = json.loads((outcome.folder / "result.json").read_text())
+    assert outcome.result.scalars == left["scalars"]
+    assert outcome.result.series["score"].values.tolist() == left["series"]["score"]["values"]
+    assert "linear CKA" in repr(outcome)
+
+
+def test_a_notebook_shows_finding_table_and_figures(outcome):
+    shown = outcome._repr_html_()
+    assert outcome.result.finding.split(" (")[0] in shown
+    for column in outcome.result.tables["summary"].columns:
+        assert f"<th>{column}</th>" in shown
+    images = re.findall(r'src="data:image/png;base64,(.+?)"', shown)
+    pngs = sorted(outcome.folder.glob("figures/*.png"))
+    assert [base64.b64decode(image) for image in images] == [path.read_bytes() for path in pngs]
+    (width,) = {Image.open(io.BytesIO(base64.b64decode(image))).width for image in images}
+    assert f"width: {width // 2}px" in shown
+
+
+def test_an_equal_run_is_shown_with_its_figures(outcome):
+    outputs = outcome.folder.parents[2]
+    again = run(compose(*TINY, "metric=linear_cka", f"outputs={outputs}"))
+    assert again.reused
+    assert again._repr_html_().count("<img") == outcome._repr_html_().count("<img") > 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["metric=cosin"], "did you mean 'cosine'"),
+        (["seeds=1"], "there is no 'seeds'"),
+        (["model=tiny,minilm"], "takes one value"),
+        (["metric=[cosine,linear_cka]"], "takes one choice"),
+    ],
+)
+def test_a_mistake_is_one_line(overrides, said):
+    with pytest.raises(ConfigError, match=said) as error:
+        compose(*overrides)
+    assert "\n" not in str(error.value)
+
+
+def test_a_value_that_was_changed_by_hand_is_checked(tmp_path):
+    config = compose(*TINY, f"outputs={tmp_path}")
+    config.metric.name = "cosin"
+    with pytest.raises(ConfigError, match="did you mean 'cosine'"):
+        run(config)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_run_is_told():
+    with pytest.raises(ConfigError, match=r"run\(compose\('experiment=rotation'\)\)"):
+        run("experiment=rotation")
+    with pytest.raises(ConfigError, match="dry"):
+        run(compose("dry=true"))
+
+
+def test_ones_own_choices_stand_beside_the_projects(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\ndefaults:\n  - override /metric: trace\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    assert compose("experiment=mine", config_dir=tmp_path).metric.name == "trace"
+    with pytest.raises(ConfigError, match="no folder"):
+        compose(config_dir=tmp_path / "nowhere")

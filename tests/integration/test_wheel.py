@@ -1,0 +1,51 @@
+"""The wheel carries the configuration and runs outside of the checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_packages_every_yaml_and_the_player(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "interp/plotting/player.html" in names
+    yamls = {str(path.relative_to(ROOT)) for path in (ROOT / "conf").rglob("*.yaml")}
+    assert {f"experiments/{name}" for name in yamls} <= set(names)
+    tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == {"interp", "experiments"}
+
+
+def test_the_installed_wheel_runs_with_its_own_configuration(wheel, tmp_path):
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    # The dependencies come from here, the project from the wheel alone.
+    paths = [str(site), sysconfig.get_path("purelib")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    code = "import interp.cli.main as m; print(m.CONF); m.main()"
+    arguments = ["model=tiny", "prompts.count=6", "analysis.permutations=20"]
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith(str(site / "experiments" / "conf"))
+    assert list(tmp_path.glob("outputs/runs/*/*/result.json"))

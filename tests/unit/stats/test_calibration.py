@@ -1,0 +1,56 @@
+"""A value, its null, and the word for it."""
+
+import numpy as np
+import pytest
+
+from interp.metrics.distributions import Wasserstein
+from interp.metrics.pairs import Cosine, Euclidean
+from interp.stats.calibration import calibrate, in_words
+
+
+@pytest.fixture
+def null():
+    return np.random.default_rng(0).normal(size=(4, 999)) * 0.1
+
+
+def test_paired_similarities_are_above_chance_near_identity_or_as_chance(null):
+    observed = np.array([0.05, 0.5, 0.95, -0.9])
+    found = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
+    assert found.verdicts == ("as chance", "above chance", "near identity", "below chance")
+    assert found.tail == "greater"
+    np.testing.assert_array_equal(found.on_the_other_side, [False, False, False, True])
+    table = found.summary({"layer": (0, 1, 2, 3)}, "mean cosine")
+    assert list(table) == [
+        *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "verdict"),
+    ]
+    assert table["verdict"].tolist() == list(found.verdicts)
+
+
+def test_a_paired_distance_says_the_same_upside_down(null):
+    observed = np.array([0.05, 0.5, 0.95, -0.9])
+    plain = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
+    turned = calibrate(1 - observed, 1 - null, np.zeros(4), Euclidean(), 0.05)
+    assert turned.verdicts == plain.verdicts
+    np.testing.assert_allclose(turned.score, plain.score)
+    np.testing.assert_allclose(turned.excess, plain.excess)
+    np.testing.assert_array_equal(turned.on_the_other_side, plain.on_the_other_side)
+
+
+def test_groups_are_apart_where_they_differ_more_than_shuffled_ones(null):
+    found = calibrate(np.array([1.0, 3, 1, 0.2]), 1 + null, np.zeros(4), Wasserstein(), 0.05)
+    assert found.verdicts == ("as chance", "apart", "as chance", "alike")
+    assert found.score[1] < 0 < found.score[0] < 1
+    assert found.on_the_other_side.tolist() == [False, False, False, True]
+
+
+def test_layers_in_words():
+    layers = (0, 2, 4, 6, 8)
+
+    def said(*which):
+        return in_words(layers, np.isin(layers, which))
+
+    assert said() == "no layer"
+    assert said(2) == "layer 2"
+    assert said(0, 8) == "layers 0, 8"
+    assert said(0, 2, 4, 8) == "4 of 5 layers"
+    assert said(*layers) == "all 5 layers"
