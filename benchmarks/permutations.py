@@ -34,7 +34,7 @@ def fastest(action, times: int = 3) -> float:
 def null_of(metric: Metric, layers: np.ndarray, orders: np.ndarray) -> None:
     """Compute the null of every layer, [layer, draw]."""
     for x, y in layers:
-        metric.rearranged([metric.prepared(x)], metric.prepared(y), orders)
+        metric.evaluate_permutations([metric.prepared(x)], metric.prepared(y), orders)
 
 
 def main() -> None:

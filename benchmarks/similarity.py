@@ -86,7 +86,7 @@ def all_pairs(metric: Metric, clouds: Clouds) -> np.ndarray:
     prepared = [metric.prepared(points) for points in clouds]
     values = np.zeros((len(clouds), len(clouds)))
     for j in range(1, len(clouds)):
-        values[:j, j] = metric.rearranged(prepared[:j], prepared[j], given)[:, 0]
+        values[:j, j] = metric.evaluate_permutations(prepared[:j], prepared[j], given)[:, 0]
     return values[np.triu_indices(len(clouds), 1)]
 
 
@@ -97,7 +97,7 @@ def plain_null(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
 
 def null(metric: Metric, x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Return the same as `layer_similarity` has it."""
-    return metric.rearranged([metric.prepared(x)], metric.prepared(y), orders)[0]
+    return metric.evaluate_permutations([metric.prepared(x)], metric.prepared(y), orders)[0]
 
 
 def plain_tests(test: Callable, values: np.ndarray, in_first: np.ndarray) -> np.ndarray:

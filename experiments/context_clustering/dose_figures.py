@@ -168,7 +168,7 @@ def _draw(
             axes.plot(x, values[there], color=drawn.colour, linewidth=1.2)
         axes.vlines(x, low[there], high[there], color=drawn.colour, linewidth=1, alpha=0.7)
         for hollow in (True, False):
-            chosen = there & (curve.hollow[layer] == hollow)
+            chosen = there & (curve.with_constant_weights[layer] == hollow)
             axes.plot(
                 at[chosen] + aside,
                 values[chosen],
@@ -200,7 +200,7 @@ def _legend(
     handles: list[Line2D | Patch] = []
     for curve in curves:
         drawn = mark(curve.colour)
-        ring = curve.hollow[np.isfinite(curve.values)].mean() > 0.5
+        ring = curve.with_constant_weights[np.isfinite(curve.values)].mean() > 0.5
         handles.append(
             Line2D(
                 [],

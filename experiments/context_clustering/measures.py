@@ -120,7 +120,7 @@ def measured(activations: Activations, hook: HookPoint, design: Design, draws: D
         direction = Direction.fitted(bare @ bare.T, draws.words)
 
         def in_frame(rows: NDArray[np.intp]) -> Array:
-            if activations.coincide(i, rows[design.is_subject]):
+            if activations.is_degenerate(i, rows[design.is_subject]):
                 raise ValueError(f"the {design.subjects} coincide up to rounding")
             x = activations.points(i, rows) - origin
             squares = distances(x, x, "sqeuclidean")

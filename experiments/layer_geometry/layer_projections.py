@@ -77,7 +77,7 @@ def frames(
 
     def points(i: int, rows: Rows) -> Array:
         with at_layer(hook, layers[i], layers):
-            if activations.coincide(i, rows):
+            if activations.is_degenerate(i, rows):
                 raise ValueError("all points coincide up to rounding")
             return activations.points(i, rows)
 

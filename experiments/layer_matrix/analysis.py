@@ -26,7 +26,7 @@ from interp.results.result import Result, Series
 from interp.runner.analysis import ANALYSES, at_layer
 from interp.runner.reference_model import Reference
 from interp.stats import permutations
-from interp.stats.calibration import calibrate, check_settings, says
+from interp.stats.calibration import calibrate, check_settings, describe_score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +169,7 @@ class LayerMatrix:
             for block in [wanted] if together else [[i] for i in wanted]:
                 if block:
                     with at_layer(hook, other.layers[j], other.layers):
-                        values[block, j] = metric.rearranged([x_at(i) for i in block], y, draws)
+                        values[block, j] = metric.evaluate_permutations([x_at(i) for i in block], y, draws)
             identity[j] = metric.identity(y)
 
         pairs = np.argwhere(asked)
@@ -211,7 +211,7 @@ class LayerMatrix:
         finding += f" {title}."
         if found.smallest_p >= self.alpha:
             title = "Too few prompts or draws to tell which layers are alike"
-        finding += found.too_few(self.alpha)
+        finding += found.describe_smallest_p(self.alpha)
 
         reduced_by, reader = REDUCTIONS.name_of(reduction), activations.unembedding
         null_name = "prompts paired anew" if metric.paired else "layers swapped prompt by prompt"
@@ -270,7 +270,7 @@ class LayerMatrix:
             },
             figures={"matrix": heatmap},
             finding=finding,
-            null=f"{null_name}; {says(metric)}",
+            null=f"{null_name}; {describe_score(metric)}",
             headlines=(
                 Headline(
                     "best_value",
@@ -295,7 +295,7 @@ class LayerMatrix:
 
         def at(i: int) -> Any:
             with at_layer(hook, activations.layers[i], activations.layers, title):
-                if activations.coincide(i, everything):
+                if activations.is_degenerate(i, everything):
                     raise ValueError("all points coincide up to rounding")
                 points = activations.points(i, everything)
                 return metric.prepared(reduction.estimator().fit_transform(points))

@@ -28,7 +28,13 @@ from interp.results.result import Result, Series
 from interp.runner.analysis import ANALYSES, at_layer
 from interp.runner.reference_model import Reference
 from interp.stats import permutation_tests, permutations
-from interp.stats.calibration import Calibration, calibrate, check_settings, in_words, says
+from interp.stats.calibration import (
+    Calibration,
+    calibrate,
+    check_settings,
+    describe_layers,
+    describe_score,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +183,7 @@ class LayerSimilarity:
         peak = int(found.excess.argmax())
         verdict = (
             f"{groups} {'are closer' if metric.paired else 'differ more'} than chance at "
-            f"{in_words(layers, found.significant)}"
+            f"{describe_layers(layers, found.significant)}"
         )
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). "
@@ -186,8 +192,8 @@ class LayerSimilarity:
             f"[{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], z = {test.z[peak]:.1f}, "
             f"corrected p = {test.p_corrected[peak]:.3g}."
         )
-        finding += found.too_few(self.alpha)
-        finding += found.on_the_other_side_in_words(layers, metric, self.alpha)
+        finding += found.describe_smallest_p(self.alpha)
+        finding += found.describe_opposite_tail(layers, metric, self.alpha)
 
         reader = activations.unembedding
         if reader:
@@ -259,7 +265,7 @@ class LayerSimilarity:
             figures={"similarity": curve},
             images=images,
             finding=finding,
-            null=f"{null_name}; {says(metric)}",
+            null=f"{null_name}; {describe_score(metric)}",
             headlines=(found.headline(metric.label, self.alpha),),
         )
         return self._against_reference(result, found, twins, reference, metric) if twins else result
@@ -287,7 +293,7 @@ class LayerSimilarity:
         tables: list[Array] = []
 
         def compare(i: int) -> None:
-            alike = [activations.coincide(i, group) for group in (first, second)]
+            alike = [activations.is_degenerate(i, group) for group in (first, second)]
             if any(alike) if metric.paired else all(alike):
                 raise ValueError("all points of a group coincide up to rounding")
             reduced = reduction.estimator().fit_transform(activations.points(i, rows))
@@ -296,7 +302,7 @@ class LayerSimilarity:
                 tables.append(metric.table(x, y))
                 values[i] = mean_over_pairs(tables[-1], draws)
             else:
-                values[i] = metric.rearranged([x], y, draws)[0]
+                values[i] = metric.evaluate_permutations([x], y, draws)[0]
             identity[i] = metric.identity(y)
 
         for i, layer in enumerate(tqdm(layers, "comparing", unit="layer", delay=2, disable=None)):
@@ -344,7 +350,7 @@ class LayerSimilarity:
             scalars["layers_beyond_reference"] = int(beyond.sum())
             said = (
                 f" The score lies {'above' if metric.paired else 'below'} that of "
-                f"{_drawn(reference)}, at {in_words(layers, beyond)} (p < {self.alpha:g}, "
+                f"{_drawn(reference)}, at {describe_layers(layers, beyond)} (p < {self.alpha:g}, "
                 "corrected over layers)."
             )
             if 1 / (len(twins) + 1) >= self.alpha:
@@ -355,7 +361,7 @@ class LayerSimilarity:
         else:
             said = (
                 f" In {reference.title} they {'are closer' if metric.paired else 'differ more'} "
-                f"than chance at {in_words(layers, twins[0].significant)}."
+                f"than chance at {describe_layers(layers, twins[0].significant)}."
             )
         return dataclasses.replace(
             result,

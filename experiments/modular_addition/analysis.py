@@ -19,16 +19,16 @@ from interp.models import ModelSource
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES
 
-from .attention_report import attention_told
+from .attention_report import attention_report
 from .fitting import config_of, prompts_for
-from .logits_report import logits_of, logits_told
+from .logits_report import logits_of, logits_report
 from .model import ModularCheckpoint
-from .neurons_report import neurons_of, neurons_told
+from .neurons_report import neurons_of, neurons_report
 from .observed import observed
 from .summary import Opened, summary
 from .training_report import training_figure
 from .weights_in_frequencies import by_chance, key_frequencies_of
-from .weights_report import leading, weights_told
+from .weights_report import leading, weights_report
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel
@@ -106,10 +106,10 @@ class ModularAddition:
         one = capture(source, prompt, Pattern(), All()).values[0].swapaxes(0, 1)
         return Result.merged(
             [
-                attention_told(seen, one, one_tokens, told=told, place=place),
-                weights_told(seen, keys, found.spectrum, told=told, place=place),
-                neurons_told(seen, found.neurons, model_keys, rng, told=told, place=place),
-                logits_told(seen, found.logits, model_keys, told=told),
+                attention_report(seen, one, one_tokens, told=told, place=place),
+                weights_report(seen, keys, found.spectrum, told=told, place=place),
+                neurons_report(seen, found.neurons, model_keys, rng, told=told, place=place),
+                logits_report(seen, found.logits, model_keys, told=told),
                 _over_training(source, model_keys, told, modulus),
                 summary(found),
             ]

@@ -9,7 +9,7 @@ from .neurons_report import axis_of
 from .observed import Observed
 
 
-def attention_told(
+def attention_report(
     seen: Observed,
     one: NDArray[np.float32],
     one_tokens: tuple[str, ...],

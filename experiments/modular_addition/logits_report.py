@@ -65,7 +65,7 @@ def logits_of(seen: Observed, keys: tuple[int, ...], rng: np.random.Generator) -
     )
 
 
-def logits_told(seen: Observed, found: Logits, keys: tuple[int, ...], *, told: str) -> Result:
+def logits_report(seen: Observed, found: Logits, keys: tuple[int, ...], *, told: str) -> Result:
     """Return the coefficients of the waves, and the singular values."""
     from . import fourier_figures
 

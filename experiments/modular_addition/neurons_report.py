@@ -59,7 +59,7 @@ def axis_of(number: str, place: str) -> str:
     return number if place == "number" else f"{number}, as {place}"
 
 
-def neurons_told(
+def neurons_report(
     seen: Observed,
     found: Neurons,
     keys: tuple[int, ...],

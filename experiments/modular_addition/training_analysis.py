@@ -30,7 +30,7 @@ from .arithmetic import Pairs
 from .fitting import prompts_for
 from .progress import ablated, sparsity
 from .prompts import ModularArithmetic
-from .training_report import training_told
+from .training_report import training_report
 from .weights_in_frequencies import key_frequencies_of
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class ModularAdditionTraining:
             _measure_again(history, state, pairs, folder, keys, track)
             trained_on = {**asdict(prompts), **asdict(self), "weights": source.revision}
             training.export(state, folder / "model", trained_on, history)
-        return training_told(
+        return training_report(
             pd.DataFrame(history),
             keys,
             folder / "model",

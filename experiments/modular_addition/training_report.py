@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEARNED = 0.999
 
 
-def training_told(
+def training_report(
     history: "pd.DataFrame",
     keys: tuple[int, ...],
     folder: Path,

@@ -102,7 +102,7 @@ def leading(embedding: Array, rng: np.random.Generator) -> Leading:
     return Leading(values, null, vectors, frequencies, shares, p)
 
 
-def weights_told(
+def weights_report(
     seen: Observed, keys: dict[str, KeyFrequencies], found: Leading, *, told: str, place: str
 ) -> Result:
     """Return power by frequency, singular values and vectors, and the basis itself."""

@@ -25,7 +25,7 @@ def headline_of(found: Found, verdicts: Verdicts, chosen: Chosen, where: str, me
     if found.n_clusters < 2:
         return f"{method} finds {_clusters(found.n_clusters)} among {neurons}"
     lie = f"{neurons} lie in {found.n_clusters} {method} clusters (silhouette {found.value:.3f})"
-    if verdicts.too_few[0]:
+    if verdicts.describe_smallest_p[0]:
         return f"{lie}: too few draws to tell them from chance"
     by_chance, by_tuning = (f"({mean:.3f})" for mean in verdicts.tests[0].null_mean)
     further, beyond = verdicts.passes[0]

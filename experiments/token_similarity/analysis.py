@@ -21,7 +21,7 @@ from interp.metrics import METRICS, Metric
 from interp.models import ModelSource
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES, at_layer
-from interp.stats.calibration import calibrate, check_settings, in_words, says
+from interp.stats.calibration import calibrate, check_settings, describe_layers, describe_score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ class TokenSimilarity:
         tokens = activations.samples["token"].tolist()
         verdict = (
             f"{tokens[a]!r} in {first} and {tokens[b]!r} in {second} are closer than other tokens "
-            f"at {in_words(layers, found.significant)}"
+            f"at {describe_layers(layers, found.significant)}"
         )
         finding = (
             f"{verdict} (p < {self.alpha:g}, corrected over layers). Furthest from chance is "
@@ -122,8 +122,8 @@ class TokenSimilarity:
             f"{test.null_mean[peak]:.3f} [{test.null_low[peak]:.3f}, {test.null_high[peak]:.3f}], "
             f"corrected p = {test.p_corrected[peak]:.3g}."
         )
-        finding += found.too_few(self.alpha)
-        finding += found.on_the_other_side_in_words(layers, metric, self.alpha)
+        finding += found.describe_smallest_p(self.alpha)
+        finding += found.describe_opposite_tail(layers, metric, self.alpha)
         where = described(position)
         curve = plotting.similarity_over_layers(
             layers,
@@ -155,7 +155,7 @@ class TokenSimilarity:
             tables={"summary": found.summary({"layer": layers}, metric.label)},
             figures={"similarity": curve},
             finding=finding,
-            null=f"other pairs of tokens; {says(metric)}",
+            null=f"other pairs of tokens; {describe_score(metric)}",
             headlines=(found.headline(metric.label, self.alpha),),
         )
 
@@ -164,7 +164,7 @@ class TokenSimilarity:
         activations: Activations, i: int, pairs: NDArray[np.intp], metric: Metric
     ) -> tuple[Array, float]:
         """Return the value of each pair of tokens at a layer, and that of a token with itself."""
-        if activations.coincide(i, np.arange(len(activations.samples))):
+        if activations.is_degenerate(i, np.arange(len(activations.samples))):
             raise ValueError("all tokens coincide up to rounding")
         points = activations.points(i, np.arange(len(activations.samples)))
         single = [metric.prepared(point[None]) for point in points]
@@ -173,5 +173,5 @@ class TokenSimilarity:
         for second in np.unique(pairs[:, 1]):
             of_second = np.flatnonzero(pairs[:, 1] == second)
             firsts = [single[first] for first in pairs[of_second, 0]]
-            values[of_second] = metric.rearranged(firsts, single[second], alone)[:, 0]
+            values[of_second] = metric.evaluate_permutations(firsts, single[second], alone)[:, 0]
         return values, metric.identity(single[pairs[0, 1]])

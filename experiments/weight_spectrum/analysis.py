@@ -22,7 +22,7 @@ from interp.runner.analysis import ANALYSES
 from interp.stats.calibration import check_settings
 
 from .directions import directions_read
-from .head_report import compositions_told, copying_told
+from .head_report import composition_report, copying_report
 from .heads import compositions, copying, strongest_first
 from .low_rank import factored_svd
 from .matrices import Part, Weights, parts, refuse_factorised
@@ -128,14 +128,14 @@ class WeightSpectrum:
             )
             name = " and ".join(prompts.group_names).replace("_", " ")
             results.append(
-                copying_told(
+                copying_report(
                     copied, name, told=told, top=_RETURNED_AMONG, draws=self.draws, alpha=self.alpha
                 )
             )
             if len(weights.ov) > 1:
                 composed = compositions(weights, rng)
                 table = strongest_first(composed, _STRONGEST)
-                results.append(compositions_told(composed, table, told=told))
+                results.append(composition_report(composed, table, told=told))
         results.append(Result(finding=" ".join(f"{said}." for said in weights.missing)))
         return Result.merged(results)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def copying_told(
+def copying_report(
     found: Copying, words: str, *, told: str, top: int, draws: int, alpha: float
 ) -> Result:
     """Draw and tell how much each head copies.
@@ -98,7 +98,7 @@ def copying_told(
     )
 
 
-def compositions_told(found: list[Composition], table: "pd.DataFrame", *, told: str) -> Result:
+def composition_report(found: list[Composition], table: "pd.DataFrame", *, told: str) -> Result:
     """Draw and tell which heads read what earlier ones write.
 
     Args:

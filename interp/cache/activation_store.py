@@ -89,13 +89,13 @@ class ActivationStore:
         """
         return locks.of_maker(self.folder, _digest(name), doing)
 
-    def remember(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Keep a small record under a key; see `Entry.remember`."""
-        self.entry(key).remember(arrays)
+    def put_record(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Keep a small record under a key; see `Entry.put_record`."""
+        self.entry(key).put_record(arrays)
 
-    def recall(self, key: str) -> dict[str, NDArray[np.generic]]:
+    def get_record(self, key: str) -> dict[str, NDArray[np.generic]]:
         """Return the record of a key; `Missing`, a KeyError, where there is none."""
-        return self.entry(key).recall()
+        return self.entry(key).get_record()
 
     def entries(self) -> list[Described]:
         """Return what there is, the most recently used first."""
@@ -111,7 +111,7 @@ class ActivationStore:
                 )
         return described
 
-    def set_aside(self) -> int:
+    def quarantine(self) -> int:
         """Return the bytes of what was found damaged and lies in the folder `damaged`."""
         with on_disk(self.folder):
             return damaged_bytes(self.folder)

@@ -137,7 +137,7 @@ class Entry:
         self._touch()
         return found
 
-    def remember(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def put_record(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Keep a small record beside the activations; one that is there stays as it is.
 
         Raises:
@@ -150,7 +150,7 @@ class Entry:
                     np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
         self._add({RECORD: [buffer.getvalue()]}, {RECORD: ()}, {})
 
-    def recall(self) -> dict[str, NDArray[np.generic]]:
+    def get_record(self) -> dict[str, NDArray[np.generic]]:
         """Return the record.
 
         Raises:
@@ -226,7 +226,7 @@ class Entry:
         try:
             return self._manifest()
         except ValueError:
-            kept = files.set_aside(self.folder, self.path)
+            kept = files.quarantine(self.folder, self.path)
             _say(f"the manifest of {self.key} cannot be read; the entry is set aside as {kept}")
             return Manifest()
 
@@ -276,7 +276,7 @@ class Entry:
                 wrong[name] = "lost"
                 if (self.path / name).exists():
                     wrong[name] = "damaged"
-                    kept = files.set_aside(self.folder, self.path / name)
+                    kept = files.quarantine(self.folder, self.path / name)
                     _say(f"{name} of {self.key} is not what was written; set aside as {kept}")
             if wrong:
                 left = {name: f for name, f in manifest.files.items() if name not in wrong}

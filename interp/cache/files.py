@@ -232,7 +232,7 @@ def _mapped(path: Path, size: int, sha256: str, shape: tuple[int, ...]) -> NDArr
     return np.ndarray(shape, "<f4", view, offset)
 
 
-def set_aside(folder: Path, path: Path) -> Path:
+def quarantine(folder: Path, path: Path) -> Path:
     """Move a damaged file or folder out of the way, and return where it is now."""
     damaged = folder / DAMAGED
     damaged.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from interp.core.versions import code_digest, versions
 from interp.data.activations import Activations, StoredLayers, Values
 from interp.data.positions import POSITIONS, Position, described
 from interp.data.prompts import PromptSet
-from interp.forward.plan import Plan, Prepared, Selected, prepare, with_kernel
+from interp.forward.plan import CapturePlan, Plan, Selected, prepare, with_kernel
 from interp.hooks import HOOKS, HookPoint, LayeredHookPoint
 from interp.models import ModelSource
 
@@ -41,7 +41,7 @@ _CODE = tuple(f"interp/{place}" for place in _READERS)
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 
 # What of a plan is an array, beside the table of samples.
-_ARRAYS = ("lengths", "seen")
+_ARRAYS = ("lengths", "duplicate_of")
 
 # Bytes of values up to which they are held in memory at once; more are read layer by layer.
 _HELD_AT_ONCE = 2**28
@@ -198,11 +198,11 @@ class _Known:
 
 def _known(request: Request, store: ActivationStore) -> _Known:
     try:
-        return _recalled(store.recall(request.key))
+        return _recalled(store.get_record(request.key))
     except Missing:
         work = prepare(request.source, request.prompts, request.hook, request.position)
         known = _Known(work.plan, _bounds(work))
-        store.remember(request.key, _record(known))
+        store.put_record(request.key, _record(known))
         return known
 
 
@@ -260,7 +260,7 @@ class _Maker:
     """
 
     entry: Entry
-    work: Prepared
+    work: CapturePlan
     missing: dict[int, tuple[int, ...]]
     bounds: tuple[int, ...]
     made: dict[str, object]
@@ -327,7 +327,7 @@ def _blocks(selected: Selected) -> list[range]:
     return list(map(range, bounds[:-1], bounds[1:]))
 
 
-def _bounds(work: Prepared) -> tuple[int, ...]:
+def _bounds(work: CapturePlan) -> tuple[int, ...]:
     """Put the blocks together that make one file; the same ones whichever layers are asked for."""
     bounds, size = [0], 0
     for block in _blocks(work.selected):

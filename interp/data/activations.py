@@ -103,7 +103,7 @@ class Activations:
         if self.values.shape[:2] != expected:
             raise ValueError(f"values are {self.values.shape}, the labels say {expected}")
 
-    def coincide(self, i: int, rows: NDArray[np.intp]) -> bool:
+    def is_degenerate(self, i: int, rows: NDArray[np.intp]) -> bool:
         """Whether some samples differ by rounding alone at the layer of index i.
 
         In a causal model the same text before a token gives the same vector, up to rounding that

@@ -10,8 +10,8 @@ from interp.data.positions import Tokens
 
 
 @dataclass(frozen=True, eq=False)
-class Tokenised:
-    """Tokenised prompts, one after the other; the i-th is a view of the arrays.
+class TokenizedBatch:
+    """TokenizedBatch prompts, one after the other; the i-th is a view of the arrays.
 
     Attributes:
         texts: the prompts [n].
@@ -28,7 +28,7 @@ class Tokenised:
     starts: NDArray[np.int64]
 
     @classmethod
-    def joined(cls, parts: Sequence["Tokenised"]) -> "Tokenised":
+    def joined(cls, parts: Sequence["TokenizedBatch"]) -> "TokenizedBatch":
         """Put the prompts of all parts, at least one, after each other."""
         lengths = np.concatenate([part.lengths for part in parts])
         return cls(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from interp.core.errors import ConfigError
 from interp.forward.layout import padded
 from interp.forward.passes import forward
-from interp.forward.plan import Prepared
+from interp.forward.plan import CapturePlan
 from interp.hooks import FinalNorm, HiddenStates, Module, Tap
 from interp.models import Readout
 from interp.models.language_model import LanguageModel
@@ -19,7 +19,7 @@ from interp.models.language_model import LanguageModel
 _LOGITS_OF = 16
 
 
-def check(model: LanguageModel, what: Prepared) -> None:
+def check(model: LanguageModel, what: CapturePlan) -> None:
     """Refuse a site that is not what its name says in this model.
 
     Raises:
@@ -37,7 +37,7 @@ def check(model: LanguageModel, what: Prepared) -> None:
 
 
 def _check_hidden_states(
-    model: LanguageModel, what: Prepared, hook: HiddenStates | FinalNorm, ids: NDArray[np.int64]
+    model: LanguageModel, what: CapturePlan, hook: HiddenStates | FinalNorm, ids: NDArray[np.int64]
 ) -> None:
     ours, output = _every_token(model, what, ids, output_hidden_states=True)
     if not np.isfinite(ours).all():
@@ -59,7 +59,7 @@ def _check_hidden_states(
     )
 
 
-def _check_logits(model: LanguageModel, what: Prepared, ids: NDArray[np.int64]) -> None:
+def _check_logits(model: LanguageModel, what: CapturePlan, ids: NDArray[np.int64]) -> None:
     readout = Readout(what.source, what.plan.unembedding, what.plan.read_as)
     last = replace(what, taps=(Tap(readout.read_as[0], "output", -1),))
     [vectors], _ = _every_token(model, last, ids)
@@ -79,7 +79,7 @@ def _check_logits(model: LanguageModel, what: Prepared, ids: NDArray[np.int64]) 
 
 
 def _every_token(
-    model: LanguageModel, what: Prepared, ids: NDArray[np.int64], **options: Any
+    model: LanguageModel, what: CapturePlan, ids: NDArray[np.int64], **options: Any
 ) -> tuple[NDArray[np.float32], Any]:
     """Return what is read at all tokens of a prompt, [layer, token, *unit], and the output."""
     samples = [(0, np.array([token])) for token in range(len(ids))]

@@ -19,7 +19,7 @@ from interp.forward.exactness import Exactness, exactness
 from interp.forward.layout import batches, packed, padded
 from interp.forward.packing import Packing
 from interp.forward.passes import forward
-from interp.forward.plan import Prepared, prepare
+from interp.forward.plan import CapturePlan, prepare
 from interp.hooks import AttentionScores, HookPoint
 from interp.models import ModelSource
 from interp.models.language_model import LanguageModel
@@ -58,7 +58,7 @@ def capture(
     return work.plan.labelled(values, work.source)
 
 
-def read(works: Sequence[Prepared], parts: Sequence[range]) -> Iterator[list[Array]]:
+def read(works: Sequence[CapturePlan], parts: Sequence[range]) -> Iterator[list[Array]]:
     """Read several plans in the same passes, part of the prompts by part.
 
     Args:
@@ -88,7 +88,7 @@ def read(works: Sequence[Prepared], parts: Sequence[range]) -> Iterator[list[Arr
 
 
 def _read(
-    model: LanguageModel, works: Sequence[Prepared], part: range, exact: Exactness, bar: Any
+    model: LanguageModel, works: Sequence[CapturePlan], part: range, exact: Exactness, bar: Any
 ) -> list[Array]:
     what = works[0]
     ids = [what.selected.prompt(prompt) for prompt in part]
@@ -171,7 +171,7 @@ class _Arriving:
 
 
 def _samples(
-    work: Prepared, prompts: Sequence[int]
+    work: CapturePlan, prompts: Sequence[int]
 ) -> tuple[list[tuple[int, NDArray[np.int64]]], NDArray[np.int64]]:
     """Return the samples of some prompts as `Reader` takes them, and their numbers."""
     selected = work.selected
@@ -185,7 +185,7 @@ def _samples(
     return samples, np.array([number for _, number in numbers])
 
 
-def _count(work: Prepared, part: range) -> int:
+def _count(work: CapturePlan, part: range) -> int:
     first = work.selected.first_samples
     return int(first[part.stop] - first[part.start])
 
@@ -202,7 +202,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return "not enough memory" in str(error) or "can't allocate memory" in str(error)
 
 
-def _check_finite(model: LanguageModel, work: Prepared, values: Array) -> None:
+def _check_finite(model: LanguageModel, work: CapturePlan, values: Array) -> None:
     for layer, of_layer in zip(work.plan.layers, values, strict=True):
         # A score of −∞ is where a token may not look.
         as_expected = isinstance(work.hook, AttentionScores) & (of_layer == -np.inf)

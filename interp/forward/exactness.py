@@ -23,7 +23,7 @@ from interp.core.errors import ConfigError
 from interp.forward.layout import Ids, Layout, packed, padded
 from interp.forward.packing import Packing
 from interp.forward.passes import forward
-from interp.forward.plan import Prepared
+from interp.forward.plan import CapturePlan
 from interp.hooks import AttentionTap, Tap
 from interp.models.attention import KERNELS_WITH_MASKS
 from interp.models.language_model import LanguageModel
@@ -61,7 +61,7 @@ _LOOKED_AT = 1024
 _FOUND: dict[tuple[object, ...], Exactness] = {}
 
 
-def exactness(model: LanguageModel, works: Sequence[Prepared]) -> Exactness:
+def exactness(model: LanguageModel, works: Sequence[CapturePlan]) -> Exactness:
     """Return what may be left out of the passes for these plans.
 
     Nothing where finding out would cost more than is saved.
@@ -100,7 +100,7 @@ def _last_of_its_kind(model: LanguageModel, stack: str, top: int) -> int:
     return max(map(kinds.index, kinds))
 
 
-def _tried(model: LanguageModel, what: Prepared, top: int, prompt: int) -> Exactness:
+def _tried(model: LanguageModel, what: CapturePlan, top: int, prompt: int) -> Exactness:
     whole = what.selected.prompt(prompt)
     half = max(1, len(whole) // 2)
     beginning, changed = whole[:half], np.concatenate([whole[:half], whole[half:][::-1]])
@@ -141,7 +141,7 @@ def _tried(model: LanguageModel, what: Prepared, top: int, prompt: int) -> Exact
 
 
 def _in_a_row(
-    model: LanguageModel, works: list[Prepared], prompts: list[Ids], is_causal: bool
+    model: LanguageModel, works: list[CapturePlan], prompts: list[Ids], is_causal: bool
 ) -> list[Array]:
     layout = packed(prompts, shared=False)
     packing = Packing(layout, is_causal=is_causal, first_position=model.first_position)
@@ -150,7 +150,7 @@ def _in_a_row(
 
 def _read(
     model: LanguageModel,
-    works: list[Prepared],
+    works: list[CapturePlan],
     prompts: list[Ids],
     layout: Layout,
     packing: Packing | None = None,

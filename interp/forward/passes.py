@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interp.forward.layout import Layout
 from interp.forward.packing import Packing
-from interp.forward.plan import Prepared
+from interp.forward.plan import CapturePlan
 from interp.forward.reader import Reader
 from interp.hooks import AttentionTap
 from interp.models.attention import AttentionCall, Kernel, intercepted
@@ -30,7 +30,7 @@ _PASS = Lock()
 @torch.inference_mode()
 def forward(
     model: LanguageModel,
-    works: Sequence[Prepared],
+    works: Sequence[CapturePlan],
     samples: Sequence[Samples],
     layout: Layout,
     packing: Packing | None = None,

@@ -42,7 +42,7 @@ class Plan:
         space: the name of the space that the points lie in, as `HookPoint.space` gives it.
         notice: what a reader should know of the site in this model; mostly "".
         lengths: the number of each prompt's own tokens, special ones left out [prompt].
-        seen: the first prompt of which the same tokens are read, after the same ones: all that a
+        duplicate_of: the first prompt of which the same tokens are read, after the same ones: all that a
             causal model knows of them [prompt].
     """
 
@@ -56,7 +56,7 @@ class Plan:
     space: str
     notice: str
     lengths: NDArray[np.int64]
-    seen: NDArray[np.int64]
+    duplicate_of: NDArray[np.int64]
 
     def labelled(self, values: Values, source: ModelSource) -> Activations:
         """Return values that were read, [layer, sample, *unit], with their labels."""
@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """Tokenised prompts, and which of their tokens are read.
+    """TokenizedBatch prompts, and which of their tokens are read.
 
     Attributes:
         ids: the token ids of all prompts, one after the other; in half the bytes that PyTorch asks
@@ -102,8 +102,8 @@ class Selected:
         last = np.maximum.reduceat(self.tokens, self.sample_starts[:-1])
         return np.asarray(np.maximum.reduceat(last, self.first_samples[:-1]))
 
-    def seen(self) -> NDArray[np.int64]:
-        """Return `Plan.seen`."""
+    def duplicate_of(self) -> NDArray[np.int64]:
+        """Return `Plan.duplicate_of`."""
         first: dict[bytes, int] = {}
         found = np.empty(len(self), np.int64)
         for number in range(len(self)):
@@ -125,7 +125,7 @@ class Selected:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class CapturePlan:
     """A plan, and all that a forward pass needs to carry it out.
 
     Attributes:
@@ -163,7 +163,7 @@ def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Pos
 
 def prepare(
     source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position
-) -> Prepared:
+) -> CapturePlan:
     """Settle what to read, and how; an equal request is settled once.
 
     Raises:
@@ -191,7 +191,7 @@ def with_kernel(source: ModelSource, position: Position) -> ModelSource:
 @lru_cache(maxsize=4)
 def _prepared(
     source: ModelSource, revision: str, prompts: PromptSet, hook: HookPoint, position: Position
-) -> Prepared:
+) -> CapturePlan:
     import pandas as pd
 
     source = with_kernel(source, position)
@@ -212,7 +212,7 @@ def _prepared(
         }
     )
     taps_read = tuple(taps[layer] for layer in layers)
-    return Prepared(
+    return CapturePlan(
         plan=Plan(
             samples=samples,
             layers=layers,
@@ -226,7 +226,7 @@ def _prepared(
             space=hook.space(model),
             notice=hook.notice(model),
             lengths=selected.own_lengths,
-            seen=selected.seen(),
+            duplicate_of=selected.duplicate_of(),
         ),
         source=source,
         revision=revision,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from interp.core.errors import ConfigError
 from interp.forward.layout import Layout
-from interp.forward.plan import Prepared
+from interp.forward.plan import CapturePlan
 from interp.hooks import AttentionTap, Tap
 from interp.models.attention import AttentionCall, Kernel, rows_of
 from interp.models.language_model import LanguageModel
@@ -34,7 +34,7 @@ class Reader:
 
     def __init__(
         self,
-        what: Prepared,
+        what: CapturePlan,
         layout: Layout,
         samples: Sequence[tuple[int, NDArray[np.int64]]],
         done: Callable[[], None],

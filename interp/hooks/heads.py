@@ -69,10 +69,10 @@ class ProjectedSite(HeadSite, ABC):
             MissingSite: they cannot be told apart.
         """
         from interp.models.head_layout import projected
-        from interp.models.tracing import hollow
+        from interp.models.tracing import with_constant_weights
 
         with missing(self.site):
-            places = projected(hollow(model), self.stack, self.of)
+            places = projected(with_constant_weights(model), self.stack, self.of)
         return {
             i: Tap(place.path, "output", i, channels=self.channels(place))
             for i, place in places.items()
@@ -113,10 +113,10 @@ class AttentionSite(HeadSite, ABC):
             MissingSite: attention is not called through transformers' interface.
         """
         from interp.models.head_layout import head_counts
-        from interp.models.tracing import hollow
+        from interp.models.tracing import with_constant_weights
 
         with missing(self.site):
-            counts = head_counts(hollow(model), self.stack)
+            counts = head_counts(with_constant_weights(model), self.stack)
         blocks = model.stack(self.stack).blocks
         return {i: self._tap(i, blocks[i], heads) for i, heads in counts.items()}
 
@@ -230,10 +230,10 @@ class HeadResult(HeadSite):
             MissingSite: heads write nothing of their own.
         """
         from interp.models.head_layout import entering_output
-        from interp.models.tracing import hollow
+        from interp.models.tracing import with_constant_weights
 
         with missing(self.site):
-            places = entering_output(hollow(model), self.stack)
+            places = entering_output(with_constant_weights(model), self.stack)
         return {
             i: Tap(place.path, "input", i, channels=self.channels(place), projects=True)
             for i, place in places.items()

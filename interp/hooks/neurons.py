@@ -51,10 +51,10 @@ class NeuronSite(LayeredHookPoint, ABC):
             MissingSite: no neurons can be told.
         """
         from interp.models.mlp_layout import mlp_layouts
-        from interp.models.tracing import hollow, of_each_kind
+        from interp.models.tracing import of_each_kind, with_constant_weights
 
         with missing(self.site):
-            empty = hollow(model)
+            empty = with_constant_weights(model)
             layouts = partial(mlp_layouts, empty, self.stack)
             found = of_each_kind(empty, self.stack, layouts)
         return list(zip(model.stack(self.stack).blocks, found, strict=True))

@@ -42,10 +42,10 @@ class PosEmbed(HookPoint):
             MissingSite: positions come in otherwise (rotary, relative, ALiBi).
         """
         from interp.models.position_embedding import position_embedding_path
-        from interp.models.tracing import hollow
+        from interp.models.tracing import with_constant_weights
 
         with missing(self.site):
-            path = position_embedding_path(hollow(model), self.stack)
+            path = position_embedding_path(with_constant_weights(model), self.stack)
         if not path:
             raise MissingSite(
                 f"hook: {model.title} has no pos_embed: it adds no embedding of positions to that "
@@ -177,10 +177,10 @@ class HiddenStates(LayeredHookPoint):
     def notice(self, model: "LanguageModel") -> str:
         """Say on which side of the final norm the last layer is; "" where there is none."""
         from interp.models.final_norm import final_norm_path
-        from interp.models.tracing import hollow
+        from interp.models.tracing import with_constant_weights
 
         try:
-            path = final_norm_path(hollow(model), self.stack)
+            path = final_norm_path(with_constant_weights(model), self.stack)
         except ConfigError:
             # What cannot be traced can be read all the same.
             return ""
@@ -207,9 +207,9 @@ class FinalNorm(HookPoint):
             MissingSite: a post-norm model (BERT) has none.
         """
         from interp.models.final_norm import final_norm_path
-        from interp.models.tracing import hollow
+        from interp.models.tracing import with_constant_weights
 
-        path = final_norm_path(hollow(model), self.stack)
+        path = final_norm_path(with_constant_weights(model), self.stack)
         if not path:
             raise MissingSite(
                 f"hook: {model.title} has no final norm: what leaves its last block is normed "

@@ -38,7 +38,7 @@ class CosineOfMeans(DistributionMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"scale", "permutation"})
     min_samples: ClassVar[int] = 1
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
         """Return the cosine for each division of the points."""
         return np.array([distributions.cosines_of_means(_pooled(x, y), draws) for x in xs])
 
@@ -68,7 +68,7 @@ class SingularValues(DistributionMetric):
         """Translation too, where the mean is taken off."""
         return frozenset({"orthogonal", "permutation", *["translation"] * self.center})
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
         """Return the distance for each division of the points."""
         return np.array(
             [
@@ -112,7 +112,7 @@ class PrincipalAngles(DistributionMetric):
         """One more than the dimensions that they must span."""
         return self.components + 1
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
         """Return the mean angle for each division of the points."""
         values = np.empty((len(xs), len(draws)))
         for i, x in enumerate(xs):
@@ -135,7 +135,7 @@ class Wasserstein(DistributionMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"permutation"})
     min_samples: ClassVar[int] = 1
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
         """Return the distance for each division of the points."""
         return np.array([distributions.wasserstein_distances(_pooled(x, y), draws) for x in xs])
 
@@ -151,7 +151,7 @@ class GromovWasserstein(DistributionMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"orthogonal", "translation", "permutation"})
     min_samples: ClassVar[int] = 2
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
         """Return the distance for each division of the points."""
         return np.array(
             [distributions.gromov_wasserstein_distances(_pooled(x, y), draws) for x in xs]

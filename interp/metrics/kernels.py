@@ -18,7 +18,7 @@ class KernelMetric(Metric):
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the inner product for each order of y's rows."""
         return kernels.inner_products(xs, y, draws)
 
@@ -30,7 +30,7 @@ class LinearKernelMetric(Metric):
     larger_is_closer: ClassVar[bool] = True
     invariances: ClassVar[frozenset[str]] = _UP_TO_AXES
 
-    def rearranged(
+    def evaluate_permutations(
         self,
         xs: Sequence[linear_kernels.LinearKernel],
         y: linear_kernels.LinearKernel,

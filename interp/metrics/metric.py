@@ -64,7 +64,7 @@ class Metric(ABC):
         """
 
     @abstractmethod
-    def rearranged(self, xs: Sequence[Any], y: Any, draws: NDArray[Any]) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Any], y: Any, draws: NDArray[Any]) -> Array:
         """Return the value of each x with y for each arrangement, [len(xs), b].
 
         An arrangement of a paired metric is an order [n] of y's rows; one of an unpaired metric is
@@ -92,7 +92,7 @@ class Metric(ABC):
             widths = f"{x.shape[1]} and {y.shape[1]} dimensions"
             raise ValueError(f"{self.label} needs points of one space, not of {widths}")
         given = np.arange(len(x)) if self.paired else np.arange(len(x) + len(y)) < len(x)
-        return float(self.rearranged([self.prepared(x)], self.prepared(y), given[None])[0, 0])
+        return float(self.evaluate_permutations([self.prepared(x)], self.prepared(y), given[None])[0, 0])
 
 
 class TableMetric(Metric):
@@ -108,7 +108,7 @@ class TableMetric(Metric):
         [n1, n2]: the metric is the mean over the diagonal, its null the mean over other pairings.
         """
 
-    def rearranged(self, xs: Sequence[Any], y: Any, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Any], y: Any, draws: Orders) -> Array:
         """Return the mean over the pairs of each order of y's rows, [len(xs), b]."""
         return np.array([mean_over_pairs(self.table(x, y), draws) for x in xs])
 

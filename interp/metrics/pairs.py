@@ -106,7 +106,7 @@ class DifferenceNorm(Metric):
         """Return the points."""
         return points
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the norm for each order of y's rows."""
         order = _NORMS[self.norm]
         values = []

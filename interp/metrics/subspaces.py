@@ -31,7 +31,7 @@ class Procrustes(Metric):
         """Return the principal form of the points."""
         return subspaces.principal(points)
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the similarity for each order of y's rows."""
         return np.array([subspaces.procrustes(x, y, draws) for x in xs])
 
@@ -73,7 +73,7 @@ class CCA(Metric):
         """Return `subspaces.leading_basis`."""
         return subspaces.leading_basis(points, components=self.components, variance=1.0)
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the mean correlation for each order of y's rows."""
         for x in xs:
             _check_room(x, y)
@@ -117,7 +117,7 @@ class SVCCA(Metric):
         """Return `subspaces.leading_basis`."""
         return subspaces.leading_basis(points, components=self.components, variance=self.variance)
 
-    def rearranged(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
         """Return the mean correlation for each order of y's rows."""
         for x in xs:
             _check_room(x, y)
@@ -168,7 +168,7 @@ class PWCCA(Metric):
         basis = subspaces.leading_basis(points, components=self.components, variance=1.0)
         return Projected(basis, basis.T @ centred(points))
 
-    def rearranged(self, xs: Sequence[Projected], y: Projected, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Projected], y: Projected, draws: Orders) -> Array:
         """Return the weighted correlation for each order of y's rows."""
         for x in xs:
             _check_room(x.basis, y.basis)
@@ -230,9 +230,9 @@ class LinearPredictivity(Metric):
 
     def identity(self, y: Predicting) -> float:
         """Return how well the cloud predicts itself: what is held out cannot be known in full."""
-        return float(self.rearranged([y], y, np.arange(len(y.gram))[None])[0, 0])
+        return float(self.evaluate_permutations([y], y, np.arange(len(y.gram))[None])[0, 0])
 
-    def rearranged(self, xs: Sequence[Predicting], y: Predicting, draws: Orders) -> Array:
+    def evaluate_permutations(self, xs: Sequence[Predicting], y: Predicting, draws: Orders) -> Array:
         """Return R² for each order of y's rows."""
         baseline = predictivity.residual_forms(len(y.gram), self.folds, None, self.ridge)
         forms = [*(x.errors for x in xs), baseline]

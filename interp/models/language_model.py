@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from interp.core.errors import ConfigError, check_choice
-from interp.data.tokenized_batch import Tokenised
+from interp.data.tokenized_batch import TokenizedBatch
 from interp.models.dataflow import UnclearStructure
 from interp.models.residual_stream import BlockSites, Middle, block_sites
 from interp.models.vocabulary import Vocabulary
@@ -95,16 +95,16 @@ class LanguageModel:
         pad = self.tokenizer.pad_token_id
         return int(pad) if isinstance(pad, int) else 0
 
-    def tokenize(self, texts: Sequence[str]) -> Tokenised:
+    def tokenize(self, texts: Sequence[str]) -> TokenizedBatch:
         """Tokenise each text by itself, with the special tokens that the model expects.
 
         Raises:
             ConfigError: the tokenizer has no token for something that is written there, or does not
                 tell which characters a token stands for.
         """
-        return Tokenised.joined(list(self.tokenized_in_chunks(texts)))
+        return TokenizedBatch.joined(list(self.tokenized_in_chunks(texts)))
 
-    def tokenized_in_chunks(self, texts: Sequence[str]) -> Iterator[Tokenised]:
+    def tokenized_in_chunks(self, texts: Sequence[str]) -> Iterator[TokenizedBatch]:
         """Tokenise the texts some thousands at once: what the tokenizer makes of them is large.
 
         Raises:
@@ -118,7 +118,7 @@ class LanguageModel:
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             yield self._tokenized(texts[start : start + _TEXTS_AT_ONCE])
 
-    def _tokenized(self, texts: Sequence[str]) -> Tokenised:
+    def _tokenized(self, texts: Sequence[str]) -> TokenizedBatch:
         try:
             encoded = self.tokenizer(
                 list(texts),
@@ -135,7 +135,7 @@ class LanguageModel:
         starts = np.zeros(len(texts) + 1, np.int64)
         np.cumsum([len(e) for e in encoded], out=starts[1:])
         flat = chain.from_iterable
-        return Tokenised(
+        return TokenizedBatch(
             texts=texts,
             ids=np.fromiter(flat(e.ids for e in encoded), np.int64),
             offsets=np.fromiter(flat(flat(e.offsets for e in encoded)), np.int32).reshape(-1, 2),

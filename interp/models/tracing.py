@@ -132,7 +132,7 @@ Layout = TypeVar("Layout")
 Replacement = Callable[[Run, Tensor], Tensor]
 
 
-def hollow(model: LanguageModel) -> LanguageModel:
+def with_constant_weights(model: LanguageModel) -> LanguageModel:
     """Return a model on the `meta` device as one that runs, every weight of a kind the same number.
 
     What is asked of a run with codes does not depend on weights; these take up no memory, and

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
 from interp.results.result import Series
-from interp.stats.calibration import in_words
+from interp.stats.calibration import describe_layers
 from interp.stats.permutation_tests import PermutationTest
 
 
@@ -59,7 +59,7 @@ class Reading:
         """Say which of the layers are meant: "layers 3, 4", "4 of 7 layers", "no step"."""
         if self.steps_have_names and 0 < which.sum() <= 3:
             return ", ".join(name for name, yes in zip(self.names, which, strict=True) if yes)
-        return in_words(self.layers, which).replace("layer", self.unit)
+        return describe_layers(self.layers, which).replace("layer", self.unit)
 
     @property
     def together(self) -> str:

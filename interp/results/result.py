@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interp.results.primary_series import Headline
+from interp.stats.tested_series import TestedSeries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,9 @@ class Result:
     """Everything that a run found.
 
     Attributes:
-        series: a value for each layer; MLflow draws one curve a run, with step = layer.
+        tested: the series by which runs of this kind are compared, the primary one first; each with
+            its null, its test and its interval as far as it has them.
+        series: what is logged beside these without a test: a value for each layer; MLflow draws one curve a run, with step = layer.
         spectra: finite values of components 1, 2, …; one curve a run too, with step = component.
         scalars: single numbers, finite.
         tables: written as CSV and shown side by side in MLflow.
@@ -81,6 +84,7 @@ class Result:
         headlines: the curves by which runs of this kind are compared, the most telling first.
     """
 
+    tested: tuple[TestedSeries, ...] = ()
     series: dict[str, Series] = field(default_factory=dict)
     spectra: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
@@ -125,6 +129,7 @@ class Result:
             finding="\n\n".join(part.finding for part in parts if part.finding),
             null="; ".join(part.null for part in parts if part.null),
             headlines=tuple(one for part in parts for one in part.headlines),
+            tested=tuple(one for part in parts for one in part.tested),
         )
 
     def layer_table(self) -> "pd.DataFrame":
@@ -144,8 +149,16 @@ class Result:
         import pandas as pd
 
         numbers = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        metrics = {
+            key: {int(step): value for step, value in of.items()}
+            for key, of in numbers["tested"]["metrics"].items()
+        }
         finding = folder / "finding.txt"
         return cls(
+            tested=tuple(
+                TestedSeries.from_metrics(one, metrics)
+                for one in numbers["tested"]["specifications"]
+            ),
             series={
                 name: Series.over(of["layers"], of["values"])
                 for name, of in numbers["series"].items()
@@ -165,6 +178,18 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         numbers = {
             "scalars": self.scalars,
+            "tested": {
+                "specifications": [one.specification() for one in self.tested],
+                "metrics": {
+                    key: {
+                        str(step): float(value)
+                        for step, value in zip(one.steps, values, strict=True)
+                        if math.isfinite(value)
+                    }
+                    for one in self.tested
+                    for key, values in one.metrics.items()
+                },
+            },
             "series": {
                 name: {"layers": list(s.layers), "values": s.values.tolist()}
                 for name, s in self.series.items()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Track = Callable[[int, Mapping[str, float]], None]
 
 # Takes what is read, and tells what others will read of the same model and prompts.
-Siblings = Callable[["Request"], Iterable["Request"]]
+SiblingRequests = Callable[["Request"], Iterable["Request"]]
 
 
 def _nowhere(_step: int, _values: Mapping[str, float]) -> None:
@@ -57,7 +57,7 @@ class Provisions:
         experiment: Experiment,
         outputs: Path,
         store: ActivationStore,
-        also: Siblings = alone,
+        also: SiblingRequests = alone,
     ) -> None:
         self._experiment = experiment
         self._store = store
@@ -155,7 +155,7 @@ class Provisions:
             twin = dataclasses.replace(source, seed=source.seed + i)
 
             def also(_: "Request") -> "Iterable[Request]":
-                # Siblings hold the same model against the same reference.
+                # SiblingRequests hold the same model against the same reference.
                 others = self._also(self._request)
                 return (dataclasses.replace(other, source=twin) for other in others)
 

@@ -13,7 +13,7 @@ from interp.core.errors import ConfigError
 from interp.results.result import Result
 from interp.runner.analysis import asks_for
 from interp.runner.fingerprint import tags_of
-from interp.runner.inputs import Provisions, Siblings, alone
+from interp.runner.inputs import Provisions, SiblingRequests, alone
 from interp.tracking import CURRENT_JOB, Earlier, NoAnswerError, Store, arrive, earlier, recorded
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Settled:
         return f"{self.experiment.source.title} · {about}"
 
 
-def settle(config: "DictConfig", also: Siblings = alone) -> Settled:
+def settle(config: "DictConfig", also: SiblingRequests = alone) -> Settled:
     """Build and check what is configured, and settle what will be read; no weight is loaded.
 
     Raises:
@@ -100,7 +100,7 @@ def _registered() -> None:
 def run(
     config: "DictConfig",
     folder: Path,
-    also: Siblings = alone,
+    also: SiblingRequests = alone,
     register: Callable[[], None] = _registered,
 ) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.

@@ -44,7 +44,7 @@ class Calibration:
         test: p and moments of the null.
         score: 0 at the null's 95th percentile in the direction tested, 1 at identity.
         significant: corrected p below alpha.
-        on_the_other_side: the same in the direction that is not tested.
+        opposite_tail: the same in the direction that is not tested.
         tail: the direction tested.
         smallest_p: the smallest p that so many draws allow.
         verdicts: a word for each value. Of paired metrics: "above chance", and "near identity" from
@@ -58,7 +58,7 @@ class Calibration:
     test: PermutationTest
     score: Array
     significant: NDArray[np.bool_]
-    on_the_other_side: NDArray[np.bool_]
+    opposite_tail: NDArray[np.bool_]
     tail: Tail
     smallest_p: float
     verdicts: tuple[str, ...]
@@ -88,20 +88,20 @@ class Calibration:
         """Return what runs with such values are compared by."""
         return Headline("value", label, direction=self.tail, alpha=alpha)
 
-    def too_few(self, alpha: float) -> str:
+    def describe_smallest_p(self, alpha: float) -> str:
         """Say where so few draws or arrangements rule significance out; "" where they do not."""
         if self.smallest_p < alpha:
             return ""
         return f" With so few prompts or draws no p can fall below {self.smallest_p:.2g}."
 
-    def on_the_other_side_in_words(
+    def describe_opposite_tail(
         self, layers: tuple[int, ...], metric: Metric, alpha: float
     ) -> str:
         """Say at which layers a value passes in the direction not tested; "" where at none."""
-        if not self.on_the_other_side.any():
+        if not self.opposite_tail.any():
             return ""
         return (
-            f" At {in_words(layers, self.on_the_other_side)} they are "
+            f" At {describe_layers(layers, self.opposite_tail)} they are "
             f"{'further apart' if metric.paired else 'more alike'} than chance "
             f"(p < {alpha:g}, corrected), which the test above does not count."
         )
@@ -168,12 +168,12 @@ def calibrate(
     )
 
 
-def says(metric: Metric) -> str:
+def describe_score(metric: Metric) -> str:
     """Say what the sign of the score means."""
     return "above 0: closer than chance" if metric.paired else "below 0: further apart than chance"
 
 
-def in_words(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
+def describe_layers(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
     """Say which of the layers are meant."""
     chosen = [layer for layer, yes in zip(layers, which, strict=True) if yes]
     if not chosen:

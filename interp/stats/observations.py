@@ -47,10 +47,10 @@ def observations(
     first_alike = np.arange(len(prompts))
     for number in np.unique(unit):
         members = sorted(np.flatnonzero(unit == number), key=lambda prompt: part[prompt])
-        seen = tuple(int(plan.seen[prompt]) for prompt in members)
+        seen = tuple(int(plan.duplicate_of[prompt]) for prompt in members)
         own = [row for prompt in members for row in rows[prompt]]
         for other, theirs in known.setdefault(seen, []):
-            if _coincide(activations, own, theirs):
+            if _is_degenerate(activations, own, theirs):
                 first_alike[number] = other
                 break
         else:
@@ -58,7 +58,7 @@ def observations(
     return np.asarray(np.unique(first_alike[unit], return_inverse=True)[1], dtype=np.intp)
 
 
-def _coincide(activations: Activations, one: list[int], other: list[int]) -> bool:
+def _is_degenerate(activations: Activations, one: list[int], other: list[int]) -> bool:
     """Tell whether samples differ by rounding alone, at every layer."""
     for i in range(len(activations.layers)):
         first, second = (activations.values[i, of].astype(np.float64) for of in (one, other))

@@ -1,4 +1,4 @@
-"""How prompts are rearranged to make a null; the tokens of one prompt always stay together.
+"""How prompts are evaluate_permutations to make a null; the tokens of one prompt always stay together.
 
 Each function returns arrangements as metrics take them, the first of which is the given one. Where
 there are no more of them than are asked for, each is taken once, and p is exact.

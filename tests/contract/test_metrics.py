@@ -336,7 +336,7 @@ def test_neighbours_that_tie_say_nothing_by_their_order(rng):
     for _ in range(120):
         x, y = (rng.normal(size=(3, 4))[rng.choice(3, 24, p=(0.6, 0.3, 0.1))] for _ in range(2))
         orders = np.stack([np.arange(24), *(rng.permutation(24) for _ in range(99))])
-        values = metric.rearranged([metric.prepared(x)], metric.prepared(y), orders)[0]
+        values = metric.evaluate_permutations([metric.prepared(x)], metric.prepared(y), orders)[0]
         found.append((values >= values[0] - 1e-12).mean())
     assert scipy.stats.kstest(found, "uniform", alternative="greater").pvalue > 0.01
     # On a line all points lie in one direction.
@@ -421,7 +421,7 @@ def test_a_null_holds_the_value_of_each_arrangement_and_of_each_cloud(metric, cl
         pooled = (np.concatenate([z, y]) for z in (x, other))
         expected = [[metric(z[mask], z[~mask]) for mask in draws] for z in pooled]
     xs = [metric.prepared(x), metric.prepared(other)]
-    found = metric.rearranged(xs, metric.prepared(y), draws)
+    found = metric.evaluate_permutations(xs, metric.prepared(y), draws)
     np.testing.assert_allclose(found, expected, atol=1e-8)
 
 

@@ -430,7 +430,7 @@ def test_prompts_of_unequal_length_have_as_many_keys_as_the_longest(prompts, tin
     np.testing.assert_array_equal(pattern, capture(tiny, prompts, Pattern(), Last()).values)
     with pytest.raises(ConfigError, match=r"attn_scores are −∞ .*; use hook=pattern"):
         scores.points(0, np.arange(4))
-    assert not scores.coincide(0, np.arange(4))
+    assert not scores.is_degenerate(0, np.arange(4))
 
 
 def test_heads_pool_over_tokens_as_any_vector_does(prompts, tiny):

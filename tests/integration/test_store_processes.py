@@ -144,7 +144,7 @@ def work(attempt):
         key = f"{rng.integers(3)}f" * 32
         chunk, layers = int(rng.integers(8)), [int(rng.integers(6)), 6 + int(rng.integers(6))]
         store.entry(key).write(chunk, values(key, layers, chunk), {"attempt": attempt})
-        store.remember(key, {"key": np.array(key)})
+        store.put_record(key, {"key": np.array(key)})
         os.write(writes, b".")
 
 for attempt in range(20):
@@ -168,8 +168,8 @@ def test_writers_killed_at_any_moment_leave_a_sound_store(store, tmp_path):
     entries = store.entries()
     assert entries
     for key in (entry.key for entry in entries):
-        store.remember(key, {"key": np.array(key)})
-        assert store.recall(key)["key"] == key
+        store.put_record(key, {"key": np.array(key)})
+        assert store.get_record(key)["key"] == key
         for chunk, layers in store.entry(key).missing(range(12), 8).items():
             store.entry(key).write(chunk, values(key, layers, chunk), {})
         assert_sound(store, layers=range(12), n_chunks=8, key=key)
@@ -285,7 +285,7 @@ subprocess.run(["mount", "-o", "remount,ro", FOLDER], check=True)
 print((entry.read([3], 1)[3][0] == values(KEY, [3], 0)[3]).all())
 for attempt in (
     lambda: entry.write(9, values(KEY, [0], 9), {}),
-    lambda: store.remember(KEY, {}),
+    lambda: store.put_record(KEY, {}),
     lambda: store.making(KEY, "").__enter__(),
     lambda: store.prune(0),
 ):

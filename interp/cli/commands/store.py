@@ -100,7 +100,7 @@ def _list(store: ActivationStore) -> None:
         print(f"{words(total)} of at most {words(store.limit_bytes)} in {store.folder}")
     else:
         print(f"nothing is stored in {store.folder}")
-    if damaged := store.set_aside():
+    if damaged := store.quarantine():
         print(
             f"{words(damaged)} set aside as damaged; `interp store prune to=…` removes them first"
         )

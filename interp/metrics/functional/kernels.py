@@ -11,14 +11,14 @@ import numpy as np
 
 from interp.metrics.functional.points import Array, Orders, centred, directions, distances
 
-# Numbers of a rearranged kernel that are held at once: what a core's cache takes.
+# Numbers of a evaluate_permutations kernel that are held at once: what a core's cache takes.
 _HELD_AT_ONCE = 2**16
-# Points up to which several kernels are rearranged together: calls cost more than copying there.
+# Points up to which several kernels are evaluate_permutations together: calls cost more than copying there.
 _SMALL = 64
 
 
 def inner_products(xs: Sequence[Array], y: Array, orders: Orders) -> Array:
-    """Return ⟨x, y rearranged⟩ for each kernel x [n, n] and each of orders [b, n]; [len(xs), b].
+    """Return ⟨x, y evaluate_permutations⟩ for each kernel x [n, n] and each of orders [b, n]; [len(xs), b].
 
     Each rearrangement of y is made once, however many kernels it is held against, in pieces that
     stay in the processor's cache: many small kernels, or some rows of a large one.
@@ -31,18 +31,18 @@ def inner_products(xs: Sequence[Array], y: Array, orders: Orders) -> Array:
         for start in range(0, len(orders), draws):
             chunk = orders[start : start + draws]
             entries = chunk[:, :, None] * n + chunk[:, None, :]
-            rearranged = y.reshape(-1)[entries].reshape(len(chunk), -1)
+            evaluate_permutations = y.reshape(-1)[entries].reshape(len(chunk), -1)
             for i, x in enumerate(flat):
-                products[i, start : start + draws] = rearranged @ x
+                products[i, start : start + draws] = evaluate_permutations @ x
         return products
     height = max(_HELD_AT_ONCE // n, 1)
     for draw, order in enumerate(orders):
         for start in range(0, n, height):
             rows = slice(start, start + height)
             # Only with a mode are columns copied without looking at each index.
-            rearranged = y[order[rows]].take(order, axis=1, mode="clip")
+            evaluate_permutations = y[order[rows]].take(order, axis=1, mode="clip")
             for i, x in enumerate(xs):
-                products[i, draw] += np.vdot(x[rows], rearranged)
+                products[i, draw] += np.vdot(x[rows], evaluate_permutations)
     return products
 
 

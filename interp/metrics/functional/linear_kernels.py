@@ -97,7 +97,7 @@ class LinearKernel:
 
 
 def inner_products(xs: Sequence[LinearKernel], y: LinearKernel, orders: Orders) -> Array:
-    """Return ⟨x, y rearranged⟩ for each of xs and each of orders [b, n]; [len(xs), b].
+    """Return ⟨x, y evaluate_permutations⟩ for each of xs and each of orders [b, n]; [len(xs), b].
 
     By whichever way is the cheaper; by way of features where a matrix would be too large to keep.
     """
@@ -111,9 +111,9 @@ def inner_products(xs: Sequence[LinearKernel], y: LinearKernel, orders: Orders) 
         return kernels.inner_products([x.matrix for x in xs], y.matrix, orders)
     products = np.empty((len(xs), len(orders)))
     for draw, order in enumerate(orders):
-        rearranged = y.points[order]
+        evaluate_permutations = y.points[order]
         for i, x in enumerate(xs):
-            products[i, draw] = ((x.points.T @ rearranged) ** 2).sum()
+            products[i, draw] = ((x.points.T @ evaluate_permutations) ** 2).sum()
     for x, of_x in zip(xs, products, strict=True):
         of_x += x._of_diagonals(y, orders)
         of_x /= x.norm * y.norm

@@ -111,7 +111,7 @@ def projection_weighted_correlations(
 def _products(xs: Sequence[Array], y: Array, orders: Orders) -> Iterator[tuple[slice, list[Array]]]:
     """Yield xᵀ y[order] for some of orders, [draws, k1, k2] for each x, and which they are.
 
-    y is rearranged once for all of xs.
+    y is evaluate_permutations once for all of xs.
     """
     beside = np.concatenate(xs, axis=1).T
     ends = np.cumsum([x.shape[1] for x in xs])[:-1]

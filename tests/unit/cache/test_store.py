@@ -244,7 +244,7 @@ def test_a_manifest_that_is_not_what_was_written_counts_as_nothing(store, harm, 
 def test_verify_reads_every_file_again_and_finds_what_changed_without_a_trace(store, capsys):
     for key in (KEY, OTHER):
         store.entry(key).write(0, values(range(3)), MADE)
-    store.remember(OTHER, {"labels": np.arange(3)})
+    store.put_record(OTHER, {"labels": np.arange(3)})
     assert [checked.state for checked in store.verify()] == ["sound"] * 7
     entry = store.entry(KEY)
     altered, gone = (entry.path / f"layer-00{layer}_chunk-00000.npy" for layer in (1, 2))
@@ -272,30 +272,30 @@ def test_a_record_is_remembered(store):
         "described": np.array(json.dumps({"n": 1})),
     }
     with pytest.raises(KeyError):
-        store.recall(KEY)
-    store.remember(KEY, record)
-    store.remember(KEY, {"file": np.zeros(1)})
+        store.get_record(KEY)
+    store.put_record(KEY, record)
+    store.put_record(KEY, {"file": np.zeros(1)})
     store.entry(KEY).write(0, values([0]), MADE)
-    found = store.recall(KEY)
+    found = store.get_record(KEY)
     assert list(found) == list(record)
     for name, array in record.items():
         np.testing.assert_array_equal(found[name], array)
     with np.load(store.entry(KEY).path / "record.npz", allow_pickle=False) as archive:
         assert archive.files == list(record)
     with pytest.raises(ValueError, match="allow_pickle"):
-        store.remember(OTHER, {"objects": np.array([{}, []], object)})
+        store.put_record(OTHER, {"objects": np.array([{}, []], object)})
     assert there(store) == {KEY}
 
 
 @pytest.mark.parametrize("harm", [flip, Path.unlink, HARMS["cut off"]])
 def test_a_damaged_record_is_set_aside(store, harm):
-    store.remember(KEY, {"labels": np.arange(30)})
+    store.put_record(KEY, {"labels": np.arange(30)})
     harm(store.entry(KEY).path / "record.npz")
     for _ in range(2):
         with pytest.raises(KeyError):
-            store.recall(KEY)
-    store.remember(KEY, {"labels": np.arange(30)})
-    np.testing.assert_array_equal(store.recall(KEY)["labels"], np.arange(30))
+            store.get_record(KEY)
+    store.put_record(KEY, {"labels": np.arange(30)})
+    np.testing.assert_array_equal(store.get_record(KEY)["labels"], np.arange(30))
 
 
 def test_above_the_limit_the_least_recently_used_go(tmp_path):
@@ -363,9 +363,9 @@ def test_prune_comes_down_to_a_size_and_takes_what_was_set_aside_first(store):
     with pytest.raises(Missing):
         bad.read([0], 1)
     total = sum(entry.bytes for entry in store.entries())
-    assert store.set_aside() == 10_128
+    assert store.quarantine() == 10_128
     assert store.prune(total + 20_000).keys == ()
-    assert store.set_aside() == 10_128
+    assert store.quarantine() == 10_128
     pruned = store.prune(total)
     assert (pruned.keys, pruned.damaged, pruned.left) == ((), 10_128, total)
     assert store.prune(25_000).keys == (keys[0], keys[2])
@@ -534,7 +534,7 @@ def filled(tmp_path):
     store.entry(OTHER).write(0, values((0, 1, 5), 500), MADE)
     store.entry(OTHER).write(1, values((0, 1, 5), 100), MADE)
     os.utime(store.entry(OTHER).path / "manifest.json", (0, 0))
-    store.remember("ef" * 16, {"labels": np.arange(3)})
+    store.put_record("ef" * 16, {"labels": np.arange(3)})
     return store
 
 

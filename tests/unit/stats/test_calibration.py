@@ -5,7 +5,7 @@ import pytest
 
 from interp.metrics.distributions import Wasserstein
 from interp.metrics.pairs import Cosine, Euclidean
-from interp.stats.calibration import calibrate, in_words
+from interp.stats.calibration import calibrate, describe_layers
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_paired_similarities_are_above_chance_near_identity_or_as_chance(null):
     found = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
     assert found.verdicts == ("as chance", "above chance", "near identity", "below chance")
     assert found.tail == "greater"
-    np.testing.assert_array_equal(found.on_the_other_side, [False, False, False, True])
+    np.testing.assert_array_equal(found.opposite_tail, [False, False, False, True])
     table = found.summary({"layer": (0, 1, 2, 3)}, "mean cosine")
     assert list(table) == [
         *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "verdict"),
@@ -33,21 +33,21 @@ def test_a_paired_distance_says_the_same_upside_down(null):
     assert turned.verdicts == plain.verdicts
     np.testing.assert_allclose(turned.score, plain.score)
     np.testing.assert_allclose(turned.excess, plain.excess)
-    np.testing.assert_array_equal(turned.on_the_other_side, plain.on_the_other_side)
+    np.testing.assert_array_equal(turned.opposite_tail, plain.opposite_tail)
 
 
 def test_groups_are_apart_where_they_differ_more_than_shuffled_ones(null):
     found = calibrate(np.array([1.0, 3, 1, 0.2]), 1 + null, np.zeros(4), Wasserstein(), 0.05)
     assert found.verdicts == ("as chance", "apart", "as chance", "alike")
     assert found.score[1] < 0 < found.score[0] < 1
-    assert found.on_the_other_side.tolist() == [False, False, False, True]
+    assert found.opposite_tail.tolist() == [False, False, False, True]
 
 
 def test_layers_in_words():
     layers = (0, 2, 4, 6, 8)
 
     def said(*which):
-        return in_words(layers, np.isin(layers, which))
+        return describe_layers(layers, np.isin(layers, which))
 
     assert said() == "no layer"
     assert said(2) == "layer 2"

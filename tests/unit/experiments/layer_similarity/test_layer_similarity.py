@@ -324,8 +324,8 @@ class SameSpread(SingularValues):
 
     larger_is_closer = True
 
-    def rearranged(self, xs, y, draws):
-        return -super().rearranged(xs, y, draws)
+    def evaluate_permutations(self, xs, y, draws):
+        return -super().evaluate_permutations(xs, y, draws)
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,7 @@ def test_a_layout_counts_only_where_clusters_are_there_in_all_dimensions():
     np.testing.assert_allclose(verdicts.corrected, [[1 / 40, beyond], [1 / 40, beyond]])
     np.testing.assert_array_equal(verdicts.passes, [[True, False], [True, False]])
     few = Verdicts.of([found(0.5, np.zeros((2, 10)))], 0.05)
-    assert few.too_few[0]
+    assert few.describe_smallest_p[0]
 
 
 def test_a_clustering_does_not_depend_on_how_strongly_neurons_respond():
