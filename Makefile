@@ -1,18 +1,23 @@
 # The two commands that a newcomer needs are `make demo` and `make test`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test check bench
+.PHONY: demo test test-unit check bench
 
 demo: .venv/installed
 	@$(BIN)/interp
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+test-unit: .venv/installed
+	$(PYTEST) tests/unit
 
 check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 bench: .venv/bench

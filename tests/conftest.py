@@ -1,5 +1,6 @@
 import os
 import sys
+from pathlib import Path
 
 # Nothing here may reach for a network, and with a worker a core each of them keeps to one thread.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -13,6 +14,14 @@ from interp.data.prompts import PromptSet, from_marked
 from interp.models import Random
 
 TINY = {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 256}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark each test with its tier, the folder that it stands in."""
+    tests = Path(__file__).parent
+    for item in items:
+        tier = item.path.relative_to(tests).parts[0]
+        item.add_marker(getattr(pytest.mark, tier))
 
 
 @pytest.fixture(scope="session", autouse=True)
