@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from interp.cli.overrides import CONF
-
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "experiments").rglob("*.py"), *(ROOT / "interp").rglob("*.py")])
 LONGEST, MOST_PARAMETERS = 60, 8
