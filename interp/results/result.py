@@ -104,6 +104,11 @@ class Result:
         for name, values in self.spectra.items():
             if not np.isfinite(values).all():
                 raise ValueError(f"the spectrum {name} must be finite, not {values.tolist()}")
+        keys = [key for one in self.tested for key in one.metrics]
+        keys += [f"layer/{name}" for name in self.series]
+        keys += [f"component/{name}" for name in self.spectra]
+        if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"several series have the name {', '.join(repeated)}")
 
     @classmethod
     def merged(cls, parts: Sequence["Result"]) -> "Result":
@@ -133,10 +138,19 @@ class Result:
         )
 
     def layer_table(self) -> "pd.DataFrame":
-        """Return all series side by side, one row a layer."""
+        """Return all series over layers side by side, one row per layer.
+
+        A tested series `x` has the columns `x`, `x_null_mean`, …; a cell without a number is nan.
+        """
         import pandas as pd
 
-        columns = {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}
+        columns = {
+            key.partition("/")[2]: pd.Series(values, index=one.steps)
+            for one in self.tested
+            if one.axis == "layer"
+            for key, values in one.metrics.items()
+        }
+        columns |= {name: pd.Series(s.values, index=s.layers) for name, s in self.series.items()}
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 
     def summary_table(self) -> "pd.DataFrame":

@@ -143,7 +143,8 @@ def run(
         record.log_setup(settled.settings, prompts)
         settled.provisions.track = record.log_step
         found: Result = settled.provisions.call(settled.experiment.analysis.__call__)
-        tables = {"layers": found.layer_table()} if found.series else {}
+        layers = found.layer_table()
+        tables = {} if layers.empty else {"layers": layers}
         tables["prompts"] = prompts.table()
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)

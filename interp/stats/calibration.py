@@ -12,6 +12,7 @@ from interp.results.primary_series import Headline
 from interp.results.result import Series
 from interp.stats import permutation_tests
 from interp.stats.permutation_tests import PermutationTest, Tail
+from interp.stats.tested_series import TestedSeries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,29 @@ class Calibration:
         }
         return {key: Series.over(layers, value) for key, value in values.items()}
 
+    def tested_series(
+        self, layers: tuple[int, ...], label: str, alpha: float, name: str = "value"
+    ) -> TestedSeries:
+        """Return values that are one per layer as the series that is logged and compared.
+
+        Args:
+            layers: of the values.
+            label: the quantity with its unit, as on an axis.
+            alpha: the corrected p below which a layer is significant.
+            name: the key in files and in MLflow.
+        """
+        return TestedSeries.from_test(
+            name,
+            label,
+            layers,
+            self.observed,
+            self.test,
+            score=self.score,
+            direction=self.tail,
+            alpha=alpha,
+            n_permutations=self.null.shape[1],
+        )
+
     def headline(self, label: str, alpha: float) -> Headline:
         """Return what runs with such values are compared by."""
         return Headline("value", label, direction=self.tail, alpha=alpha)
@@ -94,9 +118,7 @@ class Calibration:
             return ""
         return f" With so few prompts or draws no p can fall below {self.smallest_p:.2g}."
 
-    def describe_opposite_tail(
-        self, layers: tuple[int, ...], metric: Metric, alpha: float
-    ) -> str:
+    def describe_opposite_tail(self, layers: tuple[int, ...], metric: Metric, alpha: float) -> str:
         """Say at which layers a value passes in the direction not tested; "" where at none."""
         if not self.opposite_tail.any():
             return ""

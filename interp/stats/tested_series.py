@@ -178,6 +178,9 @@ class TestedSeries:
 
     def specification(self) -> dict[str, Any]:
         """Return, as JSON can hold it, all but the numbers; `from_metrics` takes it back."""
+        reasons: dict[str, list[int]] = {}
+        for step, reason in self.undefined.items():
+            reasons.setdefault(reason, []).append(step)
         return {
             "name": self.name,
             "label": self.label,
@@ -187,7 +190,7 @@ class TestedSeries:
             "axis": self.axis,
             "scale": self.scale,
             "n_permutations": self.n_permutations,
-            "undefined": {str(step): why for step, why in self.undefined.items()},
+            "undefined": reasons,
         }
 
     @classmethod
@@ -204,7 +207,7 @@ class TestedSeries:
         """
         fields = dict(specification)
         names = fields.pop("statistics")
-        undefined = {int(step): why for step, why in fields.pop("undefined").items()}
+        undefined = {step: reason for reason, of in fields.pop("undefined").items() for step in of}
         own = f"{fields['axis']}/{fields['name']}"
         found = metrics.get(own, {})
         steps = tuple(sorted({*found, *undefined}))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from interp.tracking import series_tags
 from interp.tracking.store import Store, experiment_of
 
 _TAG = "mlflow.sharedViewState."
@@ -165,7 +166,13 @@ def _first(names: Iterable[str]) -> list[str]:
 
 def _curves(jobs: Sequence[Any], metrics: Sequence[str]) -> list[str]:
     """Return the curves to look at first: those that the runs name, or those that stand alone."""
-    named = {
+    specified = {
+        key: None
+        for job in jobs
+        for one in series_tags.from_tags(job.data.tags)
+        for key in (f"{one['axis']}/{one['name']}_score", f"{one['axis']}/{one['name']}")
+    }
+    named = specified or {
         f"{one['over']}/{name}": None
         for job in jobs
         for one in json.loads(job.data.tags.get("headlines", "[]"))

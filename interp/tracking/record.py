@@ -2,18 +2,19 @@
 
 import getpass
 import json
+import math
 import re
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from interp.core.errors import ConfigError
 from interp.results.primary_series import to_text
-from interp.tracking import outbox
+from interp.tracking import outbox, series_tags
 from interp.tracking.availability import reaching
 from interp.tracking.charts import colour
 from interp.tracking.messages import Opening, Part, Point, create, now, tell
@@ -35,6 +36,8 @@ class Record(Run):
     """One MLflow run, which is told to its store as it goes, or waits on disk for a later start."""
 
     opening: Opening
+    # Names of the metrics that were logged while the run worked.
+    logged_steps: set[str] = field(default_factory=set, compare=False)
 
     @classmethod
     def begin(cls, store: Store, opening: Opening) -> "Record":
@@ -80,6 +83,7 @@ class Record(Run):
         """Log values of a step while the run works: the point of a curve each."""
         at = now()
         points = [Point(name, float(value), at, step) for name, value in values.items()]
+        self.logged_steps.update(values)
         self.tell(Part(metrics=points))
 
     def log_result(self, result: "Result", folder: Path) -> None:
@@ -104,9 +108,11 @@ class Record(Run):
                 tags["mlflow.note.content"] = result.finding
             if result.null:
                 tags["null"] = result.null
+            tags |= series_tags.to_tags(result.tested)
             if result.headlines:
                 tags["headlines"] = to_text(result.headlines)
-            self.tell(Part([Path(staged), folder], metrics=_points(result), tags=tags))
+            points = [p for p in _points(result) if p.name not in self.logged_steps]
+            self.tell(Part([Path(staged), folder], metrics=points, tags=tags))
 
     def fail(self, error: BaseException, folder: Path) -> None:
         """Mark the run failed, or killed by the keyboard; keep the traceback and what there is."""
@@ -159,9 +165,19 @@ def _write_tables(tables: Mapping[str, "pd.DataFrame"], folder: Path) -> dict[st
 
 
 def _points(result: "Result") -> list[Point]:
-    """Return scalars at step 0, series with the layer and spectra with the component as step."""
+    """Return scalars at step 0, series with the layer and spectra with the component as step.
+
+    A tested series has its own axis as step; MLflow has no value where it is undefined.
+    """
     at = now()
     points = [Point(name, value, at, 0) for name, value in result.scalars.items()]
+    for tested in result.tested:
+        for key, numbers in tested.metrics.items():
+            points += [
+                Point(key, float(number), at, step)
+                for step, number in zip(tested.steps, numbers, strict=True)
+                if math.isfinite(number)
+            ]
     for name, series in result.series.items():
         points += [
             Point(f"layer/{name}", float(value), at, layer)

@@ -10,6 +10,7 @@ from typing import Any
 from interp.core.errors import ConfigError, nearest
 from interp.results.comparison import Curve, RunRecord
 from interp.results.primary_series import BESIDE, Headline, from_text, guessed
+from interp.tracking import series_tags
 from interp.tracking.queries import newest_sweep
 from interp.tracking.store import Store, experiment_of
 
@@ -124,7 +125,11 @@ def _record(store: Store, run: Any) -> RunRecord:
     status, recorded = run.info.status, run.data.metrics
     curves: tuple[Curve, ...] = ()
     if status == "FINISHED":
-        headlines = from_text(tags.get("headlines", "")) or guessed(recorded)
+        headlines = (
+            tuple(_headline(one) for one in series_tags.from_tags(tags))
+            or from_text(tags.get("headlines", ""))
+            or guessed(recorded)
+        )
         curves = tuple(
             _curve(store, run.info.run_id, headline, frozenset(recorded))
             for headline in headlines
@@ -146,6 +151,20 @@ def _record(store: Store, run: Any) -> RunRecord:
         params=run.data.params,
         scalars={key: value for key, value in recorded.items() if "/" not in key},
         curves=curves,
+    )
+
+
+def _headline(specification: Mapping[str, Any]) -> Headline:
+    """Return how the comparison calls a tested series, until it reads these itself."""
+    name, direction = specification["name"], specification["direction"]
+    return Headline(
+        name,
+        specification["label"],
+        f"{name}_",
+        "both" if direction == "two-sided" else direction,
+        specification["alpha"],
+        specification["axis"],
+        "logarithmic" if specification["scale"] == "log" else "linear",
     )
 
 

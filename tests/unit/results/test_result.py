@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from interp import plotting
 from interp.data.activations import Activations
 from interp.results.result import Animation, Result, Series
+from interp.stats.tested_series import TestedSeries
 
 
 def drawn():
@@ -29,6 +30,7 @@ def test_a_saved_result_reads_back(tmp_path):
     numbers = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert numbers == {
         "scalars": {"peak_layer": 3},
+        "tested": {"specifications": [], "metrics": {}},
         "series": {"similarity": {"layers": [0, 3], "values": [0.25, 1 / 3]}},
         "spectra": {"singular_value": [2.0, 0.5]},
     }
@@ -39,6 +41,29 @@ def test_a_saved_result_reads_back(tmp_path):
     png, svg = ((tmp_path / "figures" / f"curve.{e}").read_bytes() for e in ("png", "svg"))
     assert png.startswith(b"\x89PNG")
     assert b"<svg" in svg
+
+
+def test_a_saved_tested_series_reads_back(tmp_path):
+    tested = TestedSeries(
+        "silhouette",
+        "silhouette",
+        (0, 2, 5),
+        np.array([0.5, np.nan, 0.25]),
+        p_corrected=np.array([0.01, np.nan, 0.5]),
+        interval_low=np.array([0.25, np.nan, 0.0]),
+        direction="greater",
+        alpha=0.01,
+        n_permutations=199,
+        undefined={2: "nothing varies"},
+    )
+    Result(tested=(tested,)).save(tmp_path)
+    (found,) = Result.load(tmp_path).tested
+    assert found.specification() == tested.specification()
+    assert found.steps == tested.steps
+    assert found.undefined == {2: "nothing varies"}
+    assert found.metrics.keys() == tested.metrics.keys()
+    for key, values in tested.metrics.items():
+        np.testing.assert_array_equal(found.metrics[key], values)
 
 
 def test_a_spectrum_is_finite():
@@ -111,6 +136,23 @@ def test_the_layer_table_lines_series_up_by_layer():
     assert table["a"].tolist() == [5, 6]
     assert np.isnan(table["b"][0])
     assert table["b"][1] == 7
+
+
+def test_the_layer_table_holds_tested_series_with_their_statistics():
+    tested = (
+        TestedSeries("value", "cosine", (0, 1), np.array([1.0, 2.0]), null_mean=np.zeros(2)),
+        TestedSeries("loss", "nats", (0, 100), np.array([3.0, 4.0]), axis="epoch"),
+    )
+    table = Result(tested=tested, series={"a": Series.over([1], [7])}).layer_table()
+    assert list(table) == ["layer", "value", "value_null_mean", "a"]
+    assert table["value"].tolist() == [1.0, 2.0]
+    assert table["value_null_mean"].tolist() == [0.0, 0.0]
+
+
+def test_two_series_of_one_name_are_refused():
+    tested = TestedSeries("value", "cosine", (0,), np.ones(1), p=np.ones(1))
+    with pytest.raises(ValueError, match="several series have the name layer/value_p"):
+        Result(tested=(tested,), series={"value_p": Series.over([0], [1.0])})
 
 
 def test_activations_never_lose_their_labels():
