@@ -64,7 +64,7 @@ def told(found: Mapping[int, Rounds]) -> Iterator[Row]:
             each = [seconds / size for seconds in rounds.seconds]
             remark = f"1.00: of {sizes[i - 1]:,}, as where time is linear"
             values = ratios(each, [base] * len(each))
-            yield Row(title, f"{name}, time a prompt", values, remark=remark)
+            yield Row(title, f"{name}, time per prompt", values, remark=remark)
         megabytes = tuple(mebibytes * 2**20 / 1e6 for mebibytes in rounds.mebibytes)
         yield Row(
             title,

@@ -297,7 +297,7 @@ def test_growth_tells_the_time_of_a_prompt_and_holds_a_million_against_its_bar()
     }
     rows = {row.name: row for row in growth.told(found)}
     # 4 ms a prompt against a median of 2 ms.
-    assert rows["1,000,000 prompts, time a prompt"].values == (2.0,)
+    assert rows["1,000,000 prompts, time per prompt"].values == (2.0,)
     peak = rows["1,000,000 prompts, peak memory beyond the model"]
     assert peak.values == pytest.approx((2097.152,))
     assert peak.is_met() is False
