@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interp.clusterings.clustering import Clustering
+from interp.clusterings import Clustering
 from interp.core.errors import ConfigError, check_choice, nearest
 from interp.data.activations import Activations
 from interp.data.positions import Position, described

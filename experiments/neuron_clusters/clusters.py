@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from interp.clusterings.clustering import CLUSTERINGS, Clustering
+from interp.clusterings import CLUSTERINGS, Clustering
 from interp.reductions import REDUCTIONS, Reduction
 from interp.results.captions import Reading
 from interp.results.result import Result

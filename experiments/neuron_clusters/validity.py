@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.clusterings.clustering import Clustering
+from interp.clusterings import Clustering
 from interp.metrics.functional.points import Array, distances
 from interp.reductions import Reduction
 from interp.stats.permutation_tests import PermutationTest, permutation_test

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from interp.clusterings.clustering import Clustering
+    from interp.clusterings import Clustering
     from interp.data.positions import Position
     from interp.data.prompts import PromptSet, PromptSource
     from interp.hooks import HookPoint
@@ -122,7 +122,7 @@ def build(config: DictConfig, prompts: "PromptSet | None" = None) -> Experiment:
     Raises:
         ConfigError: the first thing that is wrong with it.
     """
-    from interp.clusterings.clustering import CLUSTERINGS
+    from interp.clusterings import CLUSTERINGS
     from interp.core.errors import ConfigError, nearest
     from interp.data.positions import POSITIONS
     from interp.data.prompts import PROMPTS

@@ -41,3 +41,13 @@ def check_choice(field: str, given: object, known: Iterable[object]) -> None:
     names = tuple(known)
     if given not in names:
         raise ConfigError(f"{field} cannot be {given!r}{nearest(given, names)}")
+
+
+def check_at_least(field: str, given: float, lowest: int) -> None:
+    """Refuse a field's value that is too small.
+
+    Raises:
+        ConfigError: names the field, the value and the smallest valid one.
+    """
+    if given < lowest:
+        raise ConfigError(f"{field} must be at least {lowest}, not {given}")

@@ -1,19 +1,8 @@
-"""Reductions to fewer dimensions: scikit-learn's objects behind one protocol."""
+"""Reductions to fewer dimensions: scikit-learn's objects behind one protocol.
 
-from interp.reductions import layouts, linear, supervised
-from interp.reductions.reduction import (
-    REDUCTIONS,
-    Estimator,
-    Reduction,
-    refuse_supervised,
-)
+A reduction's module is imported when its name is first asked for.
+"""
 
-__all__ = [
-    "REDUCTIONS",
-    "Estimator",
-    "Reduction",
-    "layouts",
-    "linear",
-    "refuse_supervised",
-    "supervised",
-]
+from interp.reductions.reduction import REDUCTIONS, Estimator, Reduction, refuse_supervised
+
+__all__ = ["REDUCTIONS", "Estimator", "Reduction", "refuse_supervised"]

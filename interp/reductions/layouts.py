@@ -1,8 +1,8 @@
-"""Reductions that bend: layouts that keep neighbours, distances or a kernel, and no straight axes.
+"""Nonlinear reductions: layouts that preserve neighbours, distances or a kernel.
 
-All but `kernel_pca` and `isomap` are found step by step. Begun from the layout of the layer before
-they stay near it; how they are begun was chosen on clouds of 40 to 200 points that drift by a tenth
-to a third of their spread between layers.
+All but `kernel_pca` and `isomap` are optimised step by step. Initialised with the layout of the
+layer before, they stay near it; how each uses the initial layout was chosen on clouds of 40 to 200
+points that drift by a tenth to a third of their spread between layers.
 """
 
 import importlib.util
@@ -15,14 +15,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from interp.core.errors import ConfigError, check_choice
+from interp.core.errors import ConfigError, check_at_least, check_choice
 from interp.metrics.functional.points import Array, centred, distances
 from interp.reductions.reduction import (
     REDUCTIONS,
     Components,
     Fit,
     Groups,
-    check_at_least,
     check_seed,
 )
 
@@ -36,12 +35,12 @@ class KernelPCA(Components):
 
     Attributes:
         kernel: rbf, poly (of degree 3, plus 1), sigmoid, cosine or linear.
-        gamma: the factor within the first three; by default 1 / the median of the squared distances
+        gamma: the factor of the first three; by default 1 / the median of the squared distances
             between points, so that a layer's scale does not matter.
 
-    What a component explains is its share of the trace of the centred kernel matrix, which for
-    the linear kernel is a share of the variance. The sigmoid kernel has no such share, since it has
-    negative eigenvalues.
+    `explained_variance_ratio_` is a component's share of the trace of the centred kernel matrix,
+    which for the linear kernel is a share of the variance. The sigmoid kernel has none, since it
+    has negative eigenvalues.
     """
 
     n_components: int = 2
@@ -80,7 +79,7 @@ class KernelPCA(Components):
         pairs = np.triu_indices(len(points), 1)
         median = float(np.median(distances(points, points, "sqeuclidean")[pairs]))
         if median == 0:
-            raise ValueError("half of the points coincide, so that their distances give no gamma")
+            raise ValueError("half of the points coincide, so their median distance gives no gamma")
         return 1 / median
 
 
@@ -90,9 +89,8 @@ class Isomap(Components):
     """Isomap (Tenenbaum et al., 2000): distances along the graph of nearest neighbours.
 
     Attributes:
-        neighbors: how many nearest neighbours a point is joined to; all others where points are
-            fewer. Where groups lie so far apart that no neighbours join them, the two nearest
-            points of both are joined.
+        neighbors: how many nearest neighbours a point is connected to; all others if there are
+            fewer. Groups that no neighbours connect are connected by their two nearest points.
     """
 
     n_components: int = 2
@@ -106,13 +104,13 @@ class Isomap(Components):
         """Find the principal components of the distances along the graph."""
         from sklearn import manifold
 
-        # The other solvers begin at random, without a seed.
+        # The other solvers start at random and take no seed.
         model = manifold.Isomap(
             n_neighbors=min(self.neighbors, len(points) - 1),
             n_components=self.n_components,
             eigen_solver="dense",
         )
-        # An unconnected graph is what well parted groups have: no error, and joined as documented.
+        # Well separated groups give an unconnected graph, which is connected as documented.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The number of connected components")
             warnings.filterwarnings("ignore", "Changing the sparsity structure")
@@ -123,10 +121,10 @@ class Isomap(Components):
 @REDUCTIONS.register("mds")
 @dataclass(frozen=True)
 class MDS(Components):
-    """Multidimensional scaling by SMACOF: distances as near to those of the points as can be.
+    """Multidimensional scaling by SMACOF (de Leeuw, 1977): distances close to those of the points.
 
-    It begins from the principal components, which are classical scaling: less stress remains than
-    from random starts, and there is nothing to draw.
+    It starts from the principal components, which are classical scaling: less stress remains than
+    from random starts, and the result is deterministic.
     """
 
     inductive: ClassVar[bool] = False
@@ -135,7 +133,7 @@ class MDS(Components):
     n_components: int = 2
 
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
-        """Lower the stress step by step; the scale of the start does not matter."""
+        """Minimise the stress; the scale of the initial layout does not matter."""
         from sklearn import decomposition, manifold
 
         if start is None:
@@ -154,12 +152,14 @@ class MDS(Components):
 @REDUCTIONS.register("tsne")
 @dataclass(frozen=True)
 class TSNE(Components):
-    """t-SNE (van der Maaten and Hinton, 2008): near points stay near, far ones go anywhere.
+    """t-SNE (van der Maaten and Hinton, 2008): it preserves neighbours, not large distances.
+
+    It starts from the principal components, so that little depends on the seed.
 
     Attributes:
-        perplexity: how many neighbours a point has, about; by default a third of the others, and at
-            most 30.
-        seed: of what little is drawn: the layout begins from the principal components.
+        perplexity: the effective number of neighbours of a point; by default a third of the other
+            points, and at most 30.
+        seed: of its random numbers.
     """
 
     inductive: ClassVar[bool] = False
@@ -179,20 +179,20 @@ class TSNE(Components):
 
     @property
     def min_samples(self) -> int:
-        """More points than the perplexity, which is at least 1."""
+        """More points than the perplexity, and at least four."""
         return 4 if self.perplexity is None else max(4, int(self.perplexity) + 1)
 
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
-        """Follow the gradient of the Kullback-Leibler divergence."""
+        """Minimise the Kullback-Leibler divergence by gradient descent."""
         from sklearn import manifold
         from threadpoolctl import threadpool_limits
 
         begin: dict[str, object] = {"init": "pca"}
         if start is not None:
-            # At scikit-learn's usual start of 10⁻⁴ and early exaggeration of 12 nothing of a layout
-            # remains. Exaggeration is for finding clusters, which a start already has; and from
-            # unit size there is room to unfold: as it is it would be stuck where it was, and in
-            # these tries ended at a larger divergence.
+            # With scikit-learn's initial scale of 10⁻⁴ and early exaggeration of 12 nothing of an
+            # initial layout remains. Exaggeration serves to find clusters, which the layout already
+            # has. At unit scale it can still change; at its own scale it hardly moved and ended at
+            # a larger divergence.
             moved = centred(start)
             begin = {"init": (moved / moved.std()).astype(np.float32), "early_exaggeration": 1.0}
         model = manifold.TSNE(
@@ -201,8 +201,8 @@ class TSNE(Components):
             random_state=self.seed,
             **begin,
         )
-        # Its threads wait for each other at every step: on cores that others use too, say other
-        # jobs of a sweep, a second becomes half a minute. One thread also adds up in one order.
+        # Its threads wait for each other at every step: on cores shared with other jobs of a sweep
+        # a second becomes half a minute. One thread also sums in a fixed order.
         with threadpool_limits(1):
             layout = model.fit_transform(points)
         return Fit(np.asarray(layout, dtype=np.float64))
@@ -211,12 +211,12 @@ class TSNE(Components):
 @REDUCTIONS.register("umap")
 @dataclass(frozen=True)
 class UMAP(Components):
-    """UMAP (McInnes et al., 2018): a layout whose graph of near neighbours is that of the points.
+    """UMAP (McInnes et al., 2018): a layout with the neighbour graph of the points.
 
     Attributes:
-        neighbors: how many nearest neighbours a point has; all others where points are fewer.
-        min_dist: how near points may come in the layout.
-        seed: of the layout.
+        neighbors: how many nearest neighbours a point has; all others if there are fewer.
+        min_dist: the smallest distance between points of the layout.
+        seed: of its random numbers.
     """
 
     iterative: ClassVar[bool] = True
@@ -236,17 +236,17 @@ class UMAP(Components):
 
     @property
     def min_samples(self) -> int:
-        """It begins from the spectrum of a graph, which has one vector more than is used."""
+        """Two more than components: its spectral initialisation needs one more eigenvector."""
         return self.n_components + 2
 
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
-        """Lay the graph out."""
+        """Optimise the layout of the graph."""
         with _quiet():
             import umap
 
             begin: dict[str, object] = {"init": "spectral"}
             if start is not None:
-                # A tenth of the usual steps: the first ones would throw the start away.
+                # A tenth of the default rate: larger first steps would discard the initial layout.
                 begin = {"init": start.astype(np.float32), "learning_rate": 0.1}
             model = umap.UMAP(
                 n_neighbors=min(self.neighbors, len(points) - 1),
@@ -268,14 +268,14 @@ class UMAP(Components):
 @REDUCTIONS.register("pacmap")
 @dataclass(frozen=True)
 class PaCMAP(Components):
-    """PaCMAP (Wang et al., 2021): near, middling and far pairs, for shape near and far.
+    """PaCMAP (Wang et al., 2021): near, mid-near and far pairs, for local and global structure.
 
     Attributes:
-        neighbors: how many nearest neighbours a point has; fewer where points are few.
-        seed: of the pairs that are drawn.
+        neighbors: how many nearest neighbours a point has; fewer if there are few points.
+        seed: of the random choice of pairs.
     """
 
-    # Its `transform` lays other points out anew, and does not give back those it was fitted on.
+    # Its `transform` optimises a new layout and does not reproduce that of the fitted points.
     inductive: ClassVar[bool] = False
     iterative: ClassVar[bool] = True
 
@@ -291,13 +291,13 @@ class PaCMAP(Components):
 
     @property
     def min_samples(self) -> int:
-        """A neighbour, two far points, and what it measures neighbours by."""
+        """Five: a neighbour, two far points, and the points that scale its distances."""
         return max(5, self.n_components)
 
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
-        """Lay the pairs out.
+        """Optimise the layout of the pairs.
 
-        A start sets how the layout is turned and mirrored, and no more: PaCMAP itself shrinks it to
+        An initial layout determines only rotation and reflection: PaCMAP shrinks it to almost
         nothing, and other schedules of its steps kept no more of it.
         """
         with _quiet():
@@ -321,7 +321,7 @@ def _check_installed(extra: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from the console what UMAP and PaCMAP say of seeds and small samples."""
+    """Silence the warnings of UMAP and PaCMAP about seeds and small samples."""
     logger = logging.getLogger("pacmap")
     level = logger.level
     logger.setLevel(logging.ERROR)

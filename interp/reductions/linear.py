@@ -1,4 +1,4 @@
-"""Reductions that are one linear map."""
+"""Linear reductions."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -19,7 +19,7 @@ from interp.reductions.reduction import (
 
 
 class _Unchanged:
-    """Fits nothing and returns the points."""
+    """Returns the points unchanged."""
 
     def fit(self, points: Array, y: Groups | None = None) -> Self:
         return self
@@ -34,24 +34,27 @@ class _Unchanged:
 @REDUCTIONS.register("identity")
 @dataclass(frozen=True)
 class Identity(Reduction):
-    """The points as they are."""
+    """No reduction: the points unchanged."""
 
     @property
     def min_samples(self) -> int:
-        """One is enough."""
+        """One point."""
         return 1
 
     def estimator(self, start: Array | None = None) -> Estimator:
-        """Return what leaves all points where they are."""
+        """Return an object that leaves all points unchanged."""
         if start is not None:
-            raise ValueError("identity does not go step by step, so it begins from no layout")
+            raise ValueError("identity is not iterative and takes no initial layout")
         return _Unchanged()
 
 
 @REDUCTIONS.register("pca")
 @dataclass(frozen=True)
 class PCA(Components):
-    """Principal component analysis: the directions of most variance, signed as scikit-learn's."""
+    """Principal component analysis: the directions of most variance (Pearson, 1901).
+
+    Signs follow scikit-learn's convention: the largest loading of each component is positive.
+    """
 
     n_components: int = 10
 
@@ -68,12 +71,12 @@ class PCA(Components):
 @REDUCTIONS.register("svd")
 @dataclass(frozen=True)
 class SVD(Components):
-    """Singular value decomposition of the points as they are, without taking off their mean.
+    """Singular value decomposition of the points without subtracting their mean.
 
-    The first component is mostly the mean itself. What it explains is a share of the sum of squares
-    about the origin: `explained_variance_ratio_` adds up to 1 over all components, which that of
-    scikit-learn's TruncatedSVD, the variance of the scores, does not. TruncatedSVD is not used
-    since it finds fewer components than there are, or finds them at random.
+    The first component is mostly the mean itself. `explained_variance_ratio_` is a share of the sum
+    of squares about the origin and adds up to 1 over all components; that of scikit-learn's
+    TruncatedSVD is the variance of the scores and does not. TruncatedSVD is not used because it
+    finds fewer components than exist, or finds them at random.
     """
 
     n_components: int = 10
@@ -84,7 +87,7 @@ class SVD(Components):
         from sklearn.utils.extmath import svd_flip
 
         u, sizes, axes = linalg.svd(points, full_matrices=False)
-        # The signs that scikit-learn's PCA and TruncatedSVD give.
+        # The sign convention of scikit-learn's PCA and TruncatedSVD.
         _, axes = svd_flip(u, axes, u_based_decision=False)
         axes = axes[: self.n_components].T
         explained = sizes[: self.n_components] ** 2 / (sizes**2).sum()
@@ -96,9 +99,9 @@ class SVD(Components):
 class RandomProjection(Components):
     """Gaussian random projection (Johnson and Lindenstrauss, 1984): the same axes at every layer.
 
-    It keeps squared distances on average, from points it was never fitted on: what shows in it is
-    in the data and not found by looking. Its axes are not orthonormal, so that no share of the
-    variance belongs to them.
+    It preserves squared distances on average and is not fitted to the points, so that structure in
+    the projection is not an artefact of a search for structure. Its axes are not orthonormal, so
+    that they explain no share of the variance.
     """
 
     n_components: int = 2
@@ -109,7 +112,7 @@ class RandomProjection(Components):
         check_seed(self.seed)
 
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
-        """Draw the axes; only the points' width matters."""
+        """Draw the axes at random; only the number of dimensions d matters."""
         from sklearn.random_projection import GaussianRandomProjection
 
         projection = GaussianRandomProjection(self.n_components, random_state=self.seed)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, check_at_least
 from interp.core.registry import Registry
 from interp.metrics.functional.points import Array, centred
 
@@ -16,14 +16,14 @@ Groups = NDArray[Any]
 
 
 class Estimator(Protocol):
-    """scikit-learn's verbs, and after fitting what scikit-learn's objects say of themselves.
+    """scikit-learn's `fit`, `fit_transform` and `transform`.
 
-    `explained_variance_ratio_` [k], the share of the points' variance that each component holds, is
-    there only where a reduction has one.
+    After fitting, `explained_variance_ratio_` [k] holds the share of the points' variance that each
+    component explains; it is absent if a reduction defines none.
     """
 
     def fit(self, points: Array, y: Groups | None = None) -> Self:
-        """Fit on points [n, d]; y [n] is the group of each, where the reduction is supervised."""
+        """Fit on points [n, d]; y [n] is the group of each, if the reduction is supervised."""
         ...
 
     def fit_transform(self, points: Array, y: Groups | None = None) -> Array:
@@ -38,14 +38,14 @@ class Estimator(Protocol):
 class Reduction(ABC):
     """Maps points [n, d] to points [n, k].
 
-    Attributes:
-        supervised: fitted on the groups, so that it must be shown on points that it was not fitted
-            on: any two groups come apart where they are fitted.
-        inductive: can be applied to points that it was not fitted on.
-        iterative: finds its layout step by step from a start, which may be given.
-        min_samples: the fewest points that it can be fitted on.
+    A field `n_components` is the number k, if the reduction changes the number of dimensions.
 
-    A field `n_components` says how many dimensions there are afterwards, where it reduces them.
+    Attributes:
+        supervised: fitted on the groups, so that its result must be shown on held-out points: in
+            many dimensions any two groups separate on the points that were fitted.
+        inductive: can be applied to points that it was not fitted on.
+        iterative: optimised step by step from an initial layout, which may be given.
+        min_samples: the fewest points that it can be fitted on.
     """
 
     supervised: ClassVar[bool] = False
@@ -58,13 +58,13 @@ class Reduction(ABC):
 
     @abstractmethod
     def estimator(self, start: Array | None = None) -> Estimator:
-        """Return an unfitted object with scikit-learn's verbs.
+        """Return an unfitted object with scikit-learn's methods.
 
         Args:
-            start: the layout [n, k] that an iterative reduction begins from.
+            start: the initial layout [n, k] of an iterative reduction.
 
         Raises:
-            ValueError: a start for a reduction that has none.
+            ValueError: an initial layout for a reduction that is not iterative.
         """
 
 
@@ -72,7 +72,7 @@ REDUCTIONS: Registry[Reduction] = Registry("reduction", "interp.reductions")
 
 
 def refuse_supervised(reduction: Reduction) -> None:
-    """Refuse a reduction that is fitted on the groups, where these are compared afterwards.
+    """Refuse a supervised reduction before a test that compares the groups it was fitted on.
 
     Raises:
         ConfigError: the reduction is supervised.
@@ -84,18 +84,8 @@ def refuse_supervised(reduction: Reduction) -> None:
         )
 
 
-def check_at_least(field: str, given: float, lowest: int) -> None:
-    """Refuse a field's value that is too small.
-
-    Raises:
-        ConfigError: naming the field, the value and the smallest valid one.
-    """
-    if given < lowest:
-        raise ConfigError(f"{field} must be at least {lowest}, not {given}")
-
-
 def check_seed(seed: int) -> None:
-    """Refuse a seed that numpy's older generators, which scikit-learn draws from, do not take.
+    """Refuse a seed that numpy's legacy generator, which scikit-learn uses, does not accept.
 
     Raises:
         ConfigError: a seed below 0 or above 2³² - 1.
@@ -106,12 +96,12 @@ def check_seed(seed: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What fitting gives.
+    """The result of fitting a reduction.
 
     Attributes:
         scores: the points reduced, [n, k].
-        transform: reduces other points, where the reduction is inductive.
-        explained: share of the variance that each component holds, [k], where that is defined.
+        transform: reduces other points [m, d]; None unless the reduction is inductive.
+        explained: share of the variance that each component explains, [k]; None if undefined.
     """
 
     scores: Array
@@ -120,7 +110,7 @@ class Fit:
 
 
 class Components(Reduction):
-    """A reduction to so many components."""
+    """A reduction to `n_components` dimensions."""
 
     n_components: int
 
@@ -129,20 +119,26 @@ class Components(Reduction):
 
     @property
     def min_samples(self) -> int:
-        """A point for each component, and two that can differ."""
+        """One point per component, and at least two, which can differ."""
         return max(2, self.n_components)
 
     def estimator(self, start: Array | None = None) -> Estimator:
-        """Return an unfitted object with scikit-learn's verbs."""
+        """Return an unfitted object with scikit-learn's methods."""
         if start is not None and not self.iterative:
             name = REDUCTIONS.name_of(self)
-            raise ValueError(f"{name} does not go step by step, so it begins from no layout")
+            raise ValueError(f"{name} is not iterative and takes no initial layout")
         kind = _Projection if self.inductive else _Layout
         return cast("Estimator", kind(self, start))
 
     @abstractmethod
     def fitted(self, points: Array, y: Groups | None, start: Array | None) -> Fit:
-        """Fit on points that differ and are enough."""
+        """Fit on at least `min_samples` points [n, d] that do not all coincide.
+
+        Args:
+            points: [n, d].
+            y: the group of each point, [n]; only supervised reductions use it.
+            start: the initial layout [n, k]; only iterative reductions use it.
+        """
 
 
 class _Layout:
@@ -170,7 +166,7 @@ class _Layout:
         if n < fewest:
             raise ConfigError(f"reduction: it needs at least {fewest} points, not {n}")
         if self._start is not None and self._start.shape != (n, k):
-            raise ValueError(f"a start of shape {self._start.shape} is no layout of shape {n, k}")
+            raise ValueError(f"an initial layout of shape {self._start.shape} is not {n, k}")
         centred(points)
         self._fit = self._reduction.fitted(points, y, self._start)
         if self._fit.explained is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from interp.cache.requests import Request
-    from interp.clusterings.clustering import Clustering
+    from interp.clusterings import Clustering
     from interp.data.activations import Activations
     from interp.data.positions import Position
     from interp.data.prompts import PromptSet, PromptSource

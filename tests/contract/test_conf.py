@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from interp.cli.main import CONF
-from interp.clusterings.clustering import CLUSTERINGS
+from interp.clusterings import CLUSTERINGS
 from interp.core.configuration import build
 from interp.data.positions import POSITIONS
 from interp.data.prompts import PROMPTS

@@ -11,7 +11,9 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from interp.cache import ActivationStore
-from interp.clusterings.clustering import CLUSTERINGS, DBSCAN, HDBSCAN, Agglomerative, KMeans
+from interp.clusterings import CLUSTERINGS
+from interp.clusterings.density import DBSCAN, HDBSCAN
+from interp.clusterings.partitions import Agglomerative, KMeans
 from interp.core.configuration import build, resolved
 from interp.core.errors import ConfigError
 from interp.runner.fingerprint import tags_of

@@ -309,9 +309,9 @@ def test_names_are_groups_too_and_one_may_have_a_single_point(reduction):
 @pytest.mark.parametrize("reduction", SUPERVISED, ids=repr)
 def test_groups_that_nothing_parts_are_refused_in_words(reduction):
     points = cloud()
-    with pytest.raises(ValueError, match="is fitted on groups: y must name that of each point"):
+    with pytest.raises(ValueError, match="is fitted on groups: y must give the group of each point"):
         reduction.estimator().fit(points)
-    with pytest.raises(ValueError, match="tells groups apart, and there is only one"):
+    with pytest.raises(ValueError, match="separates groups, and there is only one"):
         reduction.estimator().fit(points, np.zeros(40))
     same = np.repeat(points[:20], 2, axis=0)
     with pytest.raises(ValueError, match="the means of the groups coincide"):
@@ -362,11 +362,11 @@ def test_pacmap_stays_turned_as_its_start_is():
 def test_only_what_goes_step_by_step_begins_from_a_layout(reduction):
     start = cloud(40, 2)
     if not reduction.iterative:
-        with pytest.raises(ValueError, match="begins from no layout"):
+        with pytest.raises(ValueError, match="takes no initial layout"):
             reduction.estimator(start)
     else:
         with pytest.raises(
-            ValueError, match=r"start of shape \(40, 2\) is no layout of .*\(39, 2\)"
+            ValueError, match=r"initial layout of shape \(40, 2\) is not \(39, 2\)"
         ):
             reduction.estimator(start).fit(cloud(39))
 

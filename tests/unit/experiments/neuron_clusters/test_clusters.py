@@ -10,7 +10,8 @@ from sklearn import metrics
 from threadpoolctl import threadpool_limits
 
 from interp import plotting
-from interp.clusterings.clustering import DBSCAN, Agglomerative, KMeans
+from interp.clusterings.density import DBSCAN
+from interp.clusterings.partitions import Agglomerative, KMeans
 from interp.experiments.neuron_clusters import cluster_figures, cluster_measures
 from interp.experiments.neuron_clusters.clusters import clustered
 from interp.experiments.neuron_clusters.selected_neurons import Chosen

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from interp.clusterings.clustering import CLUSTERINGS
+from interp.clusterings import CLUSTERINGS
 from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 from interp.data.positions import Target
