@@ -122,8 +122,9 @@ def read(path: str) -> dict[str, float | None]:
 
     from benchmarks.ours import ours, ours_stored
     from interp.data.positions import Target
-    from interp.data.prompts import PromptFile, from_marked
-    from interp.hooks import ResidPost
+    from interp.data.prompts import from_marked
+    from interp.data.prompts.written import PromptFile
+    from interp.hooks.residual import ResidPost
     from interp.models import Random
 
     source = Random(architecture="gpt2", settings=_SETTINGS, device="cpu")

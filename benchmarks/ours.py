@@ -10,7 +10,7 @@ from interp.cache.requests import Request
 from interp.data.activations import Activations
 from interp.data.positions import Position
 from interp.data.prompts import PromptSet
-from interp.forward import capture
+from interp.forward.capture import capture
 from interp.hooks import HookPoint
 from interp.models import ModelSource
 

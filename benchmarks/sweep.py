@@ -197,7 +197,7 @@ def floor(shape: dict[str, int], outputs: str) -> None:
     from benchmarks.workloads import him_and_her
     from interp.data.positions import Target
     from interp.experiments.layer_similarity.analysis import LayerSimilarity
-    from interp.hooks import ResidPost
+    from interp.hooks.residual import ResidPost
     from interp.metrics import METRICS as KNOWN
     from interp.models import Random
     from interp.reductions import REDUCTIONS

@@ -24,7 +24,10 @@ from benchmarks.process import Taken, measured
 from benchmarks.workloads import Workload, workload
 from interp.data.positions import Target
 from interp.data.prompts import PromptSet
-from interp.hooks import HookPoint, MlpPre, Pattern, ResidPost
+from interp.hooks import HookPoint
+from interp.hooks.heads import Pattern
+from interp.hooks.neurons import MlpPre
+from interp.hooks.residual import ResidPost
 from interp.models.language_model import LanguageModel
 
 if TYPE_CHECKING:

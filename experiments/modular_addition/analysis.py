@@ -14,7 +14,7 @@ import numpy as np
 from interp.core.errors import ConfigError
 from interp.data.positions import All
 from interp.data.prompts import PromptSource, from_marked
-from interp.hooks import Pattern
+from interp.hooks.heads import Pattern
 from interp.models import ModelSource
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES
@@ -72,7 +72,7 @@ class ModularAddition:
         rng: np.random.Generator,
     ) -> Result:
         """Open the model."""
-        from interp.forward import capture
+        from interp.forward.capture import capture
 
         from .model.transformer import ModularArithmeticForCausalLM
 

@@ -18,7 +18,8 @@ from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 from interp.data.positions import POSITIONS, Position, TargetAndBefore, described
 from interp.data.prompts import PromptSet
-from interp.hooks import HookPoint, LogitLens, Logits
+from interp.hooks import HookPoint
+from interp.hooks.vocabulary import LogitLens, Logits
 from interp.metrics.functional.points import Array
 from interp.models import ModelSource
 from interp.results.captions import Reading

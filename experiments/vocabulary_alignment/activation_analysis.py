@@ -13,7 +13,8 @@ import numpy as np
 from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 from interp.data.prompts import PromptSet
-from interp.hooks import HookPoint, ResidPost, ResidPre
+from interp.hooks import HookPoint
+from interp.hooks.residual import ResidPost, ResidPre
 from interp.metrics.functional.points import Array
 from interp.models import ModelSource
 from interp.results.result import Result

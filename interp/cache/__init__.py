@@ -6,8 +6,8 @@
 <folder>/locks/
 """
 
-from interp.cache.activation_store import ActivationStore, Described
+from interp.cache.activation_store import ActivationStore, EntrySummary
 from interp.cache.entry import Checked, Entry, Missing
 from interp.cache.eviction import Evicted
 
-__all__ = ["ActivationStore", "Checked", "Described", "Entry", "Evicted", "Missing"]
+__all__ = ["ActivationStore", "Checked", "EntrySummary", "Entry", "Evicted", "Missing"]

@@ -18,7 +18,7 @@ from interp.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Described:
+class EntrySummary:
     """An entry in a list.
 
     Attributes:
@@ -73,7 +73,7 @@ class ActivationStore:
         """
         return Entry(self.folder, _digest(key), self.limit_bytes)
 
-    def making(self, name: str, doing: str) -> AbstractContextManager[None]:
+    def computing(self, name: str, doing: str) -> AbstractContextManager[None]:
         """Hold the lock of whoever computes, so that what is under way is waited for.
 
         Who finds something missing takes the lock, looks again, and computes what is missing still.
@@ -97,7 +97,7 @@ class ActivationStore:
         """Return the record of a key; `Missing`, a KeyError, where there is none."""
         return self.entry(key).get_record()
 
-    def entries(self) -> list[Described]:
+    def entries(self) -> list[EntrySummary]:
         """Return what there is, the most recently used first."""
         with on_disk(self.folder):
             found = uses(self.folder)
@@ -107,11 +107,11 @@ class ActivationStore:
             if manifest.files:
                 layers, samples = manifest.layers(), manifest.samples()
                 described.append(
-                    Described(use.path.name, manifest.made, layers, samples, use.bytes, use.last)
+                    EntrySummary(use.path.name, manifest.made, layers, samples, use.bytes, use.last)
                 )
         return described
 
-    def quarantine(self) -> int:
+    def quarantined_bytes(self) -> int:
         """Return the bytes of what was found damaged and lies in the folder `damaged`."""
         with on_disk(self.folder):
             return damaged_bytes(self.folder)

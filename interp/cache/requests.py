@@ -24,7 +24,7 @@ from interp.core.versions import code_digest, versions
 from interp.data.activations import Activations, StoredLayers, Values
 from interp.data.positions import POSITIONS, Position, described
 from interp.data.prompts import PromptSet
-from interp.forward.plan import CapturePlan, Plan, Selected, prepare, with_kernel
+from interp.forward.plan import CapturePlan, Plan, SelectedTokens, plan_capture, with_kernel
 from interp.hooks import HOOKS, HookPoint, LayeredHookPoint
 from interp.models import ModelSource
 
@@ -106,7 +106,7 @@ def plan(request: Request, store: ActivationStore) -> Plan:
 def activations(
     request: Request,
     store: ActivationStore,
-    also: Callable[[Request], Iterable[Request]] = lambda _: (),
+    siblings: Callable[[Request], Iterable[Request]] = lambda _: (),
 ) -> Activations:
     """Return the activations, from the store where it has them.
 
@@ -115,7 +115,7 @@ def activations(
     Args:
         request: what is wanted.
         store: where it is looked for, and kept.
-        also: what others will want of the same model and prompts, asked for only where something is
+        siblings: what others will want of the same model and prompts, asked for only where something is
             missing: it is read in the same pass.
 
     Raises:
@@ -127,16 +127,16 @@ def activations(
         try:
             chunks = entry.read(known.plan.layers, n_chunks)
         except Missing:
-            with store.making(request.of_model, f"reading {request.source.title}"):
+            with store.computing(request.of_model, f"reading {request.source.title}"):
                 if entry.missing(known.plan.layers, n_chunks):
-                    _read_with(request, also(request), store)
+                    _read_with(request, siblings(request), store)
         else:
             source = with_kernel(request.source, request.position)
-            return known.plan.labelled(_together(list(chunks.values())), source)
+            return known.plan.label(_together(list(chunks.values())), source)
 
 
 @dataclass(frozen=True)
-class Lacking:
+class RemainingWork:
     """What would have to be read for a request, and about how much that is.
 
     Attributes:
@@ -152,7 +152,7 @@ class Lacking:
     bytes: int
 
 
-def lacking(request: Request, store: ActivationStore) -> Lacking:
+def remaining_work(request: Request, store: ActivationStore) -> RemainingWork:
     """Say what a request lacks in the store; nothing is read.
 
     Raises:
@@ -162,8 +162,8 @@ def lacking(request: Request, store: ActivationStore) -> Lacking:
     missing = store.entry(request.values).missing(known.plan.layers, len(known.bounds) - 1)
     layers = sorted({layer for of_chunk in missing.values() for layer in of_chunk})
     if not layers:
-        return Lacking((), 0, 0, 0)
-    work = prepare(request.source, request.prompts, request.hook, request.position)
+        return RemainingWork((), 0, 0, 0)
+    work = plan_capture(request.source, request.prompts, request.hook, request.position)
     parameters = _parameters(work.source, work.stack, max(tap.block for tap in work.taps))
     first = work.selected.first_samples
     samples = sum(
@@ -171,7 +171,7 @@ def lacking(request: Request, store: ActivationStore) -> Lacking:
         for chunk, of_chunk in missing.items()
     )
     tokens = int(work.selected.lengths.sum())
-    return Lacking(tuple(layers), tokens, parameters, samples * work.width * 4)
+    return RemainingWork(tuple(layers), tokens, parameters, samples * work.width * 4)
 
 
 @lru_cache(maxsize=64)
@@ -200,16 +200,16 @@ def _known(request: Request, store: ActivationStore) -> _Known:
     try:
         return _recalled(store.get_record(request.key))
     except Missing:
-        work = prepare(request.source, request.prompts, request.hook, request.position)
+        work = plan_capture(request.source, request.prompts, request.hook, request.position)
         known = _Known(work.plan, _bounds(work))
         store.put_record(request.key, _record(known))
         return known
 
 
-def _read_with(request: Request, also: Iterable[Request], store: ActivationStore) -> None:
+def _read_with(request: Request, siblings: Iterable[Request], store: ActivationStore) -> None:
     """Read what is missing of a request, and of others where they can be read with it."""
     wanted = {request.key: request}
-    for other in also:
+    for other in siblings:
         # What is wrong with it, or with its values below, whoever asks for it will be told.
         with suppress(ConfigError):
             if other.of_model == request.of_model and other.key not in wanted:
@@ -225,7 +225,7 @@ def _read_with(request: Request, also: Iterable[Request], store: ActivationStore
 
 def _read(requests: Sequence[Request], store: ActivationStore) -> None:
     """Read what the store lacks for requests of one model, in as few passes as there can be."""
-    from interp.forward import read
+    from interp.forward.engine import read
 
     by_values: dict[str, list[Request]] = {}
     for request in requests:
@@ -290,7 +290,7 @@ class _Maker:
             "prompts": f"{len(first.prompts)} prompts ({first.prompts.content_hash[:8]})",
             **_libraries(),
         }
-        work = prepare(first.source, first.prompts, hook, first.position)
+        work = plan_capture(first.source, first.prompts, hook, first.position)
         return cls(entry, work, missing, bounds, made)
 
     @property
@@ -320,7 +320,7 @@ class _Maker:
             self._values = None
 
 
-def _blocks(selected: Selected) -> list[range]:
+def _blocks(selected: SelectedTokens) -> list[range]:
     """Cut prompts into runs whose values are made before any is written."""
     blocks = np.cumsum(selected.lengths) // _TOKENS_A_BLOCK
     bounds = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(selected)]

@@ -65,7 +65,7 @@ def main() -> None:
             arguments = sys.argv[1:]
             arguments.remove(verb)
             with report.to_a_reader():
-                importlib.import_module(f"interp.cli.{verb}").serve(str(CONF), arguments)
+                importlib.import_module(f"interp.cli.commands.{verb}").serve(str(CONF), arguments)
         elif {"-sc", "--shell-completion"} & set(sys.argv[1:]):
             from interp.cli.commands import completion
 

@@ -1,5 +1,4 @@
-"""The only forward pass: hooks gather the planned tokens, and the pass ends when all are read."""
+"""The only forward pass: what will be read (`plan`), and the passes that read it (`engine`).
 
-from interp.forward.engine import capture, read
-
-__all__ = ["capture", "read"]
+Nothing is imported here: a plan is made without torch.
+"""

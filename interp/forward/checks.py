@@ -11,7 +11,9 @@ from interp.core.errors import ConfigError
 from interp.forward.layout import padded
 from interp.forward.passes import forward
 from interp.forward.plan import CapturePlan
-from interp.hooks import FinalNorm, HiddenStates, Module, Tap
+from interp.hooks import Tap
+from interp.hooks.module import Module
+from interp.hooks.residual import FinalNorm, HiddenStates
 from interp.models import Readout
 from interp.models.language_model import LanguageModel
 

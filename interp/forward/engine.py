@@ -11,17 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp.core.errors import ConfigError
-from interp.data.activations import Activations
-from interp.data.positions import Position
-from interp.data.prompts import PromptSet
 from interp.forward.checks import check
 from interp.forward.exactness import Exactness, exactness
 from interp.forward.layout import batches, packed, padded
 from interp.forward.packing import Packing
 from interp.forward.passes import forward
-from interp.forward.plan import CapturePlan, prepare
-from interp.hooks import AttentionScores, HookPoint
-from interp.models import ModelSource
+from interp.forward.plan import CapturePlan
+from interp.hooks.heads import AttentionScores
 from interp.models.language_model import LanguageModel
 
 # Tokens a batch, padding counted: so many that arithmetic outweighs reading the weights, and few
@@ -29,33 +25,6 @@ from interp.models.language_model import LanguageModel
 _TOKENS = {"cpu": 2048, "cuda": 32768, "mps": 8192}
 
 Array = NDArray[np.float32]
-
-
-def capture(
-    source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position
-) -> Activations:
-    """Run the model over the prompts and return its activations at hook and position.
-
-    A pass ends after the highest layer asked for. Tokens after the last one that is read, padding,
-    and beginnings that prompts share are left out where the model's values stay as they are up to
-    rounding (see `exactness`). In vocabulary space the vectors before the unembedding are kept, and
-    `Activations.points` reads them through it.
-
-    Args:
-        source: the model.
-        prompts: the prompts.
-        hook: where to read.
-        position: which tokens to read.
-
-    Raises:
-        ConfigError: as `plan`; or a module that does not give one vector a token; or a model whose
-            own outputs are not what is read; or one prompt that does not fit into memory.
-        FloatingPointError: an activation is infinite or not a number.
-    """
-    work = prepare(source, prompts, hook, position)
-    [[values]] = read([work], [range(len(prompts))])
-    values.flags.writeable = False
-    return work.plan.labelled(values, work.source)
 
 
 def read(works: Sequence[CapturePlan], parts: Sequence[range]) -> Iterator[list[Array]]:

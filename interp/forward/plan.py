@@ -14,7 +14,8 @@ from interp.core.errors import ConfigError
 from interp.data.activations import Activations, Values
 from interp.data.positions import Pooling, Position, Tokens
 from interp.data.prompts import PromptSet
-from interp.hooks import HOOKS, AttentionTap, HookPoint, LogitLens, Logits, MissingSite, Tap
+from interp.hooks import HOOKS, AttentionTap, HookPoint, MissingSite, Tap
+from interp.hooks.vocabulary import LogitLens, Logits
 from interp.models import ModelSource, Readout
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Plan:
     lengths: NDArray[np.int64]
     duplicate_of: NDArray[np.int64]
 
-    def labelled(self, values: Values, source: ModelSource) -> Activations:
+    def label(self, values: Values, source: ModelSource) -> Activations:
         """Return values that were read, [layer, sample, *unit], with their labels."""
         readout = Readout(source, self.unembedding, self.read_as) if self.unembedding else None
         resolution = _RESOLUTION[source.dtype]
@@ -66,7 +67,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Selected:
+class SelectedTokens:
     """TokenizedBatch prompts, and which of their tokens are read.
 
     Attributes:
@@ -147,7 +148,7 @@ class CapturePlan:
     taps: tuple[Tap | AttentionTap, ...]
     stack: str
     pooling: Pooling
-    selected: Selected
+    selected: SelectedTokens
     width: int
 
 
@@ -158,10 +159,10 @@ def plan(source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Pos
         ConfigError: an unknown layer or site, a prompt that is too long or without a token, a
             position that a prompt does not have.
     """
-    return prepare(source, prompts, hook, position).plan
+    return plan_capture(source, prompts, hook, position).plan
 
 
-def prepare(
+def plan_capture(
     source: ModelSource, prompts: PromptSet, hook: HookPoint, position: Position
 ) -> CapturePlan:
     """Settle what to read, and how; an equal request is settled once.
@@ -169,7 +170,7 @@ def prepare(
     Raises:
         ConfigError: as `plan`.
     """
-    return _prepared(source, source.revision, prompts, hook, position)
+    return _cached_capture_plan(source, source.revision, prompts, hook, position)
 
 
 def with_kernel(source: ModelSource, position: Position) -> ModelSource:
@@ -189,7 +190,7 @@ def with_kernel(source: ModelSource, position: Position) -> ModelSource:
 
 
 @lru_cache(maxsize=4)
-def _prepared(
+def _cached_capture_plan(
     source: ModelSource, revision: str, prompts: PromptSet, hook: HookPoint, position: Position
 ) -> CapturePlan:
     import pandas as pd
@@ -242,7 +243,7 @@ def _prepared(
 @lru_cache(maxsize=2)
 def _selected(
     source: ModelSource, revision: str, prompts: PromptSet, position: Position
-) -> Selected:
+) -> SelectedTokens:
     """Tokenise the prompts and choose their tokens, some thousands at a time."""
     model = source.skeleton()
     limit = model.context_length
@@ -274,7 +275,7 @@ def _selected(
         ids.append(chunk.ids.astype(np.int32))
         own_lengths.append(np.add.reduceat(~chunk.special, chunk.starts[:-1], dtype=np.int64))
         read.append(np.array(tokens, np.int64))
-    return Selected(
+    return SelectedTokens(
         ids=np.concatenate(ids),
         prompt_starts=_starts(lengths["prompts"]),
         tokens=np.concatenate(read),

@@ -1,16 +1,9 @@
-"""Where to read: each hook point turns a model's structure into taps, one a layer."""
+"""Where activations are read: a hook point turns a model's structure into taps, one per layer.
 
-from interp.hooks.heads import (
-    AttentionScores,
-    HeadOutput,
-    HeadResult,
-    Key,
-    Pattern,
-    Query,
-    RotatedKey,
-    RotatedQuery,
-    Value,
-)
+The hook points themselves stand in the modules of this package and are registered by entry points,
+so that importing these types imports none of them.
+"""
+
 from interp.hooks.hook import (
     HOOKS,
     AttentionTap,
@@ -19,53 +12,12 @@ from interp.hooks.hook import (
     MissingSite,
     Tap,
 )
-from interp.hooks.module import Module
-from interp.hooks.neurons import MlpPost, MlpPre, MlpPreLinear
-from interp.hooks.residual import (
-    Embed,
-    FinalNorm,
-    HiddenStates,
-    PosEmbed,
-    ResidMid,
-    ResidPost,
-    ResidPre,
-    Stream,
-)
-from interp.hooks.sublayers import AttentionNorm, AttentionOut, MlpNorm, MlpOut
-from interp.hooks.vocabulary import LogitLens, Logits
 
 __all__ = [
     "HOOKS",
-    "AttentionNorm",
-    "AttentionOut",
-    "AttentionScores",
     "AttentionTap",
-    "Embed",
-    "FinalNorm",
-    "HeadOutput",
-    "HeadResult",
-    "HiddenStates",
     "HookPoint",
-    "Key",
     "LayeredHookPoint",
-    "LogitLens",
-    "Logits",
     "MissingSite",
-    "MlpNorm",
-    "MlpOut",
-    "MlpPost",
-    "MlpPre",
-    "MlpPreLinear",
-    "Module",
-    "Pattern",
-    "PosEmbed",
-    "Query",
-    "ResidMid",
-    "ResidPost",
-    "ResidPre",
-    "RotatedKey",
-    "RotatedQuery",
-    "Stream",
     "Tap",
-    "Value",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interp.cache import ActivationStore
-from interp.cache.requests import Lacking, Request, lacking
+from interp.cache.requests import RemainingWork, Request, remaining_work
 from interp.data.positions import described
 from interp.runner.run import settle
 from interp.tracking import Store, earlier
@@ -29,7 +29,7 @@ class Forecast:
     name: str
     analysis: str
     known: str
-    requests: tuple[tuple[Request, Lacking], ...]
+    requests: tuple[tuple[Request, RemainingWork], ...]
     experiment: str
 
 
@@ -60,7 +60,7 @@ def forecast(config: "DictConfig", experiment: str = "") -> Forecast:
         settled.name,
         analysis,
         known,
-        tuple((request, lacking(request, kept)) for request in wanted),
+        tuple((request, remaining_work(request, kept)) for request in wanted),
         at,
     )
 
@@ -88,7 +88,7 @@ class Pass:
 
 def passes(forecasts: Iterable[Forecast]) -> Iterator[tuple[Request, Pass]]:
     """Yield the forward passes that several runs need together, each with one who asks for it."""
-    groups: dict[str, dict[str, list[tuple[Request, Lacking]]]] = {}
+    groups: dict[str, dict[str, list[tuple[Request, RemainingWork]]]] = {}
     for one in forecasts:
         for request, lack in one.requests:
             if lack.layers:

@@ -57,11 +57,11 @@ class Provisions:
         experiment: Experiment,
         outputs: Path,
         store: ActivationStore,
-        also: SiblingRequests = alone,
+        siblings: SiblingRequests = alone,
     ) -> None:
         self._experiment = experiment
         self._store = store
-        self._also = also
+        self._siblings = siblings
         self.outputs = outputs
         self.track: Track = _nowhere
 
@@ -154,12 +154,14 @@ class Provisions:
         def drawn(i: int) -> "Activations":
             twin = dataclasses.replace(source, seed=source.seed + i)
 
-            def also(_: "Request") -> "Iterable[Request]":
+            def siblings_of_twin(_: "Request") -> "Iterable[Request]":
                 # SiblingRequests hold the same model against the same reference.
-                others = self._also(self._request)
+                others = self._siblings(self._request)
                 return (dataclasses.replace(other, source=twin) for other in others)
 
-            return activations(dataclasses.replace(request, source=twin), self._store, also)
+            return activations(
+                dataclasses.replace(request, source=twin), self._store, siblings_of_twin
+            )
 
         draws = e.reference_draws if source.is_drawn else 1
         draws = draws if e.reference else 0
@@ -182,7 +184,7 @@ class Provisions:
         """The activations at hook and position."""
         from interp.cache.requests import activations
 
-        return activations(self._request, self._store, self._also)
+        return activations(self._request, self._store, self._siblings)
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call a function with the provisions that its parameters name.

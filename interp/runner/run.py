@@ -77,7 +77,7 @@ class Settled:
         return f"{self.experiment.source.title} · {about}"
 
 
-def settle(config: "DictConfig", also: SiblingRequests = alone) -> Settled:
+def settle(config: "DictConfig", siblings: SiblingRequests = alone) -> Settled:
     """Build and check what is configured, and settle what will be read; no weight is loaded.
 
     Raises:
@@ -86,7 +86,7 @@ def settle(config: "DictConfig", also: SiblingRequests = alone) -> Settled:
     settings = resolved(config)
     experiment = build(config)
     store = ActivationStore.of(config.outputs, config.activations.limit_gb)
-    provisions = Provisions(experiment, Path(config.outputs).resolve(), store, also)
+    provisions = Provisions(experiment, Path(config.outputs).resolve(), store, siblings)
     refuse_idle_choices(experiment, settings)
     if check := getattr(experiment.analysis, "check", None):
         provisions.call(check)
@@ -100,7 +100,7 @@ def _registered() -> None:
 def run(
     config: "DictConfig",
     folder: Path,
-    also: SiblingRequests = alone,
+    siblings: SiblingRequests = alone,
     register: Callable[[], None] = _registered,
 ) -> Outcome:
     """Run the configured experiment, write `folder`, and log both to MLflow.
@@ -110,7 +110,8 @@ def run(
     Args:
         config: the configuration.
         folder: where the run's files go.
-        also: tells, of what this job reads, what other jobs of the sweep will read with it.
+        siblings: given what this job reads, yields what other jobs of the sweep will read of
+            the same model and prompts.
         register: registers what the configuration names; a job at which that fails is shown too.
 
     Raises:
@@ -120,7 +121,7 @@ def run(
     """
     try:
         register()
-        settled = settle(config, also)
+        settled = settle(config, siblings)
     except Exception:
         if CURRENT_JOB.get() is None:
             raise

@@ -9,9 +9,11 @@ import torch
 from interp.core.errors import ConfigError
 from interp.data.positions import All, AttentionMean, First, Index, Last, Max, Mean, Target
 from interp.data.prompts import from_marked
-from interp.forward import capture
+from interp.forward.capture import capture
 from interp.forward.plan import plan
-from interp.hooks import HOOKS, Embed, FinalNorm, HiddenStates, Module, ResidPost, ResidPre
+from interp.hooks import HOOKS
+from interp.hooks.module import Module
+from interp.hooks.residual import Embed, FinalNorm, HiddenStates, ResidPost, ResidPre
 from interp.models import Random
 from tests.architectures import ARCHITECTURES
 

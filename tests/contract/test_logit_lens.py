@@ -24,9 +24,12 @@ from transformers import (
 from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 from interp.data.positions import All, AttentionMean, Last, Mean
-from interp.forward import capture
-from interp.forward.plan import plan, prepare
-from interp.hooks import HOOKS, HiddenStates, LogitLens, Logits, Module, ResidPost
+from interp.forward.capture import capture
+from interp.forward.plan import plan, plan_capture
+from interp.hooks import HOOKS
+from interp.hooks.module import Module
+from interp.hooks.residual import HiddenStates, ResidPost
+from interp.hooks.vocabulary import LogitLens, Logits
 from interp.models import Folder, Random
 from interp.models.byte_tokenizer import byte_tokenizer
 from interp.models.language_model import LanguageModel
@@ -255,8 +258,8 @@ def test_a_model_without_its_pooler_does_not_stand_in_for_the_whole(prompts):
 @pytest.mark.parametrize("hook", [LogitLens(), Logits()])
 def test_the_head_of_an_encoder_decoder_reads_the_decoder(architecture, hook, prompts):
     source = source_of(architecture)
-    assert prepare(source, prompts, hook, Last()).stack == "decoder"
-    assert prepare(source, prompts, replace(hook, stack="decoder"), Last()).stack == "decoder"
+    assert plan_capture(source, prompts, hook, Last()).stack == "decoder"
+    assert plan_capture(source, prompts, replace(hook, stack="decoder"), Last()).stack == "decoder"
     with pytest.raises(ConfigError, match=r"reads its decoder; use hook\.stack=decoder") as caught:
         plan(source, prompts, replace(hook, stack="encoder"), Last())
     assert "\n" not in str(caught.value)

@@ -11,8 +11,8 @@ from transformers import AutoModel
 
 from interp.core.errors import ConfigError
 from interp.data.positions import Mean
-from interp.forward import capture
-from interp.hooks import HiddenStates
+from interp.forward.capture import capture
+from interp.hooks.residual import HiddenStates
 from interp.models import MODELS, Folder, Hub, Package, Random
 from interp.models.byte_tokenizer import byte_tokenizer
 from tests.architectures import ARCHITECTURES

@@ -7,23 +7,15 @@ import torch
 from interp.core.errors import ConfigError
 from interp.data.positions import All, AttentionMean, First, Index, Last, Max, Mean, Target
 from interp.data.prompts import from_marked
-from interp.forward import capture, engine, exactness, read
+from interp.forward import engine, exactness
+from interp.forward.capture import capture
+from interp.forward.engine import read
 from interp.forward.layout import batches, packed, padded
-from interp.forward.plan import prepare
-from interp.hooks import (
-    AttentionScores,
-    HeadOutput,
-    HeadResult,
-    Key,
-    MlpPost,
-    Module,
-    Pattern,
-    PosEmbed,
-    Query,
-    ResidMid,
-    ResidPost,
-    Value,
-)
+from interp.forward.plan import plan_capture
+from interp.hooks.heads import AttentionScores, HeadOutput, HeadResult, Key, Pattern, Query, Value
+from interp.hooks.module import Module
+from interp.hooks.neurons import MlpPost
+from interp.hooks.residual import PosEmbed, ResidMid, ResidPost
 from interp.models import Random
 from tests.architectures import ARCHITECTURES
 
@@ -78,7 +70,7 @@ def test_every_model_gives_what_it_gives_plainly(architecture, position, many):
 def test_short_cuts_are_taken_where_they_are_exact_and_nowhere_else(architecture, many):
     source = source_of(architecture)
     model = source.load()
-    found = exactness.exactness(model, [prepare(source, many, ResidPost(), First())])
+    found = exactness.exactness(model, [plan_capture(source, many, ResidPost(), First())])
     assert found.packs == (architecture not in PLAIN)
     bidirectional = """bert roberta xlm-roberta distilbert electra deberta-v2 modernbert t5 bart
         mbart""".split()
@@ -88,7 +80,7 @@ def test_short_cuts_are_taken_where_they_are_exact_and_nowhere_else(architecture
 def test_positions_that_begin_after_the_paddings_are_counted_from_there(many):
     settings = {**ARCHITECTURES["roberta"], "pad_token_id": 0}
     source = Random(architecture="roberta", settings=settings)
-    work = prepare(source, many, ResidPost(layers=1), First())
+    work = plan_capture(source, many, ResidPost(layers=1), First())
     assert exactness.exactness(source.load(), [work]).packs
     found = capture(source, many, ResidPost(layers=1), All(special=True)).values[0]
     expected = np.concatenate(plainly(source, many))
@@ -140,7 +132,7 @@ def test_no_token_runs_that_nobody_reads(many):
     source = source_of("gpt2", seed=3)
     model, ran = source.load(), []
     handle = model.module.h[0].register_forward_hook(lambda _m, args, _o: ran.append(args[0].shape))
-    what = prepare(source, many, ResidPost(), Target())
+    what = plan_capture(source, many, ResidPost(), Target())
     capture(source, many, ResidPost(), Target())
     handle.remove()
     ids = [model.tokenizer(text)["input_ids"] for text in many.texts]
@@ -158,7 +150,7 @@ def test_several_hook_points_come_out_of_one_pass(many):
     source = source_of("llama", seed=4)
     hooks = (ResidPost(layers=1), MlpPost(), Pattern(layers=[0]), Value())
     positions = (Target(), Mean(), First(), All())
-    works = [prepare(source, many, h, p) for h, p in zip(hooks, positions, strict=True)]
+    works = [plan_capture(source, many, h, p) for h, p in zip(hooks, positions, strict=True)]
     model, ran = source.load(), []
     handle = model.module.layers[2].register_forward_pre_hook(lambda *_: ran.append(1))
     [together] = read(works, [range(len(many))])
@@ -172,7 +164,7 @@ def test_several_hook_points_come_out_of_one_pass(many):
 
 def test_parts_are_the_rows_of_the_whole(many):
     source = source_of("gpt2")
-    work = prepare(source, many, ResidPost(), All())
+    work = plan_capture(source, many, ResidPost(), All())
     parts = [range(0, 7), range(7, 40), range(40, 50)]
     read_in_parts = [values for [values] in read([work], parts)]
     whole = capture(source, many, ResidPost(), All()).values
@@ -254,7 +246,7 @@ def test_batches_hold_every_prompt_once_and_no_more_tokens_than_they_may(similar
 
 def test_few_tokens_run_plainly(prompts, tiny):
     model = tiny.load()
-    work = prepare(tiny, prompts, ResidPost(), Index(0))
+    work = plan_capture(tiny, prompts, ResidPost(), Index(0))
     assert exactness.exactness(model, [work]) == exactness.PLAIN
 
 

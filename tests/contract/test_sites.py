@@ -16,33 +16,25 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 from interp.core.errors import ConfigError
 from interp.data.positions import All, Last, Mean, Target
 from interp.data.prompts import from_marked
-from interp.forward import capture
+from interp.forward.capture import capture
 from interp.forward.layout import padded
 from interp.forward.passes import forward
-from interp.forward.plan import plan, prepare
-from interp.hooks import (
-    HOOKS,
-    AttentionNorm,
-    AttentionOut,
+from interp.forward.plan import plan, plan_capture
+from interp.hooks import HOOKS
+from interp.hooks.heads import (
     AttentionScores,
     HeadOutput,
     HeadResult,
-    HiddenStates,
     Key,
-    MlpNorm,
-    MlpOut,
-    MlpPost,
-    MlpPre,
-    MlpPreLinear,
     Pattern,
     Query,
-    ResidMid,
-    ResidPost,
-    ResidPre,
     RotatedKey,
     RotatedQuery,
     Value,
 )
+from interp.hooks.neurons import MlpPost, MlpPre, MlpPreLinear
+from interp.hooks.residual import HiddenStates, ResidMid, ResidPost, ResidPre
+from interp.hooks.sublayers import AttentionNorm, AttentionOut, MlpNorm, MlpOut
 from interp.models import Random
 from interp.models.attention import AttentionCall
 from interp.models.tracing import matrix_of
@@ -201,7 +193,7 @@ def test_the_results_of_heads_make_what_attention_adds(architecture, prompts):
     source = source_of(architecture)
     model = source.load()
     result = read(source, prompts, HeadResult())
-    what = prepare(source, prompts, HeadResult(), EVERY_TOKEN)
+    what = plan_capture(source, prompts, HeadResult(), EVERY_TOKEN)
     for i, tap in enumerate(what.taps):
         projection = model.module.get_submodule(tap.path)
         bias = 0 if projection.bias is None else projection.bias.detach().numpy()
@@ -218,7 +210,7 @@ def test_neurons_are_what_the_output_projection_is_given(architecture, prompts):
     source = source_of(architecture)
     model = source.load()
     post, out = read(source, prompts, MlpPost()), read(source, prompts, MlpOut())
-    what = prepare(source, prompts, MlpPost(), EVERY_TOKEN)
+    what = plan_capture(source, prompts, MlpPost(), EVERY_TOKEN)
     for i, tap in enumerate(what.taps):
         projection = model.module.get_submodule(tap.path)
         bias = 0 if projection.bias is None else projection.bias.detach().numpy()
@@ -378,7 +370,7 @@ def test_a_site_that_is_missing_is_answered_with_those_that_are_not(
 def test_the_models_own_computation_is_the_same_while_it_is_read(kernel, hook, prompts, tiny):
     source = Random(architecture="gpt2", settings=tiny.settings, attention=kernel)
     model = source.load()
-    what = prepare(source, prompts, hook, EVERY_TOKEN)
+    what = plan_capture(source, prompts, hook, EVERY_TOKEN)
     layout = padded([what.selected.prompt(0)], model.pad_id)
     inputs = model.inputs("auto", layout.ids, layout.mask)
     samples = [(0, np.array([i])) for i in range(layout.ids.size)]
@@ -465,7 +457,7 @@ def test_layers_of_different_shapes_are_refused_together(prompts):
     settings = {**ARCHITECTURES["qwen3_moe"], "mlp_only_layers": [0, 1, 2]}
     source = Random(architecture="qwen3_moe", settings=settings)
     assert read(source, prompts, MlpPost()).shape[-1] == 64
-    what = prepare(source, prompts, MlpPost(), EVERY_TOKEN)
+    what = plan_capture(source, prompts, MlpPost(), EVERY_TOKEN)
     fewer = replace(what.taps[2], channels=what.taps[2].channels[:5])
     what = replace(what, taps=(*what.taps[:2], fewer, *what.taps[3:]))
     model = source.load()
@@ -552,7 +544,7 @@ def test_scores_that_are_not_the_patterns_are_refused():
 
 def test_threads_do_not_read_each_others_pass(prompts, tiny):
     one, other = (from_marked({"a": [text]}) for text in prompts.texts[:2])
-    works = [prepare(tiny, each, Value(), EVERY_TOKEN) for each in (one, other)]
+    works = [plan_capture(tiny, each, Value(), EVERY_TOKEN) for each in (one, other)]
     model = tiny.load()
 
     def passes(which):

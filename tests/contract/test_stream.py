@@ -13,9 +13,10 @@ from torch import nn
 
 from interp.core.errors import ConfigError
 from interp.data.positions import All, AttentionMean, Last, Mean
-from interp.forward import capture
+from interp.forward.capture import capture
 from interp.forward.plan import plan
-from interp.hooks import HOOKS, Embed, ResidMid, ResidPost, ResidPre, Stream
+from interp.hooks import HOOKS
+from interp.hooks.residual import Embed, ResidMid, ResidPost, ResidPre, Stream
 from interp.models import Random
 from interp.models.dataflow import UnclearStructure
 from interp.models.residual_stream import BlockSites, Middle, block_sites

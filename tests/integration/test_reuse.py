@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interp import forward
 from interp.cache import ActivationStore, requests
 from interp.cache.requests import Request, activations
 from interp.data.activations import StoredLayers
 from interp.data.positions import All, AttentionMean, Last, Mean, Target
 from interp.data.prompts import from_marked
-from interp.forward import plan
-from interp.hooks import HiddenStates, LogitLens, MlpPost, ResidPost, ResidPre, Value
+from interp.forward import engine, plan
+from interp.forward.capture import capture
+from interp.hooks.heads import Value
+from interp.hooks.neurons import MlpPost
+from interp.hooks.residual import HiddenStates, ResidPost, ResidPre
+from interp.hooks.vocabulary import LogitLens
 
 
 @pytest.fixture
@@ -24,15 +27,15 @@ def store(tmp_path):
 
 @pytest.fixture
 def passes(monkeypatch):
-    """The layers that each call of `forward.read` was asked for."""
+    """The layers that each call of `engine.read` was asked for."""
     calls = []
 
     def counted(works, parts):
         calls.append([(work.hook.site, work.plan.layers) for work in works])
         return read(works, parts)
 
-    read = forward.read
-    monkeypatch.setattr(forward, "read", counted)
+    read = engine.read
+    monkeypatch.setattr(engine, "read", counted)
     return calls
 
 
@@ -43,7 +46,7 @@ HOOKS = [ResidPost(), HiddenStates(layers=[0, -1]), MlpPost(neurons=[3, 5]), Log
 @pytest.mark.parametrize("position", [All(), Target(), Mean(), AttentionMean()])
 def test_what_is_kept_is_what_is_captured(hook, position, store, passes, prompts, tiny):
     request = Request(tiny, prompts, hook, position)
-    expected = forward.capture(tiny, prompts, hook, position)
+    expected = capture(tiny, prompts, hook, position)
     for _ in range(2):
         found = activations(request, store)
         np.testing.assert_array_equal(found.values, expected.values)
@@ -70,7 +73,7 @@ def test_layers_that_are_missing_are_read_and_no_others(store, passes, prompts, 
     for layers in ([1], [0, 1], "all", [2]):
         request = Request(tiny, prompts, ResidPost(layers=layers), Last())
         found = activations(request, store)
-        expected = forward.capture(tiny, prompts, request.hook, Last())
+        expected = capture(tiny, prompts, request.hook, Last())
         np.testing.assert_array_equal(found.values, expected.values)
     assert passes == [[("resid_post", (1,))], [("resid_post", (0,))], [("resid_post", (2,))]]
 
@@ -92,7 +95,7 @@ def test_what_will_be_wanted_comes_out_of_the_same_pass(store, passes, prompts, 
     ]
     for request in others[:4]:
         found = activations(request, store)
-        expected = forward.capture(tiny, prompts, request.hook, request.position)
+        expected = capture(tiny, prompts, request.hook, request.position)
         np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
     assert len(passes) == 2
     activations(others[4], store)
@@ -135,7 +138,7 @@ def test_chunks_are_put_together_in_order(store, monkeypatch, tiny):
     for hook, position in ((ResidPost(), All()), (Value(layers=[0, 2]), Last())):
         request = Request(tiny, many, hook, position)
         found = activations(request, store)
-        expected = forward.capture(tiny, many, hook, position)
+        expected = capture(tiny, many, hook, position)
         np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
         entry = next(e for e in store.entries() if e.key == request.values)
         assert entry.samples == len(expected.samples)
@@ -217,7 +220,7 @@ def test_what_is_kept_is_found_without_a_model(store, prompts, tiny):
     code = f"""
 import sys
 from pathlib import Path
-from interp.hooks import ResidPost
+from interp.hooks.residual import ResidPost
 from interp.models import Random
 from interp.data.positions import Last
 from interp.data.prompts import PromptSet

@@ -97,7 +97,7 @@ def work(number):
         time.sleep(0.005)
     entry = store.entry(KEY)
     if entry.missing(range(3), 2):
-        with store.making(KEY, "reading gpt2"):
+        with store.computing(KEY, "reading gpt2"):
             for chunk, layers in entry.missing(range(3), 2).items():
                 with (FOLDER / "computed").open("a") as log:
                     log.write(f"{number} {chunk}\\n")
@@ -176,7 +176,7 @@ def test_writers_killed_at_any_moment_leave_a_sound_store(store, tmp_path):
 
 
 HOLDS = """
-with store.making(KEY, "reading gpt2"):
+with store.computing(KEY, "reading gpt2"):
     print("held", flush=True)
     while not (FOLDER / "enough").exists():
         time.sleep(0.01)
@@ -187,7 +187,7 @@ def test_a_waiter_says_once_what_it_waits_for(store, tmp_path, capsys):
     holder = started(HOLDS, tmp_path)
     assert holder.stdout.readline() == "held\n"
     Timer(1.5, (tmp_path / "enough").touch).start()
-    with store.making(KEY, "reading gpt2"):
+    with store.computing(KEY, "reading gpt2"):
         pass
     finished(holder)
     assert re.fullmatch(
@@ -195,9 +195,9 @@ def test_a_waiter_says_once_what_it_waits_for(store, tmp_path, capsys):
         r"which is reading gpt2 \(since \d\d:\d\d:\d\d\)\n",
         capsys.readouterr().err,
     )
-    with store.making(KEY, "reading gpt2"):
+    with store.computing(KEY, "reading gpt2"):
         pass
-    with store.making("cd" * 32, "reading bert"):
+    with store.computing("cd" * 32, "reading bert"):
         pass
     assert capsys.readouterr().err == ""
 
@@ -213,16 +213,16 @@ def test_the_lock_of_a_dead_process_is_taken_over(store, tmp_path, capsys):
     out, err = finished(waiter)
     assert out == "held\n"
     assert err.splitlines()[-1].startswith(f"taking over from process {holder.pid} on ")
-    with store.making(KEY, "reading gpt2"):
+    with store.computing(KEY, "reading gpt2"):
         pass
     assert capsys.readouterr().err == ""
     holder.communicate()
 
 
 def test_an_error_inside_frees_the_lock_and_goes_on(store, capsys):
-    with pytest.raises(OSError, match="No space"), store.making(KEY, "reading gpt2"):
+    with pytest.raises(OSError, match="No space"), store.computing(KEY, "reading gpt2"):
         raise OSError(28, "No space left on device")
-    with store.making(KEY, "reading gpt2"):
+    with store.computing(KEY, "reading gpt2"):
         pass
     assert capsys.readouterr().err == ""
 
@@ -286,7 +286,7 @@ print((entry.read([3], 1)[3][0] == values(KEY, [3], 0)[3]).all())
 for attempt in (
     lambda: entry.write(9, values(KEY, [0], 9), {}),
     lambda: store.put_record(KEY, {}),
-    lambda: store.making(KEY, "").__enter__(),
+    lambda: store.computing(KEY, "").__enter__(),
     lambda: store.prune(0),
 ):
     try:

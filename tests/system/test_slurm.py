@@ -85,7 +85,7 @@ def held_up(outputs):
         e = build(compose("config", overrides=list(SMALL)))
     request = Request(e.source, e.prompts, e.hook, e.position)
     store = ActivationStore.of(str(outputs), 50)
-    with store.making(request.of_model, "held by a test"):
+    with store.computing(request.of_model, "held by a test"):
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from interp.cache import ActivationStore, Described
+from interp.cache import ActivationStore, EntrySummary
 from interp.cache.files import words
 from interp.cli import choices
 from interp.core.errors import ConfigError, check_choice, nearest
@@ -100,13 +100,13 @@ def _list(store: ActivationStore) -> None:
         print(f"{words(total)} of at most {words(store.limit_bytes)} in {store.folder}")
     else:
         print(f"nothing is stored in {store.folder}")
-    if damaged := store.quarantine():
+    if damaged := store.quarantined_bytes():
         print(
             f"{words(damaged)} set aside as damaged; `interp store prune to=…` removes them first"
         )
 
 
-def _row(entry: Described) -> tuple[str, ...]:
+def _row(entry: EntrySummary) -> tuple[str, ...]:
     made: dict[str, object] = {}
     for way in reversed(entry.made):
         made |= way
@@ -132,7 +132,7 @@ def _ranges(layers: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _print_table(title: str, entries: list[Described]) -> None:
+def _print_table(title: str, entries: list[EntrySummary]) -> None:
     names = (title, "prompts", "layers", "samples", "size", "last used")
     rows = [names, *map(_row, entries)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

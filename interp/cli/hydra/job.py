@@ -63,8 +63,8 @@ def run(config: DictConfig) -> None:
         except CONFIG_ERRORS as error:
             sys.exit(f"interp: {explain(error)}")
     try:
-        also = partial(sibling_jobs.wanted_by_others, config)
-        outcome = run_experiment(config, folder, also, partial(register, config))
+        siblings = partial(sibling_jobs.wanted_by_others, config)
+        outcome = run_experiment(config, folder, siblings, partial(register, config))
         _remove_if_empty(folder, outputs)
         with report.to_a_reader():
             report.job(outcome)

@@ -1,24 +1,17 @@
-"""Prompt sets, and where they come from."""
+"""Prompt sets, and the registry of the sources that they come from.
 
-from interp.data.prompts.contexts import WordsInContexts
-from interp.data.prompts.dataset import Dataset
-from interp.data.prompts.generated import Counting, MinimalPairs, NumberSequences
+The sources themselves stand in the modules of this package and are registered by entry points, so
+that importing these types imports none of them.
+"""
+
 from interp.data.prompts.prompt_set import PromptSet, Span, from_marked, parse_marked
 from interp.data.prompts.source import PROMPTS, PromptSource
-from interp.data.prompts.written import Inline, PromptFile
 
 __all__ = [
     "PROMPTS",
-    "Counting",
-    "Dataset",
-    "Inline",
-    "MinimalPairs",
-    "NumberSequences",
-    "PromptFile",
     "PromptSet",
     "PromptSource",
     "Span",
-    "WordsInContexts",
     "from_marked",
     "parse_marked",
 ]

@@ -165,7 +165,7 @@ def test_a_key_is_a_digest(store, key):
     with pytest.raises(ValueError, match="digest"):
         store.entry(key)
     with pytest.raises(ValueError, match="digest"):
-        store.making(key, "reading gpt2")
+        store.computing(key, "reading gpt2")
 
 
 HARMS = {
@@ -363,9 +363,9 @@ def test_prune_comes_down_to_a_size_and_takes_what_was_set_aside_first(store):
     with pytest.raises(Missing):
         bad.read([0], 1)
     total = sum(entry.bytes for entry in store.entries())
-    assert store.quarantine() == 10_128
+    assert store.quarantined_bytes() == 10_128
     assert store.prune(total + 20_000).keys == ()
-    assert store.quarantine() == 10_128
+    assert store.quarantined_bytes() == 10_128
     pruned = store.prune(total)
     assert (pruned.keys, pruned.damaged, pruned.left) == ((), 10_128, total)
     assert store.prune(25_000).keys == (keys[0], keys[2])
@@ -465,7 +465,7 @@ def test_a_folder_that_cannot_be_used_is_a_mistake_of_the_configuration(tmp_path
         store.entry(KEY).write(0, values([0]), MADE)
     with (
         pytest.raises(ConfigError, match="cannot be used: Not a directory"),
-        store.making(KEY, "reading gpt2"),
+        store.computing(KEY, "reading gpt2"),
     ):
         pass
 

@@ -8,7 +8,8 @@ import pytest
 
 from interp.core.errors import ConfigError
 from interp.data.order import ordering
-from interp.data.prompts import Counting, from_marked
+from interp.data.prompts import from_marked
+from interp.data.prompts.generated import Counting
 
 
 def planned(prompts, tokens=1, lengths=None):

@@ -8,9 +8,9 @@ import pytest
 from interp.core.errors import ConfigError
 from interp.data.positions import Last, Mean, Target
 from interp.data.prompts import from_marked
-from interp.forward import capture
+from interp.forward.capture import capture
 from interp.forward.plan import plan
-from interp.hooks import ResidPost
+from interp.hooks.residual import ResidPost
 from interp.models import Random
 from interp.stats.observations import observations, words
 from tests.architectures import ARCHITECTURES

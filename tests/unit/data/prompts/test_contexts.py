@@ -10,7 +10,7 @@ from interp.data.positions import Target
 from interp.data.prompts import PROMPTS
 from interp.data.prompts.contexts import ContextPair, Template, WordsInContexts
 from interp.forward.plan import plan
-from interp.hooks import HiddenStates
+from interp.hooks.residual import HiddenStates
 from interp.models import MODELS
 from tests.contract.test_conf import composed
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from interp.core.errors import ConfigError
-from interp.data.prompts import Dataset, PromptFile
+from interp.data.prompts.dataset import Dataset
+from interp.data.prompts.written import PromptFile
 
 ROWS = [
     {"text": "a {b", "kind": "x", "n": 1, "note": "u"},

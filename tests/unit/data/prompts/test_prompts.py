@@ -9,17 +9,10 @@ from omegaconf import OmegaConf
 
 from interp.cli.main import CONF
 from interp.core.errors import ConfigError
-from interp.data.prompts import (
-    PROMPTS,
-    Counting,
-    NumberSequences,
-    PromptFile,
-    PromptSet,
-    from_marked,
-    parse_marked,
-    prompt_set,
-)
+from interp.data.prompts import PROMPTS, PromptSet, from_marked, parse_marked, prompt_set
+from interp.data.prompts.generated import Counting, NumberSequences
 from interp.data.prompts.number_words import number_words
+from interp.data.prompts.written import PromptFile
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from interp.experiments.context_clustering.measures import (
     measured,
     nearer_by_both,
 )
-from interp.hooks import ResidPost
+from interp.hooks.residual import ResidPost
 from interp.metrics.functional import separation
 from interp.metrics.functional.points import distances
 from interp.stats.permutations import exchanges

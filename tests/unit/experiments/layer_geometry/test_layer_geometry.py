@@ -14,7 +14,7 @@ from interp.data.positions import Mean
 from interp.data.prompts import from_marked
 from interp.experiments.layer_geometry.analysis import LayerGeometry
 from interp.experiments.layer_geometry.layer_projections import frames
-from interp.hooks import ResidPost
+from interp.hooks.residual import ResidPost
 from interp.metrics.functional.order import rank_correlations
 from interp.models import Random
 from interp.reductions import REDUCTIONS

@@ -14,8 +14,9 @@ from interp.data.activations import Activations
 from interp.data.positions import Last, Mean
 from interp.data.prompts import from_marked
 from interp.experiments.layer_matrix.analysis import LayerMatrix
-from interp.forward import capture
-from interp.hooks import HiddenStates, LogitLens, ResidPost
+from interp.forward.capture import capture
+from interp.hooks.residual import HiddenStates, ResidPost
+from interp.hooks.vocabulary import LogitLens
 from interp.metrics.distributions import SingularValues, Wasserstein
 from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine

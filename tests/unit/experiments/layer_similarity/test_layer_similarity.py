@@ -15,8 +15,8 @@ from interp.data.activations import Activations
 from interp.data.positions import All, Index, Mean
 from interp.data.prompts import from_marked
 from interp.experiments.layer_similarity.analysis import LayerSimilarity
-from interp.forward import capture
-from interp.hooks import ResidPost
+from interp.forward.capture import capture
+from interp.hooks.residual import ResidPost
 from interp.metrics import METRICS
 from interp.metrics.distributions import PrincipalAngles, SingularValues
 from interp.metrics.kernels import LinearCKA

@@ -17,8 +17,11 @@ from interp.experiments.modular_addition.model.transformer import (
     ModularArithmeticConfig,
     ModularArithmeticForCausalLM,
 )
-from interp.forward import capture
-from interp.hooks import HOOKS, Logits, MlpPost, Pattern
+from interp.forward.capture import capture
+from interp.hooks import HOOKS
+from interp.hooks.heads import Pattern
+from interp.hooks.neurons import MlpPost
+from interp.hooks.vocabulary import Logits
 from interp.models import Folder, Random
 from interp.models.weights import mlp_weights, value_output_weights
 from tests.references import hooked_transformer

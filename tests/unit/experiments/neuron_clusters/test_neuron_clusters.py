@@ -17,7 +17,9 @@ from interp.experiments.neuron_clusters.contrast import Contrast
 from interp.experiments.neuron_clusters.criterion import Criterion
 from interp.experiments.neuron_clusters.over_layers import measured
 from interp.experiments.neuron_clusters.selected_neurons import chosen
-from interp.hooks import AttentionScores, HeadOutput, MlpPost, ResidPost
+from interp.hooks.heads import AttentionScores, HeadOutput
+from interp.hooks.neurons import MlpPost
+from interp.hooks.residual import ResidPost
 from interp.models import Random
 from interp.reductions import REDUCTIONS
 from interp.results.result import Result

@@ -14,7 +14,9 @@ from interp.data.prompts import from_marked
 from interp.experiments.rotation.analysis import Rotation
 from interp.experiments.rotation.differences import differences, smallest_p
 from interp.experiments.rotation.turns import Turns, turns
-from interp.hooks import AttentionScores, Embed, HiddenStates, LogitLens
+from interp.hooks.heads import AttentionScores
+from interp.hooks.residual import Embed, HiddenStates
+from interp.hooks.vocabulary import LogitLens
 from interp.models import Random
 from interp.stats.permutations import exchanges
 

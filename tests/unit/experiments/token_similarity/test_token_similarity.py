@@ -12,7 +12,7 @@ from interp.data.activations import Activations
 from interp.data.positions import Target
 from interp.data.prompts import from_marked
 from interp.experiments.token_similarity.analysis import TokenSimilarity
-from interp.hooks import ResidPost
+from interp.hooks.residual import ResidPost
 from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine, Euclidean
 from interp.metrics.vocabulary import KLDivergence

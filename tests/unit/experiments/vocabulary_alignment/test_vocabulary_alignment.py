@@ -20,7 +20,7 @@ from interp.experiments.vocabulary_alignment.correlations import (
     row_by_row,
     shared_product,
 )
-from interp.hooks import HiddenStates, ResidPost
+from interp.hooks.residual import HiddenStates, ResidPost
 from interp.models import MODELS, Random
 from interp.models.final_norm import final_norm
 from interp.models.vocabulary import Vocabulary
