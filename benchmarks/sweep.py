@@ -202,7 +202,7 @@ def floor(shape: dict[str, int], outputs: str) -> None:
     from interp.models import Random
     from interp.reductions import REDUCTIONS
     from interp.runner.reference_model import Reference
-    from interp.tracking import Store, recorded
+    from interp.tracking import Store, recorded_run
 
     source = Random(architecture="gpt2", settings=shape, device="cpu")
     prompts, hook, position = him_and_her(), ResidPost(), Target()
@@ -213,7 +213,7 @@ def floor(shape: dict[str, int], outputs: str) -> None:
         one = dataclasses.replace(found, values=found.values[[layer]], layers=(layer,))
         reference = Reference(source.title, one.layers, one.samples, "", 0, _no_reference)
         job = folder / "runs" / f"{layer}-{metric}"
-        with recorded(store, "layer_similarity", job.name, job) as record:
+        with recorded_run(store, "layer_similarity", job.name, job) as record:
             result = analysis(
                 activations=one,
                 prompts=prompts,

@@ -113,7 +113,7 @@ def _estimate(config: DictConfig, waiting: Sequence["Forecast"]) -> None:
     """Print what would be read, and about how much time and disk all of it takes."""
     from interp.cache.files import words
     from interp.runner.forecast import passes
-    from interp.tracking import Store, past
+    from interp.tracking import Store, read_run_history
 
     seconds = size = 0.0
     for request, one in passes(waiting):
@@ -132,16 +132,16 @@ def _estimate(config: DictConfig, waiting: Sequence["Forecast"]) -> None:
     unknown = []
     for analysis in sorted({one.analysis for one in waiting}):
         jobs = [one for one in waiting if one.analysis == analysis]
-        of_past = past(store, jobs[0].experiment, analysis)
-        if not of_past.count:
+        history = read_run_history(store, jobs[0].experiment, analysis)
+        if not history.count:
             unknown.append(analysis)
             continue
-        seconds += len(jobs) * of_past.seconds
+        seconds += len(jobs) * history.seconds
         # A run's folder is there once more among MLflow's artifacts.
-        size += len(jobs) * 2 * of_past.bytes
-        median = f"median of {of_past.count} of {analysis}"
-        told.append(f"{len(jobs)} × {_duration(of_past.seconds)} ({median})")
-        stored.append(f"{len(jobs)} × {words(int(2 * of_past.bytes))}")
+        size += len(jobs) * 2 * history.bytes
+        median = f"median of {history.count} of {analysis}"
+        told.append(f"{len(jobs)} × {_duration(history.seconds)} ({median})")
+        stored.append(f"{len(jobs)} × {words(int(2 * history.bytes))}")
     more = f", and what {' and '.join(unknown)} takes: no run of it has finished yet"
     end = more if unknown else ""
     if told:

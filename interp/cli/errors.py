@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from interp.cli.choices import split_folder
-from interp.core.errors import ConfigError, nearest
+from interp.core.errors import InterpError, nearest
 
-CONFIG_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+CONFIG_ERRORS = (InterpError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
 def explain(error: BaseException, conf: str = "", arguments: Sequence[str] = ()) -> str:
@@ -51,7 +51,7 @@ def explain(error: BaseException, conf: str = "", arguments: Sequence[str] = ())
     if m := re.match(r"Error merging override (.+)", text):
         return f"{m[1]}: {str(error.__cause__).splitlines()[0]}"
     # Our own errors say what caused them.
-    given = None if isinstance(error, ConfigError) else error.__cause__
+    given = None if isinstance(error, InterpError) else error.__cause__
     cause = f": {str(given).splitlines()[0]}" if given else ""
     return f"{text}{cause}"
 

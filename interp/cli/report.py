@@ -115,7 +115,7 @@ def waiting(sweep: Sweep, folder: Path) -> None:
         print(f"{file.parent.name}: FAILED: {lines[-1]}", file=sys.stderr)
     if any(folder.glob("[0-9]*")):
         print(f"\njobs     {shown_path(folder)}")
-    say_unsent(sweep.store, tracking.waiting(sweep.store, sweep.run_id))
+    say_unsent(sweep.store, tracking.count_waiting_jobs(sweep.store, sweep.run_id))
 
 
 def say_unsent(store: Store, count: int) -> None:

@@ -15,14 +15,14 @@ from filelock import FileLock, Timeout
 
 from interp.tracking import (
     LONGEST_TAG,
-    NoAnswerError,
     Store,
+    StoreUnavailableError,
     Sweep,
-    end_later,
-    ended_late,
-    is_refusal,
+    guarded_connection,
+    is_store_error,
+    keep_sweep_end,
     one_line,
-    reaching,
+    take_ended_sweeps,
 )
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
         if not is_due(store, parent):
             return False
         began, least = time.monotonic(), _AT_FIRST
-        from interp.tracking.runs import jobs_of
+        from interp.tracking.runs import read_jobs
 
         try:
             with TemporaryDirectory() as folder:
-                show(Sweep(store, parent), jobs_of(store, parent), jobs, Path(folder))
+                show(Sweep(store, parent), read_jobs(store, parent), jobs, Path(folder))
             least = 0.0
         finally:
             # What could not be shown, however soon that was known, is not tried at each job's end.
@@ -91,7 +91,7 @@ def complete(
     """
     with _lock(sweep.store, sweep.run_id):
         _stamp(sweep.store, sweep.run_id).unlink(missing_ok=True)
-        if sweep.compared() == _shows(records, jobs):
+        if sweep.compared_hash() == _shows(records, jobs):
             sweep.fetch_comparison(folder)
         else:
             with TemporaryDirectory() as drawn:
@@ -107,8 +107,8 @@ def show_late(besides: str = "") -> None:
     Args:
         besides: the run of a sweep that was shown already.
     """
-    for ended in ended_late():
-        from interp.tracking.runs import jobs_of
+    for ended in take_ended_sweeps():
+        from interp.tracking.runs import read_jobs
 
         sweep = ended.sweep
         if sweep.run_id == besides:
@@ -116,17 +116,17 @@ def show_late(besides: str = "") -> None:
         try:
             with (
                 sweep.lock().acquire(blocking=False),
-                reaching(sweep.store),
+                guarded_connection(sweep.store),
                 TemporaryDirectory() as folder,
             ):
-                complete(sweep, jobs_of(sweep.store, sweep.run_id), ended.jobs, Path(folder))
+                complete(sweep, read_jobs(sweep.store, sweep.run_id), ended.jobs, Path(folder))
         except Timeout:
             # Somebody goes on with it, and will show it.
             continue
-        except NoAnswerError:
-            end_later(ended)
+        except StoreUnavailableError:
+            keep_sweep_end(ended)
         except Exception as error:
-            if not is_refusal(error):
+            if not is_store_error(error):
                 raise
             where = f"the comparison of sweep {sweep.run_id} cannot be logged to {sweep.store.uri}"
             print(f"tracking: {where}: {one_line(error)}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from interp.cache import ActivationStore
 from interp.cache.requests import RemainingWork, Request, remaining_work
 from interp.data.positions import described
 from interp.runner.run import settle
-from interp.tracking import Store, earlier
+from interp.tracking import Store, find_finished_runs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -51,7 +51,7 @@ def forecast(config: "DictConfig", experiment: str = "") -> Forecast:
     at = experiment or settled.settings["tracking"]["experiment"]
     known = ""
     if store.exists() and not config.rerun:
-        found = earlier(store, at, str(settled.tags["fingerprint"]))
+        found = find_finished_runs(store, at, str(settled.tags["fingerprint"]))
         known = next((run.ended for run in found), "")
     kept = ActivationStore.of(config.outputs, config.activations.limit_gb)
     wanted = () if known else settled.provisions.requests()

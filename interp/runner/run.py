@@ -14,7 +14,15 @@ from interp.results.result import Result
 from interp.runner.analysis import asks_for
 from interp.runner.fingerprint import tags_of
 from interp.runner.inputs import Provisions, SiblingRequests, alone
-from interp.tracking import CURRENT_JOB, Earlier, NoAnswerError, Store, arrive, earlier, recorded
+from interp.tracking import (
+    CURRENT_JOB,
+    FinishedRun,
+    Store,
+    StoreUnavailableError,
+    find_finished_runs,
+    recorded_run,
+    send_waiting,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -126,45 +134,47 @@ def run(
         if CURRENT_JOB.get() is None:
             raise
         # A sweep shows every job, also the one that could not begin.
-        with recorded(_store(config), config.tracking.experiment, "", folder):
+        with recorded_run(_store(config), config.tracking.experiment, "", folder):
             save(config, folder / "config.yaml")
             raise
 
     at = settled.settings["tracking"]["experiment"]
     if CURRENT_JOB.get() is None:
-        arrive(_store(config))
+        send_waiting(_store(config))
     if not config.rerun:
-        for known in earlier(_store(config), at, str(settled.tags["fingerprint"])):
+        for known in find_finished_runs(_store(config), at, str(settled.tags["fingerprint"])):
             # Where the store stops answering as it is asked what was found, that is found anew.
-            with suppress(NoAnswerError):
+            with suppress(StoreUnavailableError):
                 return _reused(known, folder)
     prompts = settled.experiment.prompts
-    with recorded(_store(config), at, settled.name, folder, settled.tags) as record:
+    with recorded_run(_store(config), at, settled.name, folder, settled.tags) as logger:
         save(settled.settings, folder / "config.yaml")
-        record.log_setup(settled.settings, prompts)
-        settled.provisions.track = record.log_step
+        logger.log_setup(settled.settings, prompts)
+        settled.provisions.track = logger.log_step
         found: Result = settled.provisions.call(settled.experiment.analysis.__call__)
         layers = found.layer_table()
         tables = {} if layers.empty else {"layers": layers}
         tables["prompts"] = prompts.table()
         result = dataclasses.replace(found, tables={**tables, **found.tables})
         result.save(folder)
-        record.log_result(result, folder)
-    return Outcome(result, folder, record.store, settled.name, record.url(), waits=record.waits())
+        logger.log_result(result, folder)
+    return Outcome(
+        result, folder, logger.store, settled.name, logger.url(), waits=logger.is_waiting()
+    )
 
 
-def _reused(known: Earlier, folder: Path) -> Outcome:
+def _reused(known: FinishedRun, folder: Path) -> Outcome:
     """Return what an earlier run found; in a sweep it becomes one of its jobs."""
-    job, url = CURRENT_JOB.get(), known.record.url()
+    job, url = CURRENT_JOB.get(), known.run.url()
     if job is None:
-        folder = known.fetched(folder)
+        folder = known.fetch(folder)
         result = Result.load(folder)
     else:
-        if not known.is_the_job:
-            known.copied(folder)
+        if not known.is_current_job:
+            known.copy_to_sweep(folder)
         # Of a job no more is told.
         result = Result(finding=known.finding)
-    return Outcome(result, folder, known.record.store, known.name, url, reused=known.ended)
+    return Outcome(result, folder, known.run.store, known.name, url, reused=known.ended)
 
 
 def refuse_idle_choices(experiment: Experiment, settings: dict[str, Any]) -> None:

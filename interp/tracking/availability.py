@@ -1,4 +1,4 @@
-"""A store that stops answering: found out once, told once, and left alone for a while."""
+"""A circuit breaker for a store that stops answering: warn once, retry after 60 s."""
 
 import sys
 import time
@@ -6,69 +6,74 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from interp.tracking.store import NoAnswerError, Store, is_silence
+from interp.tracking.store import Store, StoreUnavailableError, is_unavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# When this process last found a store silent, in seconds of the monotonic clock.
-_FOUND_SILENT: dict[Store, float] = {}
+# When this process last found a store unavailable, in seconds of the monotonic clock. It is kept
+# per process because every run and sweep of the process shares the connection.
+_FAILED_AT: dict[Store, float] = {}
 
-# To ask a silent store costs some seconds, and a sweep asks often.
-_LEFT_ALONE_S = 60.0
+# A call to a store that does not answer takes some seconds, and a sweep makes many calls.
+_RETRY_AFTER_S = 60.0
 
 
 @contextmanager
-def reaching(store: Store) -> Iterator["MlflowClient"]:
-    """Talk to a store that may have stopped answering.
+def guarded_connection(store: Store) -> Iterator["MlflowClient"]:
+    """Yield the client of a store that may stop answering, for calls that can be made later.
+
+    The first failure prints a warning. In the 60 s that follow nothing is sent to the store.
 
     Raises:
-        NoAnswerError: it does not answer, or did not a moment ago.
+        StoreUnavailableError: the store does not answer, or failed to within the last 60 s.
     """
-    found = _FOUND_SILENT.get(store)
-    if found is not None and time.monotonic() - found < _LEFT_ALONE_S:
-        raise NoAnswerError(f"{store.uri} does not answer")
+    failed_at = _FAILED_AT.get(store)
+    if failed_at is not None and time.monotonic() - failed_at < _RETRY_AFTER_S:
+        raise StoreUnavailableError(f"{store.uri} does not answer")
     try:
-        if found is not None:
-            store.greet()
+        if failed_at is not None:
+            store.check_reachable()
         yield store.client
     except Exception as error:
-        if not is_silence(store, error):
+        if not is_unavailable(store, error):
             raise
-        if found is None:
+        if failed_at is None:
             folder = store.outputs / ".unsent"
             text = f"{store.uri} does not answer: results wait in {folder} until the next start"
             print(f"tracking: {text}", file=sys.stderr, flush=True)
-        _FOUND_SILENT[store] = time.monotonic()
-        raise NoAnswerError(f"{store.uri} does not answer") from error
-    _FOUND_SILENT.pop(store, None)
+        _FAILED_AT[store] = time.monotonic()
+        raise StoreUnavailableError(f"{store.uri} does not answer") from error
+    _FAILED_AT.pop(store, None)
 
 
 @contextmanager
-def asking(store: Store) -> Iterator["MlflowClient"]:
-    """Read from a store, for somebody who waits for the answer and leaves nothing to be sent.
+def connection(store: Store) -> Iterator["MlflowClient"]:
+    """Yield the client of a store, for a command whose user waits for the answer.
 
     Raises:
-        ConfigError: it cannot be opened.
-        NoAnswerError: it does not answer.
+        TrackingError: the store cannot be opened; StoreUnavailableError where it does not answer.
     """
     try:
         yield store.client
-    except NoAnswerError:
+    except StoreUnavailableError:
         raise
     except Exception as error:
-        if not is_silence(store, error):
+        if not is_unavailable(store, error):
             raise
         reason = str(error).splitlines()[0]
-        raise NoAnswerError(f"tracking.uri: {store.uri} does not answer: {reason}") from error
+        raise StoreUnavailableError(
+            f"tracking.uri: {store.uri} does not answer: {reason}"
+        ) from error
 
 
-def ask_again(store: Store) -> "MlflowClient":
-    """Forget that a store was silent, and open it.
+def reconnect(store: Store) -> "MlflowClient":
+    """Open a store, also within the 60 s after it failed.
 
     Raises:
-        ConfigError: it cannot be opened; NoAnswerError where it may be later.
+        TrackingError: the store cannot be opened; StoreUnavailableError where a later try may
+            succeed.
     """
-    _FOUND_SILENT.pop(store, None)
-    store.greet()
+    _FAILED_AT.pop(store, None)
+    store.check_reachable()
     return store.client

@@ -1,4 +1,4 @@
-"""What MLflow logs image by image and tag by tag, gathered to be logged at once."""
+"""An MLflow client that collects artifacts and tags, so that they are logged in one call."""
 
 import shutil
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 from mlflow import MlflowClient
 
 
-class Gathering(MlflowClient):  # type: ignore[misc]
-    """A client that puts artifacts into a folder and keeps tags, for the caller to log together.
+class BufferedClient(MlflowClient):  # type: ignore[misc]
+    """A client that moves artifacts into a folder and keeps tags, for the caller to log together.
 
-    How images are named and made small is MLflow's own affair, and so it is MLflow that does it;
-    left to itself it would commit a tag to the database for each.
+    MLflow's own `log_image` decides how images are named and compressed. Unbuffered, it would
+    commit one tag per image to the database.
 
     Attributes:
-        tags: what would have been tagged, by name.
+        tags: the tags that were set, by name.
     """
 
     def __init__(self, tracking_uri: str, folder: Path) -> None:

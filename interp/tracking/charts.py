@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from interp.tracking import series_tags
-from interp.tracking.store import Store, experiment_of
+from interp.tracking.store import Store, experiment_id_of
 
 _TAG = "mlflow.sharedViewState."
 
@@ -31,7 +31,7 @@ _FIRST = ("score", "value", "peak_value", "peak_score", "peak_layer")
 _MOST_CURVES, _MOST_NUMBERS, _MOST_COLUMNS = 4, 8, 6
 
 
-def colour(number: int) -> str:
+def job_colour(number: int) -> str:
     """Return a job's colour, by its number: the first eight are those of the figures."""
     if number < len(_COLOURS):
         return _COLOURS[number]
@@ -40,7 +40,7 @@ def colour(number: int) -> str:
     return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
 
 
-def saved(store: Store, parent: str) -> str:
+def save_view(store: Store, parent: str) -> str:
     """Save the view of a sweep's jobs as they are now, and return its address.
 
     A view that somebody has changed in the browser and saved there stays as it is.
@@ -49,7 +49,7 @@ def saved(store: Store, parent: str) -> str:
         store: where the sweep is logged.
         parent: its run.
     """
-    client, experiment = store.client, experiment_of(store, parent)
+    client, experiment = store.client, experiment_id_of(store, parent)
     tags: dict[str, str] = client.get_experiment(experiment).tags
     own = _TAG + parent
     if own not in tags or _is_ours(tags[own]):
@@ -76,18 +76,18 @@ def saved(store: Store, parent: str) -> str:
     )
 
 
-def charts_url(store: Store, experiments: Sequence[str], found_by: str) -> str:
+def charts_url(store: Store, experiments: Sequence[str], search: str) -> str:
     """Return the address of the MLflow page that charts runs side by side.
 
     Args:
-        store: where they are logged.
-        experiments: the ids of the experiments that they are in.
-        found_by: the search that finds them and no others.
+        store: the store of the runs.
+        experiments: the ids of their experiments.
+        search: the MLflow search that finds these runs and no others.
     """
     query = {
         "workflowType": "machine_learning",
         "compareRunsMode": "CHART",
-        "searchFilter": found_by,
+        "searchFilter": search,
         # Sorted by start time, MLflow folds the jobs into their parent.
         "orderByKey": "tags.`mlflow.runName`",
         "orderByAsc": "true",

@@ -1,33 +1,34 @@
-"""A job of a sweep whose process died before it could say so: others tell of it."""
+"""Jobs of a sweep whose process died before it could record how they ended."""
 
 import getpass
 
 from interp.tracking import outbox
-from interp.tracking.availability import reaching
-from interp.tracking.messages import Opening, Part, now
-from interp.tracking.record import Record
-from interp.tracking.store import LONGEST_TAG, NoAnswerError, experiment_of
+from interp.tracking.availability import guarded_connection
+from interp.tracking.messages import Message, RunStart, now
+from interp.tracking.run_logger import RunLogger
+from interp.tracking.store import LONGEST_TAG, StoreUnavailableError, experiment_id_of
 from interp.tracking.sweep import Child, Sweep
 
 
-def record_death(
+def record_dead_job(
     sweep: Sweep, number: int, name: str, status: str, reason: str, since: int
 ) -> None:
-    """Say of a job whose process died how it ended, under a run of its own where it had none.
+    """Record how a job ended whose process died, under a new run where the job had none.
 
-    What it has said by itself stays. Where the store does not answer the news waits on disk.
+    A status that the job recorded itself is kept. Where the store does not answer the record waits
+    on disk.
 
     Args:
         sweep: the sweep.
         number: the job's number.
-        name: what tells it from the others.
+        name: the job's name in the sweep.
         status: KILLED or FAILED.
-        reason: what is known of why.
-        since: when the jobs were launched, in milliseconds of the epoch: runs that began before
-            are those of an earlier launch.
+        reason: what is known about the cause.
+        since: when the jobs were launched, in milliseconds since the epoch: earlier runs belong to
+            a previous launch.
     """
-    end = Part(tags={"error": reason[:LONGEST_TAG]}, status=status, ended=now())
-    if outbox.end_job(sweep, number, since, end):
+    end = Message(tags={"error": reason[:LONGEST_TAG]}, status=status, ended=now())
+    if outbox.end_waiting_job(sweep, number, since, end):
         return
     tags = {
         "mlflow.user": getpass.getuser(),
@@ -35,17 +36,17 @@ def record_death(
         "mlflow.parentRunId": sweep.run_id,
         "job": str(number),
     }
-    opening = Opening("", sweep.run_id, name, tags, now())
-    begun: dict[int, Child] = {}
+    start = RunStart("", sweep.run_id, name, tags, now())
+    started: dict[int, Child] = {}
     try:
-        with reaching(sweep.store):
-            begun = {child.number: child for child in sweep.runs() if child.began >= since}
-            experiment = experiment_of(sweep.store, sweep.run_id)
-    except NoAnswerError:
-        # Should there be a run already, this one comes later, and is what the sweep shows.
-        Record.begin(sweep.store, opening).tell(end)
+        with guarded_connection(sweep.store):
+            started = {child.number: child for child in sweep.runs() if child.began >= since}
+            experiment_id = experiment_id_of(sweep.store, sweep.run_id)
+    except StoreUnavailableError:
+        # If the job has a run already, this one starts later, and is the one the sweep shows.
+        RunLogger.begin(sweep.store, start).send(end)
         return
-    if number not in begun:
-        Record.begin(sweep.store, opening).tell(end)
-    elif begun[number].status not in ("FINISHED", "FAILED"):
-        Record(sweep.store, experiment, begun[number].run_id, opening).tell(end)
+    if number not in started:
+        RunLogger.begin(sweep.store, start).send(end)
+    elif started[number].status not in ("FINISHED", "FAILED"):
+        RunLogger(sweep.store, experiment_id, started[number].run_id, start).send(end)

@@ -1,4 +1,4 @@
-"""What a store is told of a run, as plain values, and how it is told, now or later."""
+"""What a store records of a run, as plain values that can be sent now or kept and sent later."""
 
 import time
 import uuid
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from interp.tracking.store import Run, Store, experiment_of
+from interp.tracking.store import Run, Store, experiment_id_of
 
-# The tag by which a run is found again whose creation nobody was told of.
-_KEY = "record"
+# The tag that finds a run again whose creation was not confirmed.
+_KEY_TAG = "record"
 
 
-class Point(NamedTuple):
-    """A value of a metric; `at` is in milliseconds of the epoch."""
+class MetricPoint(NamedTuple):
+    """One value of a metric; `at` is in milliseconds since the epoch."""
 
     name: str
     value: float
@@ -23,16 +23,16 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Opening:
-    """What is told of a run as it begins.
+class RunStart:
+    """What is recorded when a run starts.
 
     Attributes:
-        experiment: the MLflow experiment; empty for a sweep's job, which goes where its sweep is.
-        parent: the run of its sweep; empty where there is none.
-        name: what it is called.
-        tags: what it is.
-        began: in milliseconds of the epoch.
-        key: unlike any other run's.
+        experiment: the MLflow experiment; empty for a sweep's job, which is in the sweep's.
+        parent: the MLflow run of the sweep; empty where there is none.
+        name: the run's name.
+        tags: the run's tags.
+        began: the time in milliseconds since the epoch.
+        key: unique to the run.
     """
 
     experiment: str
@@ -44,22 +44,22 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Something that is told of a run; to be told it twice does a store no harm.
+class Message:
+    """What is recorded of a run that has started; sending it twice changes nothing.
 
     Attributes:
-        artifacts: folders whose contents are its artifacts.
-        params: its configuration.
-        metrics: its numbers.
+        artifacts: folders whose contents are the artifacts.
+        params: the configuration, flattened.
+        metrics: the numbers.
         tags: by name.
-        dataset: the fields of the data set that it reads; empty for none.
-        status: how it ended; empty while it goes on.
-        ended: when, in milliseconds of the epoch.
+        dataset: the fields of the data set; empty for none.
+        status: how the run ended; empty while it works.
+        ended: the time in milliseconds since the epoch.
     """
 
     artifacts: Sequence[Path] = ()
     params: dict[str, str] = field(default_factory=dict)
-    metrics: Sequence[Point] = ()
+    metrics: Sequence[MetricPoint] = ()
     tags: dict[str, str] = field(default_factory=dict)
     dataset: dict[str, str] = field(default_factory=dict)
     status: str = ""
@@ -67,66 +67,67 @@ class Part:
 
 
 def now() -> int:
-    """Return the time in milliseconds of the epoch, as MLflow counts it."""
+    """Return the time in milliseconds since the epoch, MLflow's unit."""
     return time.time_ns() // 10**6
 
 
-def create(store: Store, opening: Opening) -> Run:
+def create_run(store: Store, start: RunStart) -> Run:
     """Create a run."""
-    experiment_id = _experiment(store, opening)
-    tags = {**opening.tags, _KEY: opening.key}
-    made = store.client.create_run(experiment_id, opening.began, tags, opening.name)
+    experiment_id = _experiment_id(store, start)
+    tags = {**start.tags, _KEY_TAG: start.key}
+    made = store.client.create_run(experiment_id, start.began, tags, start.name)
     return Run(store, experiment_id, made.info.run_id)
 
 
-def created(store: Store, opening: Opening) -> Run:
-    """Return the run of that opening, created where it is missing."""
-    experiment_id = _experiment(store, opening)
-    query = f"tags.{_KEY} = '{opening.key}'"
+def find_or_create_run(store: Store, start: RunStart) -> Run:
+    """Return the run that was created from a `RunStart`; create it where it is missing."""
+    experiment_id = _experiment_id(store, start)
+    query = f"tags.{_KEY_TAG} = '{start.key}'"
     found = store.client.search_runs([experiment_id], query, max_results=1)
-    return Run(store, experiment_id, found[0].info.run_id) if found else create(store, opening)
+    return Run(store, experiment_id, found[0].info.run_id) if found else create_run(store, start)
 
 
-def _experiment(store: Store, opening: Opening) -> str:
-    if opening.parent:
-        return experiment_of(store, opening.parent)
-    return store.experiment(opening.experiment)
+def _experiment_id(store: Store, start: RunStart) -> str:
+    if start.parent:
+        return experiment_id_of(store, start.parent)
+    return store.experiment_id(start.experiment)
 
 
-def tell(store: Store, run_id: str, part: Part) -> None:
-    """Tell a store a part of a run: artifacts first, so that no tag tells of one that is missing,
-    and the end last.
+def send(store: Store, run_id: str, message: Message) -> None:
+    """Send a message to a store.
+
+    Artifacts go first, so that no tag names an artifact that is missing; the status goes last.
     """
     from mlflow.entities import Metric, Param, RunTag
 
     client = store.client
-    for folder in part.artifacts:
+    for folder in message.artifacts:
         client.log_artifacts(run_id, str(folder))
-    if part.params or part.metrics or part.tags:
+    if message.params or message.metrics or message.tags:
         # MLflow's client splits what is more than a batch may hold.
         client.log_batch(
             run_id,
-            metrics=[Metric(*point) for point in part.metrics],
-            params=[Param(*item) for item in part.params.items()],
-            tags=[RunTag(*item) for item in part.tags.items()],
+            metrics=[Metric(*point) for point in message.metrics],
+            params=[Param(*item) for item in message.params.items()],
+            tags=[RunTag(*item) for item in message.tags.items()],
         )
-    if part.dataset:
-        _tell_dataset(store, run_id, part.dataset)
-    if part.status:
-        client.set_terminated(run_id, part.status, part.ended)
+    if message.dataset:
+        _log_dataset(store, run_id, message.dataset)
+    if message.status:
+        client.set_terminated(run_id, message.status, message.ended)
 
 
-def _tell_dataset(store: Store, run_id: str, fields: dict[str, str]) -> None:
+def _log_dataset(store: Store, run_id: str, fields: dict[str, str]) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.exceptions import MlflowException
 
     given = DatasetInput(Dataset(**fields), [InputTag("mlflow.data.context", "prompts")])
-    # Runs that are the first to log one dataset at once would collide in the database.
-    with store.locked():
+    # Two runs that both log a new data set at once would collide in the database.
+    with store.lock():
         try:
             store.client.log_inputs(run_id, [given])
         except MlflowException as error:
             if error.error_code != "BAD_REQUEST":
                 raise
-            # One on another machine was quicker, and the dataset is there now.
+            # A run on another machine logged the same data set first; it exists now.
             store.client.log_inputs(run_id, [given])

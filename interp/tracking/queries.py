@@ -1,37 +1,37 @@
-"""What was logged last, for whoever opens the UI or asks for no run by its name."""
+"""The newest sweep and run of a store, for `interp ui` and for `interp compare` without names."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from interp.tracking import charts
-from interp.tracking.availability import asking
+from interp.tracking.availability import connection
 from interp.tracking.store import Run, Store
 
-# Of a sweep's own run.
+# The parent run of a sweep has this tag, and no other run has.
 _IS_SWEEP = "tags.sweep_fingerprint LIKE '%'"
 
 
-def newest_sweep(store: Store) -> Sequence[Any]:
+def find_newest_sweep(store: Store) -> Sequence[Any]:
     """Return MLflow's record of the sweep that began last; empty where there is none."""
-    return _last(store, _IS_SWEEP)
+    return _find_newest(store, _IS_SWEEP)
 
 
-def latest(store: Store) -> str:
-    """Return the page of the sweep that began last, or else of the last run, or else of them all.
+def find_newest_page(store: Store) -> str:
+    """Return the page of the newest sweep, else of the newest run, else the start page.
 
     Raises:
-        ConfigError: the store cannot be opened; NoAnswerError where it does not answer.
+        TrackingError: the store cannot be opened; StoreUnavailableError where it does not answer.
     """
-    with asking(store):
-        for sweep in newest_sweep(store):
-            return charts.saved(store, sweep.info.run_id)
-        for run in _last(store, ""):
+    with connection(store):
+        for sweep in find_newest_sweep(store):
+            return charts.save_view(store, sweep.info.run_id)
+        for run in _find_newest(store, ""):
             return Run(store, run.info.experiment_id, run.info.run_id).url()
         return store.address()
 
 
-def _last(store: Store, query: str) -> Sequence[Any]:
-    """Return the run that began last of those that a search finds, if it finds one."""
+def _find_newest(store: Store, query: str) -> Sequence[Any]:
+    """Return the run that began last among those that match a query; empty where none does."""
     client = store.client
     experiments = [found.experiment_id for found in client.search_experiments()]
     order = ["attributes.start_time DESC"]

@@ -1,23 +1,23 @@
-"""What earlier runs of an analysis took, for whoever asks what the next one will take."""
+"""Time and disk space that finished runs of an analysis took, to estimate those of the next."""
 
 from dataclasses import dataclass
 from statistics import median
 
 from interp.tracking.store import Store
 
-# Of the last runs, how many are looked at; and how many of these are weighed, which takes a look
-# at each folder of theirs.
-_TIMED, _WEIGHED = 50, 3
+# How many of the newest runs are timed; and how many of these are measured on disk, which lists
+# the files of each.
+_TIMED, _MEASURED = 50, 3
 
 
 @dataclass(frozen=True)
-class Past:
+class RunHistory:
     """Finished runs of one analysis.
 
     Attributes:
         count: how many were looked at; 0 where there is none.
-        seconds: what one took, the median.
-        bytes: what one left among the artifacts, the median.
+        seconds: the median duration of a run.
+        bytes: the median size of a run's artifacts.
     """
 
     count: int
@@ -25,8 +25,8 @@ class Past:
     bytes: float
 
 
-def past(store: Store, experiment: str, analysis: str) -> Past:
-    """Return what the last finished runs of an analysis took; nothing is created."""
+def read_run_history(store: Store, experiment: str, analysis: str) -> RunHistory:
+    """Return what the newest finished runs of an analysis took; creates nothing in the store."""
     found = store.client.get_experiment_by_name(experiment) if store.exists() else None
     runs = []
     if found:
@@ -34,13 +34,13 @@ def past(store: Store, experiment: str, analysis: str) -> Past:
         order = ["attributes.start_time DESC"]
         ids = [str(found.experiment_id)]
         runs = store.client.search_runs(ids, query, order_by=order, max_results=_TIMED)
-    # What was copied from another run took no time.
-    own = [run for run in runs if "reused" not in run.data.tags]
-    if not own:
-        return Past(0, 0.0, 0.0)
-    seconds = median((run.info.end_time - run.info.start_time) / 1000 for run in own)
-    weights = median(_bytes(store, run.info.run_id, "") for run in own[:_WEIGHED])
-    return Past(len(own), seconds, weights)
+    # A run that was copied from another one took no time.
+    computed = [run for run in runs if "reused" not in run.data.tags]
+    if not computed:
+        return RunHistory(0, 0.0, 0.0)
+    seconds = median((run.info.end_time - run.info.start_time) / 1000 for run in computed)
+    size = median(_bytes(store, run.info.run_id, "") for run in computed[:_MEASURED])
+    return RunHistory(len(computed), seconds, size)
 
 
 def _bytes(store: Store, run_id: str, path: str) -> int:

@@ -1,90 +1,90 @@
-"""Runs that have found before what a run would find."""
+"""Finished runs whose result a new run of the same fingerprint takes over."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from interp.tracking.availability import reaching
-from interp.tracking.charts import colour
-from interp.tracking.messages import Opening, Part, Point, now
-from interp.tracking.record import Record
-from interp.tracking.store import NoAnswerError, Run, Store, experiment_of
+from interp.tracking.availability import guarded_connection
+from interp.tracking.charts import job_colour
+from interp.tracking.messages import Message, MetricPoint, RunStart, now
+from interp.tracking.run_logger import RunLogger
+from interp.tracking.store import Run, Store, StoreUnavailableError, experiment_id_of
 from interp.tracking.sweep import CURRENT_JOB, Job
 
 
 @dataclass(frozen=True)
-class Earlier:
+class FinishedRun:
     """A finished run.
 
     Attributes:
-        record: the run.
-        name: what it is called.
-        finding: what it found.
-        ended: when, in local time.
-        is_the_job: whether it is what the current job's sweep shows for it.
+        run: the run.
+        name: its name.
+        finding: its finding.
+        ended: when it ended, in local time.
+        is_current_job: whether the current job's sweep already shows it as that job.
     """
 
-    record: Run
+    run: Run
     name: str
     finding: str
     ended: str
-    is_the_job: bool
+    is_current_job: bool
 
-    def fetched(self, folder: Path) -> Path:
-        """Return where what it left lies; in the given folder where it lies on a server.
+    def fetch(self, folder: Path) -> Path:
+        """Return the folder of its artifacts; they are downloaded to `folder` from a server.
 
         Raises:
-            NoAnswerError: the store has stopped answering.
+            StoreUnavailableError: the store has stopped answering.
         """
-        store, run_id = self.record.store, self.record.run_id
-        with reaching(store) as client:
+        store, run_id = self.run.store, self.run.run_id
+        with guarded_connection(store) as client:
             if not store.is_server():
                 return Path(client.download_artifacts(run_id, ""))
             folder.mkdir(parents=True, exist_ok=True)
             return Path(client.download_artifacts(run_id, "", str(folder)))
 
-    def copied(self, folder: Path) -> None:
-        """Make it a job of the current sweep too: numbers, tags and artifacts under a new run.
+    def copy_to_sweep(self, folder: Path) -> None:
+        """Copy its numbers, tags and artifacts to a new run, as the current job of the sweep.
 
         Raises:
-            NoAnswerError: the store has stopped answering, and what it found is not known.
+            StoreUnavailableError: the store has stopped answering, so that its result is unknown.
         """
         job = CURRENT_JOB.get()
         if job is None:
             raise ValueError("there is no sweep to copy it to")
-        with reaching(self.record.store) as client:
-            run = client.get_run(self.record.run_id)
+        with guarded_connection(self.run.store) as client:
+            run = client.get_run(self.run.run_id)
             folder.mkdir(parents=True, exist_ok=True)
-            left = client.download_artifacts(run.info.run_id, "", str(folder))
+            artifacts = client.download_artifacts(run.info.run_id, "", str(folder))
             points = [
-                Point(metric.key, metric.value, metric.timestamp, metric.step)
+                MetricPoint(metric.key, metric.value, metric.timestamp, metric.step)
                 for key in run.data.metrics
                 for metric in client.get_metric_history(run.info.run_id, key)
             ]
         own = {"mlflow.parentRunId": job.parent, "job": str(job.number), "reused": run.info.run_id}
-        own["mlflow.runColor"] = colour(job.number)
+        own["mlflow.runColor"] = job_colour(job.number)
         tags = {**run.data.tags, "mlflow.runName": job.name, **own}
-        opening = Opening("", job.parent, job.name, tags, now())
-        copy = Record.begin(job.store, opening)
-        copy.tell(Part([Path(left)], dict(run.data.params), points, status="FINISHED", ended=now()))
+        copy = RunLogger.begin(job.store, RunStart("", job.parent, job.name, tags, now()))
+        params = dict(run.data.params)
+        copy.send(Message([Path(artifacts)], params, points, status="FINISHED", ended=now()))
 
 
-def earlier(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]:
-    """Yield the finished run of that fingerprint in an experiment that still has its files.
+def find_finished_runs(store: Store, experiment: str, fingerprint: str) -> Iterator[FinishedRun]:
+    """Yield a finished run of that fingerprint in an experiment, if its files still exist.
 
-    Of several the current job's own, else the latest; none where there is none, or where the store
-    does not answer.
+    Of several it is the current job's own, else the newest. Yields nothing where there is none, or
+    where the store does not answer.
     """
     try:
-        with reaching(store):
-            found = list(_found(store, experiment, fingerprint))
-    except NoAnswerError:
+        with guarded_connection(store):
+            found = list(_find(store, experiment, fingerprint))
+    except StoreUnavailableError:
         return
     yield from found
 
 
-def _found(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]:
+def _find(store: Store, experiment: str, fingerprint: str) -> Iterator[FinishedRun]:
     job = CURRENT_JOB.get()
     if job is None:
         found = store.client.get_experiment_by_name(experiment)
@@ -92,30 +92,30 @@ def _found(store: Store, experiment: str, fingerprint: str) -> Iterator[Earlier]
             return
         experiment_id = str(found.experiment_id)
     else:
-        store, experiment_id = job.store, experiment_of(job.store, job.parent)
+        store, experiment_id = job.store, experiment_id_of(job.store, job.parent)
     runs = store.client.search_runs(
         [experiment_id],
         f"tags.fingerprint = '{fingerprint}' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=100,
     )
-    shown = _shown(store, experiment_id, job) if job and runs else ""
-    for run in sorted(runs, key=lambda run: run.info.run_id != shown):
+    own = _run_of_job(store, experiment_id, job) if job and runs else ""
+    for run in sorted(runs, key=lambda run: run.info.run_id != own):
         if not _has_files(store, run.info.run_id):
             continue
         ended = datetime.fromtimestamp(run.info.end_time / 1000).astimezone()
-        yield Earlier(
+        yield FinishedRun(
             Run(store, experiment_id, run.info.run_id),
             run.info.run_name,
             run.data.tags.get("mlflow.note.content", ""),
             f"{ended:%Y-%m-%d %H:%M}",
-            run.info.run_id == shown,
+            run.info.run_id == own,
         )
         return
 
 
-def _shown(store: Store, experiment_id: str, job: Job) -> str:
-    """Return the run that a sweep shows for a job: the last that began; "" where there is none."""
+def _run_of_job(store: Store, experiment_id: str, job: Job) -> str:
+    """Return the run that a sweep shows for a job, the newest; "" where there is none."""
     query = f"tags.mlflow.parentRunId = '{job.parent}' and tags.job = '{job.number}'"
     order = ["attributes.start_time DESC"]
     last = store.client.search_runs([experiment_id], query, order_by=order, max_results=1)
@@ -123,5 +123,5 @@ def _shown(store: Store, experiment_id: str, job: Job) -> str:
 
 
 def _has_files(store: Store, run_id: str) -> bool:
-    """Whether what a run left is still there: somebody may have moved or removed it."""
+    """Whether a run's artifacts still exist; a user may have moved or removed them."""
     return any(file.path == "result.json" for file in store.client.list_artifacts(run_id))

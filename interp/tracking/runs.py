@@ -1,4 +1,4 @@
-"""Runs as MLflow records them, read back: which there are, and what they found."""
+"""Runs read back from MLflow: which there are, and their results."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from interp.core.errors import ConfigError, nearest
 from interp.results.comparison import Curve, RunRecord
 from interp.results.primary_series import BESIDE, Headline, from_text, guessed
 from interp.tracking import series_tags
-from interp.tracking.queries import newest_sweep
-from interp.tracking.store import Store, experiment_of
+from interp.tracking.queries import find_newest_sweep
+from interp.tracking.store import Store, experiment_id_of
 
 # Of an id, which has 32 digits.
 _SHORTEST_ID = 6
@@ -22,28 +22,28 @@ _MOST_NAMES = 1000
 _AT_ONCE = 8
 
 
-def jobs_of(store: Store, parent: str) -> list[RunRecord]:
+def read_jobs(store: Store, parent: str) -> list[RunRecord]:
     """Return a sweep's jobs that have begun, in the order of their numbers.
 
     Of a job that ran several times, the last.
     """
     query = f"tags.mlflow.parentRunId = '{parent}'"
-    found = _searched(store, [experiment_of(store, parent)], query)
+    found = _searched(store, [experiment_id_of(store, parent)], query)
     return _read(store, list({int(run.data.tags.get("job", -1)): run for run in found}.values()))
 
 
-def records_of(store: Store, run_ids: Sequence[str]) -> list[RunRecord]:
+def read_runs(store: Store, run_ids: Sequence[str]) -> list[RunRecord]:
     """Return runs by their ids, in that order; of a sweep its jobs."""
     found: dict[str, RunRecord] = {}
     for run_id in run_ids:
         run = store.client.get_run(run_id)
         is_sweep = "sweep_fingerprint" in run.data.tags
-        read = jobs_of(store, run_id) if is_sweep else _read(store, [run])
+        read = read_jobs(store, run_id) if is_sweep else _read(store, [run])
         found |= {record.run_id: record for record in read}
     return list(found.values())
 
 
-def found_by(store: Store, given: str) -> str:
+def find_run_id(store: Store, given: str) -> str:
     """Return the id of the run that is meant: by its id, the beginning of one, or its name.
 
     Raises:
@@ -76,13 +76,13 @@ def found_by(store: Store, given: str) -> str:
     return str(found[0].info.run_id)
 
 
-def last_sweep(store: Store) -> str:
+def find_last_sweep(store: Store) -> str:
     """Return the id of the sweep that began last.
 
     Raises:
         ConfigError: there is none.
     """
-    found = newest_sweep(store)
+    found = find_newest_sweep(store)
     if not found:
         raise ConfigError(
             f"compare: {store.uri} has no sweep; name the runs, or sweep first: interp -m …"

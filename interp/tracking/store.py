@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from filelock import BaseFileLock, FileLock
 
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, InterpError, StorageError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,25 +19,26 @@ if TYPE_CHECKING:
 # Read by MLflow as it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# It would print two lines for each run that ends on a server, and ask the server for them.
+# Otherwise MLflow prints two lines for each run that ends on a server, after a further request.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# It would try a server that died for four minutes a call: what cannot be told waits on disk.
+# By default MLflow retries a dead server for four minutes per call; here unsent results wait on
+# disk instead.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
-# Of a tag and of a parameter, in signs; MLflow refuses more.
+# The longest tag and parameter in characters; MLflow refuses longer ones.
 LONGEST_TAG = 5000
 LONGEST_PARAM = 6000
 
-# What MLflow calls a database that is locked, full or gone.
-_UNAVAILABLE = {"TEMPORARILY_UNAVAILABLE"}
-# And a server that does not answer, whose database does not, or that no longer knows the user.
-_SILENT = {*_UNAVAILABLE, "INTERNAL_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED"}
+# MLflow's error code for a database that is locked, full or gone.
+_DATABASE_CODES = {"TEMPORARILY_UNAVAILABLE"}
+# For a server that does not answer, whose database does not, or that no longer accepts the user.
+_SERVER_CODES = {*_DATABASE_CODES, "INTERNAL_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED"}
 
 
-class NoAnswerError(ConfigError):
-    """A store that does not answer, or whose database does not."""
+class StoreUnavailableError(TrackingError):
+    """A store, or the database of a server, does not answer; a later try may succeed."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Store:
 
     Attributes:
         uri: a server, or a database.
-        artifacts: where artifacts lie; empty for a server, which decides itself.
-        outputs: the folder of runs; processes on this machine queue there at a lock file.
-        port: where `interp ui` serves the store.
+        artifacts: the address of the artifacts; empty for a server, which decides itself.
+        outputs: the folder of runs, with the lock file of the processes on this machine.
+        port: the port of `interp ui`.
     """
 
     uri: str
@@ -66,27 +67,32 @@ class Store:
 
     @property
     def client(self) -> "MlflowClient":
-        """The MLflow client, once the store exists; a process opens a store once.
+        """The MLflow client; a process opens a store once, and creates it where it is missing.
 
         Raises:
-            ConfigError: the store cannot be opened; NoAnswerError where it may be later.
+            TrackingError: the store cannot be opened; StoreUnavailableError where a later try may
+                succeed.
         """
-        return _opened(self)
+        return _open(self)
 
-    def experiment(self, name: str) -> str:
-        """Return the id of the MLflow experiment of that name, created where it is missing."""
+    def experiment_id(self, name: str) -> str:
+        """Return the id of the MLflow experiment of that name; create it where it is missing.
+
+        Raises:
+            ConfigError: the name is empty, or belongs to a deleted experiment.
+        """
         from mlflow.exceptions import MlflowException
 
         if not name:
             raise ConfigError("tracking.experiment needs a name")
         client = self.client
-        with self.locked():
+        with self.lock():
             found = client.get_experiment_by_name(name)
             if found is None:
                 try:
                     return str(client.create_experiment(name, self.artifacts or None))
                 except MlflowException:
-                    # A process on another machine was quicker.
+                    # A process on another machine created it first.
                     found = client.get_experiment_by_name(name)
             if found is None or found.lifecycle_stage != "active":
                 raise ConfigError(
@@ -95,27 +101,28 @@ class Store:
                 )
             return str(found.experiment_id)
 
-    def locked(self) -> BaseFileLock:
-        """Return the lock at which the processes of this machine queue."""
+    def lock(self) -> BaseFileLock:
+        """Return the lock that lets one process of this machine at a time write."""
         return FileLock(self.outputs / ".mlflow.lock")
 
     def exists(self) -> bool:
-        """Whether there is a store to look into: to open a sqlite database creates it."""
+        """Whether the store exists; opening a sqlite database would create it."""
         path = self.uri.removeprefix("sqlite:///")
         return path == self.uri or Path(path).exists()
 
-    def greet(self) -> None:
-        """Raise NoAnswerError where the store is a server and nobody listens at its address.
+    def check_reachable(self) -> None:
+        """Check that a server listens at the store's address; a database is not checked.
 
         Raises:
-            ConfigError: the address is none.
+            ConfigError: the address is not that of a server.
+            StoreUnavailableError: no server listens there.
         """
         if not self.is_server():
             return
         try:
-            socket.create_connection(_place(self.uri), timeout=5).close()
+            socket.create_connection(_host_and_port(self.uri), timeout=5).close()
         except OSError as error:
-            raise NoAnswerError(
+            raise StoreUnavailableError(
                 f"tracking.uri: no server answers at {self.uri} ({error})"
             ) from error
 
@@ -130,27 +137,31 @@ class Store:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a store; its ids are empty while the store has not been told of it."""
+    """A run of a store; its ids are empty while it exists on disk alone."""
 
     store: Store
     experiment_id: str
     run_id: str
 
     def url(self) -> str:
-        """Return the address of its page in the MLflow UI; empty where it has none yet."""
+        """Return the address of its page in the MLflow UI; empty while it exists on disk alone."""
         if not self.run_id:
             return ""
         return f"{self.store.address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
 
-def _place(uri: str) -> tuple[str, int]:
-    """Return host and port of a server."""
+def _host_and_port(uri: str) -> tuple[str, int]:
+    """Return the host and the port of a server's address.
+
+    Raises:
+        ConfigError: it is not the address of a server.
+    """
     ports = {"http": 80, "https": 443}
     try:
         address = urlsplit(uri)
         host, port = address.hostname, address.port
     except ValueError:
-        # Of its port, or of brackets.
+        # A port that is not a number, or an unclosed bracket.
         host = ""
     if not host or address.scheme not in ports:
         raise ConfigError(
@@ -161,35 +172,35 @@ def _place(uri: str) -> tuple[str, int]:
 
 
 @cache
-def _opened(store: Store) -> "MlflowClient":
+def _open(store: Store) -> "MlflowClient":
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It would tell of each time that a server is tried again.
+    # Otherwise it warns at each retry.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    # MLflow itself would try for a while.
-    store.greet()
+    # MLflow itself would retry for a while.
+    store.check_reachable()
     try:
         store.outputs.mkdir(parents=True, exist_ok=True)
-        # Several processes that create a sqlite store at once leave it broken for good.
-        with store.locked():
+        # Several processes that create a sqlite store at once damage it permanently.
+        with store.lock():
             _create_database(store.uri)
             client = MlflowClient(tracking_uri=store.uri)
             client.search_experiments(max_results=1)
     except OSError as error:
         reason = error.strerror or error
-        raise ConfigError(f"outputs: {store.outputs} cannot be written: {reason}") from error
+        raise StorageError(f"outputs: {store.outputs} cannot be written: {reason}") from error
     except MlflowException as error:
         reason = str(error).splitlines()[0]
-        kind = NoAnswerError if is_silence(store, error) else ConfigError
+        kind = StoreUnavailableError if is_unavailable(store, error) else TrackingError
         raise kind(f"tracking.uri: {store.uri} cannot be opened: {reason}") from error
     return client
 
 
 def _create_database(uri: str) -> None:
-    """Create a sqlite database under another name first, so that one that is there is whole."""
+    """Create a sqlite database under another name first, so that an existing one is complete."""
     from mlflow import MlflowClient
 
     path = Path(uri.removeprefix("sqlite:///"))
@@ -202,28 +213,28 @@ def _create_database(uri: str) -> None:
     unfinished.rename(path)
 
 
-def is_silence(store: Store, error: Exception) -> bool:
-    """Whether an error says that the store does not answer, and nothing of what it was asked."""
+def is_unavailable(store: Store, error: Exception) -> bool:
+    """Whether an error means that the store does not answer, whatever it was asked."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
     if isinstance(error, MlflowException):
-        return error.error_code in (_SILENT if store.is_server() else _UNAVAILABLE)
+        return error.error_code in (_SERVER_CODES if store.is_server() else _DATABASE_CODES)
     if isinstance(error, RequestException):
-        # What is said of a file, in a code; or nothing at all.
+        # A request for a file has a status code; a broken connection has none.
         code = 500 if error.response is None else error.response.status_code
         return code in (401, 403) or code >= 500
-    return isinstance(error, NoAnswerError)
+    return isinstance(error, StoreUnavailableError)
 
 
-def is_refusal(error: Exception) -> bool:
-    """Whether an error is the store's or the file system's, and no mistake of the program's."""
+def is_store_error(error: Exception) -> bool:
+    """Whether an error comes from the store or the file system, not from a bug in the program."""
     from mlflow.exceptions import MlflowException
 
-    return isinstance(error, ConfigError | MlflowException | OSError)
+    return isinstance(error, InterpError | MlflowException | OSError)
 
 
 @cache
-def experiment_of(store: Store, run_id: str) -> str:
-    """Return the id of the MLflow experiment that a run is in, which never changes."""
+def experiment_id_of(store: Store, run_id: str) -> str:
+    """Return the id of a run's MLflow experiment, which never changes."""
     return str(store.client.get_run(run_id).info.experiment_id)

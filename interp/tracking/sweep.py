@@ -1,4 +1,4 @@
-"""A sweep as MLflow shows it: a parent run, with a child a job."""
+"""A sweep in MLflow: a parent run with one child run per job."""
 
 import getpass
 from contextvars import ContextVar
@@ -9,18 +9,18 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from interp.tracking import charts
-from interp.tracking.store import LONGEST_TAG, Store, experiment_of
+from interp.tracking.store import LONGEST_TAG, Store, experiment_id_of
 
 
 @dataclass(frozen=True)
 class Job:
-    """A sweep's job, as the process that runs it knows it.
+    """A sweep's job in the process that runs it.
 
     Attributes:
-        store: where the whole sweep is logged.
+        store: the store of the whole sweep.
         parent: the MLflow run of the sweep.
         number: the job's number in the sweep, which names its folder.
-        name: what tells this job from the others.
+        name: the values that distinguish this job from the others.
     """
 
     store: Store
@@ -29,19 +29,19 @@ class Job:
     name: str
 
 
-# Set in the process that runs a sweep's job, for the length of it.
+# Set in the process that runs a sweep's job, while it runs.
 CURRENT_JOB: ContextVar[Job | None] = ContextVar("CURRENT_JOB", default=None)
 
 
 def _lock(store: Store, run_id: str) -> BaseFileLock:
-    """Return the lock that whoever launches the jobs of a parent run holds."""
+    """Return the lock that the process holds that launches the jobs of a parent run."""
     folder = store.outputs / ".sweeps"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{run_id}.lock", is_singleton=True)
 
 
-def _held(store: Store, run_id: str) -> bool:
-    """Whether this process alone launches the jobs of a parent run from now on."""
+def _take_lock(store: Store, run_id: str) -> bool:
+    """Take the lock of a parent run for this process; return whether no other process holds it."""
     lock = _lock(store, run_id)
     try:
         lock.acquire(blocking=False)
@@ -51,16 +51,13 @@ def _held(store: Store, run_id: str) -> bool:
     return True
 
 
-# Locks of the sweeps that this process launches: they go with it.
+# Locks of the sweeps that this process launches, kept so that they are held until it ends.
 _LAUNCHING: list[BaseFileLock] = []
 
 
 @dataclass(frozen=True)
 class Child:
-    """A sweep's job as MLflow records it: number and name, how and why it ended.
-
-    `began` is in milliseconds of the epoch.
-    """
+    """A sweep's job in MLflow; `began` is in milliseconds since the epoch."""
 
     run_id: str
     began: int
@@ -72,11 +69,11 @@ class Child:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The MLflow run that a sweep's jobs hang under.
+    """The parent run of a sweep's jobs.
 
     Attributes:
-        store: where it is logged.
-        run_id: the run.
+        store: the store of the sweep.
+        run_id: the parent run.
     """
 
     store: Store
@@ -84,24 +81,25 @@ class Sweep:
 
     @classmethod
     def begin(
-        cls, store: Store, experiment: str, overrides: list[str], fingerprint: str, *, anew: bool
+        cls, store: Store, experiment: str, overrides: list[str], fingerprint: str, *, rerun: bool
     ) -> "Sweep":
-        """Open the parent run, named after what is swept.
+        """Open the parent run, named after the overrides.
 
-        A sweep that was started before goes on under the parent that it has.
+        A sweep that was started before continues under its existing parent.
 
         Args:
-            store: where it is logged.
+            store: the store of the sweep.
             experiment: the MLflow experiment.
-            overrides: what is swept.
-            fingerprint: of all that decides which jobs there are and what they do.
-            anew: open another parent, whatever there is.
+            overrides: the swept values.
+            fingerprint: a hash of all that decides which jobs there are and what they do.
+            rerun: open a new parent also where one exists.
         """
-        client, experiment_id = store.client, store.experiment(experiment)
-        # Who launches it holds the lock until it ends, so that nobody takes its jobs for dead ones.
+        client, experiment_id = store.client, store.experiment_id(experiment)
+        # The launching process holds the lock until it ends, so that no other one takes the jobs
+        # for dead ones.
         query = f"tags.sweep_fingerprint = '{fingerprint}'"
-        for run in [] if anew else client.search_runs([experiment_id], query, max_results=100):
-            if _held(store, run.info.run_id):
+        for run in [] if rerun else client.search_runs([experiment_id], query, max_results=100):
+            if _take_lock(store, run.info.run_id):
                 client.update_run(run.info.run_id, status="RUNNING")
                 return cls(store, run.info.run_id)
         tags = {
@@ -112,29 +110,30 @@ class Sweep:
         }
         name = f"sweep {' '.join(overrides)}".strip()[:250]
         run = client.create_run(experiment_id, tags=tags, run_name=name)
-        _held(store, run.info.run_id)
+        _take_lock(store, run.info.run_id)
         return cls(store, run.info.run_id)
 
     def name(self) -> str:
-        """Return what the sweep is called: what it sweeps over."""
+        """Return the name of the parent run: the swept values."""
         return str(self.store.client.get_run(self.run_id).info.run_name)
 
     def children(self) -> list[Child]:
-        """Return the jobs that have started, in the order of their numbers.
+        """Return the jobs that have started, by number.
 
-        Of a job that ran several times, as in a sweep that was killed and started again, the last.
+        A job that ran several times, as in a sweep that was killed and started again, has its last
+        run here.
         """
-        latest = {child.number: child for child in self.runs()}
-        return [latest[number] for number in sorted(latest)]
+        last = {child.number: child for child in self.runs()}
+        return [last[number] for number in sorted(last)]
 
     def runs(self) -> list[Child]:
-        """Return all runs of its jobs, in the order in which they began."""
-        experiment = experiment_of(self.store, self.run_id)
+        """Return all runs of the jobs, in the order in which they began."""
+        experiment_id = experiment_id_of(self.store, self.run_id)
         found: list[Any] = []
         token: str | None = ""
         while token is not None:
             page = self.store.client.search_runs(
-                [experiment],
+                [experiment_id],
                 f"tags.mlflow.parentRunId = '{self.run_id}'",
                 order_by=["attributes.start_time ASC"],
                 page_token=token or None,
@@ -153,46 +152,45 @@ class Sweep:
             for run in found
         ]
 
-    def compared(self) -> str:
-        """Return what `log_comparison` was told last that it shows; "" where it never was."""
+    def compared_hash(self) -> str:
+        """Return the `jobs_hash` of the last `log_comparison`; "" where there was none."""
         return str(self.store.client.get_run(self.run_id).data.tags.get("compared", ""))
 
-    def log_comparison(self, folder: Path, description: str, shows: str) -> None:
-        """Log a comparison of the jobs: a folder's files, and a description.
+    def log_comparison(self, folder: Path, description: str, jobs_hash: str) -> None:
+        """Log a comparison of the jobs: a folder of files, and a description.
 
         Args:
-            folder: what goes to the artifacts.
-            description: Markdown, in at most `LONGEST_TAG` signs.
-            shows: a digest of the jobs that it shows, and of how each ended.
+            folder: the files.
+            description: Markdown of at most `LONGEST_TAG` characters.
+            jobs_hash: a hash of the jobs that were compared, and of how each ended.
         """
         from mlflow.entities import RunTag
 
         self.store.client.log_artifacts(self.run_id, str(folder))
-        # Last, so that no tag tells of an artifact that is not there.
-        tags = {"mlflow.note.content": description, "compared": shows}
+        # Last, so that no tag names an artifact that is missing.
+        tags = {"mlflow.note.content": description, "compared": jobs_hash}
         self.store.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def fetch_comparison(self, folder: Path) -> None:
-        """Put into a folder what `log_comparison` logged."""
+        """Download the files of `log_comparison` into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.store.client.download_artifacts(self.run_id, "", str(folder))
 
     def lock(self) -> BaseFileLock:
-        """Return the lock that whoever launches its jobs holds."""
+        """Return the lock that the process holds that launches the jobs."""
         return _lock(self.store, self.run_id)
 
     def end(self, *, completed: bool, at: int = 0) -> list[Child]:
         """Close the parent and return its jobs.
 
-        It ends FINISHED where all jobs did, FAILED otherwise; a sweep that never came to a job
-        is removed, for it tells nothing.
+        It ends FINISHED where all jobs did, FAILED otherwise; a sweep without a job is removed.
 
         Args:
-            completed: whether it came to its last job.
-            at: when it ended, in milliseconds of the epoch; 0 for now.
+            completed: whether all jobs were launched.
+            at: when it ended, in milliseconds since the epoch; 0 for now.
         """
         for run_id in [child.run_id for child in self.runs() if child.status == "RUNNING"]:
-            # The launcher has returned, so that the job died without a word.
+            # The launcher has returned, so the job's process died before it could record an end.
             self.store.client.set_tag(run_id, "error", "the job's process ended before the job")
             self.store.client.set_terminated(run_id, "KILLED")
         children = self.children()
@@ -205,5 +203,5 @@ class Sweep:
         return children
 
     def url(self) -> str:
-        """Save the view that charts the jobs side by side, and return its address."""
-        return charts.saved(self.store, self.run_id)
+        """Save the MLflow view that charts the jobs side by side, and return its address."""
+        return charts.save_view(self.store, self.run_id)

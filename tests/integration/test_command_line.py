@@ -161,7 +161,7 @@ def test_overrides_may_stand_around_options_and_paths_need_no_quotes(interp, tmp
 
 def runs_of(outputs, experiment="layer_similarity"):
     store = Store.of(str(outputs), None, 5000)
-    found = store.client.search_runs([store.experiment(experiment)])
+    found = store.client.search_runs([store.experiment_id(experiment)])
     parents = [r for r in found if "mlflow.parentRunId" not in r.data.tags]
     return parents, [r for r in found if r not in parents]
 

@@ -36,7 +36,7 @@ from interp.results.comparison import (
 from interp.results.comparison.differences import shared
 from interp.results.primary_series import Headline, from_text, guessed, to_text
 from interp.tracking import Store, Sweep
-from interp.tracking.runs import jobs_of
+from interp.tracking.runs import read_jobs
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -504,10 +504,10 @@ def test_a_refresh_waits_its_time_leaves_others_alone_and_ends_with_the_sweep(
 
     outputs = tmp_path / "outputs"
     store = Store.of(str(outputs), None, 5000)
-    sweep = Sweep.begin(store, "trial", ["metric=cosine,rsa"], "", anew=True)
+    sweep = Sweep.begin(store, "trial", ["metric=cosine,rsa"], "", rerun=True)
     client, jobs = store.client, ["cosine", "rsa"]
     child = client.create_run(
-        store.experiment("trial"),
+        store.experiment_id("trial"),
         tags={"mlflow.parentRunId": sweep.run_id, "job": "0"},
         run_name="cosine",
     )
@@ -544,7 +544,7 @@ def test_a_refresh_waits_its_time_leaves_others_alone_and_ends_with_the_sweep(
     # It was just done.
     assert not sweep_comparison.refresh(store, sweep.run_id, jobs)
     client.set_terminated(child.info.run_id, "FINISHED")
-    sweep_comparison.complete(sweep, jobs_of(store, sweep.run_id), jobs, tmp_path / "shown")
+    sweep_comparison.complete(sweep, read_jobs(store, sweep.run_id), jobs, tmp_path / "shown")
     assert "1 of 2 finished, 1 not begun." in note()
     assert (tmp_path / "shown" / "finding.md").read_text() == note()
     aged_after = store.outputs / ".sweeps" / f"{sweep.run_id}.comparison.json"
@@ -555,7 +555,7 @@ def test_what_is_shown_already_is_not_drawn_again(swept, tmp_path, monkeypatch):
     outputs, _ = swept
     _, parent, _, _ = runs_of(outputs)
     store = Store.of(str(outputs), None, 5000)
-    sweep, records = Sweep(store, parent.info.run_id), jobs_of(store, parent.info.run_id)
+    sweep, records = Sweep(store, parent.info.run_id), read_jobs(store, parent.info.run_id)
 
     def drawn(*_, **__):
         raise AssertionError("drawn again")

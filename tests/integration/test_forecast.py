@@ -17,7 +17,7 @@ from interp.forward.throughput import products_per_second
 from interp.models import MODELS
 from interp.runner.forecast import forecast, passes
 from interp.runner.run import run
-from interp.tracking import Store, past
+from interp.tracking import Store, read_run_history
 
 ROOT = Path(__file__).parents[2]
 TINY = ("model=tiny", "model.device=cpu", "prompts.count=6", "analysis.permutations=19")
@@ -105,11 +105,11 @@ def test_a_reference_is_read_once_a_draw(tmp_path):
 
 def test_the_past_is_what_mlflow_has(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    assert past(store, "layer_similarity", "layer_similarity").count == 0
+    assert read_run_history(store, "layer_similarity", "layer_similarity").count == 0
     assert not list(tmp_path.iterdir())
     folder = tmp_path / "run"
     outcome = run(compose(*TINY, f"outputs={tmp_path}"), folder)
-    found = past(store, "layer_similarity", "layer_similarity")
+    found = read_run_history(store, "layer_similarity", "layer_similarity")
     ran = store.client.get_run(outcome.url.rpartition("/")[2])
     assert found.count == 1
     assert found.seconds == (ran.info.end_time - ran.info.start_time) / 1000

@@ -20,7 +20,7 @@ from interp.cli.hydra import launchers
 from interp.cli.hydra.callback import SweepCallback, _fingerprint
 from interp.cli.main import CONF
 from interp.core.errors import ConfigError
-from interp.tracking import Store, Sweep, record_death
+from interp.tracking import Store, Sweep, record_dead_job
 from tests.integration import test_readme
 from tests.integration.test_command_line import SMALL, check_refused, interp, runs_of  # noqa: F401
 from tests.system.test_slurm import SMALL as READ_TINY
@@ -213,15 +213,15 @@ def test_ctrl_c_ends_the_jobs_of_submitit_and_one_that_was_killed_is_told(tmp_pa
 
 def test_a_job_is_shown_that_died_before_it_could_say_so(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "deaths", ["seed=0,1,2,3"], "a fingerprint", anew=False)
-    experiment = store.experiment("deaths")
+    sweep = Sweep.begin(store, "deaths", ["seed=0,1,2,3"], "a fingerprint", rerun=False)
+    experiment = store.experiment_id("deaths")
     for number, status in ((0, "RUNNING"), (1, "FINISHED"), (2, "FAILED")):
         tags = {"mlflow.parentRunId": sweep.run_id, "job": str(number), "error": "its own"}
         run = store.client.create_run(experiment, tags=tags, run_name=f"seed={number}")
         if status != "RUNNING":
             store.client.set_terminated(run.info.run_id, status)
     for number in range(4):
-        record_death(sweep, number, f"seed={number}", "KILLED", "Slurm: out of memory", since=0)
+        record_dead_job(sweep, number, f"seed={number}", "KILLED", "Slurm: out of memory", since=0)
     told = [(child.name, child.status, child.error) for child in sweep.end(completed=True)]
     assert told == [
         ("seed=0", "KILLED", "Slurm: out of memory"),

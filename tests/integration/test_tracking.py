@@ -15,11 +15,11 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from interp.cli.main import CONF
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, TrackingError
 from interp.results.result import Animation, Result
 from interp.runner.analysis import ANALYSES
 from interp.runner.run import run
-from interp.tracking import CURRENT_JOB, Job, Store, Sweep, recorded
+from interp.tracking import CURRENT_JOB, Job, Store, Sweep, recorded_run
 
 
 def composed(outputs, *overrides):
@@ -28,7 +28,7 @@ def composed(outputs, *overrides):
 
 
 def only_run(store, experiment="layer_similarity"):
-    (found,) = store.client.search_runs([store.experiment(experiment)])
+    (found,) = store.client.search_runs([store.experiment_id(experiment)])
     return found
 
 
@@ -154,7 +154,7 @@ def test_mlflow_gets_the_first_rows_of_a_long_table_and_a_name_that_says_so(tmp_
     table = pd.DataFrame({"text": [f"prompt {i}" for i in range(10_001)], "n": range(10_001)})
     result = Result(tables={"prompts": table, "fits": table.head(10_000)})
     store = Store.of(str(tmp_path), None, 5000)
-    with recorded(store, "trial", "one", tmp_path / "run") as record:
+    with recorded_run(store, "trial", "one", tmp_path / "run") as record:
         result.save(tmp_path / "run")
         record.log_result(result, tmp_path / "run")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
@@ -169,12 +169,12 @@ def test_mlflow_gets_the_first_rows_of_a_long_table_and_a_name_that_says_so(tmp_
 def test_a_run_shows_what_it_is_from_its_first_moment(tmp_path, prompts):
     store = Store.of(str(tmp_path), None, 5000)
     params = {"seed": 3, "many": {f"field_{i}": i for i in range(250)}}
-    with recorded(store, "trial", "one", tmp_path, {"analysis": "trial", "long": "x" * 9000}):
+    with recorded_run(store, "trial", "one", tmp_path, {"analysis": "trial", "long": "x" * 9000}):
         begun = only_run(store, "trial")
     assert begun.info.status == "RUNNING"
     assert begun.data.tags["analysis"] == "trial"
     assert begun.data.tags["long"] == "x" * 5000
-    with recorded(store, "other", "two", tmp_path) as record:
+    with recorded_run(store, "other", "two", tmp_path) as record:
         record.log_setup(params, prompts)
         working = store.client.get_run(record.run_id)
     assert working.info.status == "RUNNING"
@@ -186,7 +186,7 @@ def test_as_many_numbers_as_a_run_finds_are_logged(tmp_path):
     values = np.arange(2500, dtype=np.float64)
     result = Result(spectra={"value": values}, scalars={f"s{i}": float(i) for i in range(40)})
     store = Store.of(str(tmp_path), None, 5000)
-    with recorded(store, "trial", "one", tmp_path / "run") as record:
+    with recorded_run(store, "trial", "one", tmp_path / "run") as record:
         result.save(tmp_path / "run")
         record.log_result(result, tmp_path / "run")
     history = store.client.get_metric_history(record.run_id, "component/value")
@@ -205,7 +205,7 @@ def test_an_animation_is_logged_frame_by_frame_and_as_its_files(tmp_path, monkey
     monkeypatch.setattr("interp.plotting.pixels", pixels)
     animation = Animation("What moves", {2: 1, 5: 2}, ("layer 2", "layer 5"))
     result, store = Result(animations={"points": animation}), Store.of(str(tmp_path), None, 5000)
-    with recorded(store, "trial", "one", tmp_path / "run") as record:
+    with recorded_run(store, "trial", "one", tmp_path / "run") as record:
         result.save(tmp_path / "run")
         record.log_result(result, tmp_path / "run")
     assert rendered == [1, 2]
@@ -317,7 +317,7 @@ def test_an_interrupted_run_is_killed(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
 
     def interrupted():
-        with recorded(store, "trial", "one", tmp_path / "run"):
+        with recorded_run(store, "trial", "one", tmp_path / "run"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -334,14 +334,14 @@ def test_a_refused_configuration_leaves_no_run_behind(tmp_path):
 
 def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"], "", anew=True)
+    sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"], "", rerun=True)
     token = CURRENT_JOB.set(Job(store, sweep.run_id, 0, "cosine"))
     try:
         elsewhere = Store.of(str(tmp_path / "elsewhere"), None, 5000)
-        with recorded(elsewhere, "elsewhere", "unnamed", tmp_path):
+        with recorded_run(elsewhere, "elsewhere", "unnamed", tmp_path):
             pass
         lost = store.client.create_run(
-            store.experiment("trial"), tags={"mlflow.parentRunId": sweep.run_id}, run_name="lost"
+            store.experiment_id("trial"), tags={"mlflow.parentRunId": sweep.run_id}, run_name="lost"
         )
     finally:
         CURRENT_JOB.reset(token)
@@ -356,7 +356,7 @@ def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
 
 def test_a_sweep_without_a_job_is_removed(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "trial", ["metric=cosine"], "", anew=True)
+    sweep = Sweep.begin(store, "trial", ["metric=cosine"], "", rerun=True)
     assert sweep.end(completed=False) == []
     assert store.client.get_run(sweep.run_id).info.lifecycle_stage == "deleted"
 
@@ -378,27 +378,27 @@ def test_long_values_and_many_parameters_are_kept_as_far_as_mlflow_can(tmp_path)
 
 def test_a_deleted_experiment_and_a_store_out_of_reach_are_told(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    store.client.delete_experiment(store.experiment("gone"))
+    store.client.delete_experiment(store.experiment_id("gone"))
     with pytest.raises(ConfigError, match="'gone' was deleted in MLflow"):
-        store.experiment("gone")
+        store.experiment_id("gone")
     nowhere = Store.of(str(tmp_path), "postgres-typo://x", 5000)
-    with pytest.raises(ConfigError, match=r"tracking\.uri: postgres-typo://x cannot be opened"):
-        nowhere.experiment("any")
+    with pytest.raises(TrackingError, match=r"tracking\.uri: postgres-typo://x cannot be opened"):
+        nowhere.experiment_id("any")
 
 
 def _touch(outputs):
-    Store.of(outputs, None, 5000).experiment("together")
+    Store.of(outputs, None, 5000).experiment_id("together")
 
 
 def test_runs_that_log_one_prompt_set_at_once_do_not_collide(tmp_path, prompts):
     store = Store.of(str(tmp_path), None, 5000)
-    store.experiment("together")
+    store.experiment_id("together")
     begun = threading.Barrier(8)
 
     def log(i):
         # A client of its own, as another process has.
         own = replace(store, port=6000 + i)
-        with recorded(own, "together", f"run {i}", tmp_path / str(i)) as record:
+        with recorded_run(own, "together", f"run {i}", tmp_path / str(i)) as record:
             begun.wait()
             record.log_setup({}, prompts)
         return record.run_id

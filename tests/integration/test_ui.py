@@ -14,26 +14,26 @@ from types import SimpleNamespace
 import pytest
 
 from interp.cli.commands.ui import has_display
-from interp.tracking import Store, Sweep, latest
+from interp.tracking import Store, Sweep, find_newest_page
 
 ROOT = Path(__file__).parents[2]
 
 
 def log(store, experiment, name):
-    return store.client.create_run(store.experiment(experiment), run_name=name).info.run_id
+    return store.client.create_run(store.experiment_id(experiment), run_name=name).info.run_id
 
 
 def test_the_last_sweep_is_named_or_else_the_last_run(tmp_path):
     store = Store.of(str(tmp_path), None, 5001)
-    assert latest(store) == "http://127.0.0.1:5001"
+    assert find_newest_page(store) == "http://127.0.0.1:5001"
     log(store, "one", "first")
     run = log(store, "two", "second")
-    at = store.experiment("two")
-    assert latest(store) == f"http://127.0.0.1:5001/#/experiments/{at}/runs/{run}"
-    Sweep.begin(store, "one", ["seed=0,1"], "f", anew=False)
-    last = Sweep.begin(store, "two", ["seed=0,1"], "f", anew=False)
+    at = store.experiment_id("two")
+    assert find_newest_page(store) == f"http://127.0.0.1:5001/#/experiments/{at}/runs/{run}"
+    Sweep.begin(store, "one", ["seed=0,1"], "f", rerun=False)
+    last = Sweep.begin(store, "two", ["seed=0,1"], "f", rerun=False)
     log(store, "one", "third")
-    assert latest(store) == last.url()
+    assert find_newest_page(store) == last.url()
     assert last.run_id in last.url()
 
 
@@ -81,7 +81,7 @@ def alive(group):
 
 def test_a_browser_opens_the_page_once_the_server_answers_and_ctrl_c_ends_all(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "asked", ["seed=0,1"], "f", anew=False)
+    sweep = Sweep.begin(store, "asked", ["seed=0,1"], "f", rerun=False)
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     get = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).status, sys.argv[1])"
     browser.write_text(f'#!/bin/sh\n{sys.executable} -c "{get}" "$1" >{opened}.part\n')

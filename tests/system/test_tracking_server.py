@@ -23,19 +23,19 @@ from interp.core.errors import ConfigError
 from interp.results.notebook import html
 from interp.results.result import Result
 from interp.tracking import (
-    Ended,
-    NoAnswerError,
+    EndedSweep,
     Run,
     Store,
+    StoreUnavailableError,
     Sweep,
-    arrive,
-    end_later,
+    keep_sweep_end,
     now,
     outbox,
-    record_death,
-    recorded,
+    record_dead_job,
+    recorded_run,
+    send_waiting,
 )
-from interp.tracking.messages import Opening
+from interp.tracking.messages import RunStart
 from tests.servers import free_port, postgres, served
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def left(outputs):
 
 def send(uri, outputs):
     """Do what the command line does besides the run that was asked for."""
-    arrive(Store.of(str(outputs), uri, 5000))
+    send_waiting(Store.of(str(outputs), uri, 5000))
     close(completed=True)
 
 
@@ -286,7 +286,7 @@ def _log_together(uri, outputs, number, prompts, barrier):
     store = Store.of(str(outputs / str(number)), uri, 5000)
     store.client.search_experiments(max_results=1)
     barrier.wait()
-    with recorded(store, "together", f"run {number}", outputs / "runs" / str(number)) as record:
+    with recorded_run(store, "together", f"run {number}", outputs / "runs" / str(number)) as record:
         barrier.wait()
         record.log_setup({}, prompts)
 
@@ -385,14 +385,14 @@ def test_what_can_no_longer_be_fetched_is_found_anew(server, wire, interp, monke
 def test_a_dead_server_costs_the_jobs_that_follow_nothing(wire, interp, monkeypatch, tmp_path):
     asked = []
 
-    def greet(self):
+    def check_reachable(self):
         asked.append(self)
         return own(self)
 
-    own = Store.greet
+    own = Store.check_reachable
     with monkeypatch.context() as patch:
         cut_at(patch, wire, "log_inputs", 1)
-        patch.setattr(Store, "greet", greet)
+        patch.setattr(Store, "check_reachable", check_reachable)
         status, out, _ = interp(wire.uri, "many", *FOUR, "hook.layers=1")
     assert status == 0
     assert "4 results wait in outputs/.unsent and are sent on the next start" in out
@@ -472,7 +472,7 @@ def test_a_sending_that_is_cut_goes_on_where_it_was(
     for name, moment in SENDING.items():
         with monkeypatch.context() as patch:
             cut_at(patch, wire, *moment, after=True)
-            with pytest.raises(NoAnswerError, match="stopped answering"):
+            with pytest.raises(StoreUnavailableError, match="stopped answering"):
                 send(wire.uri, outputs)
         wire.mend()
         with monkeypatch.context() as patch:
@@ -494,7 +494,7 @@ def test_a_sending_that_is_cut_goes_on_where_it_was(
 
 def _send_together(uri, outputs, barrier):
     barrier.wait()
-    arrive(Store.of(str(outputs), uri, 5000))
+    send_waiting(Store.of(str(outputs), uri, 5000))
 
 
 def test_two_who_send_at_once_send_once(server, wire, interrupted, tmp_path, undisturbed):
@@ -521,14 +521,14 @@ def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire,
     begun, is_cut, waits = context.Event(), context.Event(), context.Event()
 
     def work():
-        with recorded(store, "dying", "one", tmp_path / "run") as record:
+        with recorded_run(store, "dying", "one", tmp_path / "run") as record:
             begun.set()
             is_cut.wait()
             record.log_step(3, {"epoch/loss": 0.5})
             waits.set()
             time.sleep(600)
 
-    with recorded(store, "dying", "first", tmp_path / "first"):
+    with recorded_run(store, "dying", "first", tmp_path / "first"):
         pass
     process = context.Process(target=work)
     process.start()
@@ -539,11 +539,11 @@ def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire,
     wire.mend()
     elsewhere = Store.of(str(tmp_path), wire.uri, 5000)
     assert len(left(tmp_path)) == 1
-    arrive(elsewhere)
+    send_waiting(elsewhere)
     assert len(left(tmp_path)) == 1
     process.kill()
     process.join()
-    arrive(elsewhere)
+    send_waiting(elsewhere)
     assert left(tmp_path) == []
     kept = held(server, "dying")
     assert (kept["one"]["status"], kept["first"]["status"]) == ("KILLED", "FINISHED")
@@ -604,14 +604,14 @@ def locked(*_, **__):
 def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     with (
-        recorded(store, "locked", "one", tmp_path / "run") as record,
+        recorded_run(store, "locked", "one", tmp_path / "run") as record,
         monkeypatch.context() as patch,
     ):
         patch.setattr(MlflowClient, "log_inputs", locked)
         record.log_setup({"seed": 3}, prompts)
     assert len(left(tmp_path)) == 1
     assert store.client.get_run(record.run_id).info.status == "RUNNING"
-    arrive(store)
+    send_waiting(store)
     run = store.client.get_run(record.run_id)
     assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "3"})
     assert len(run.inputs.dataset_inputs) == 1
@@ -620,12 +620,12 @@ def test_a_locked_database_file_loses_nothing(monkeypatch, prompts, tmp_path):
 
 def ends_late(store, swept, jobs):
     """A sweep of two of which so many jobs began; its end waits."""
-    sweep = Sweep.begin(store, "late", [swept], swept, anew=False)
+    sweep = Sweep.begin(store, "late", [swept], swept, rerun=False)
     for number in range(jobs):
         tags = {"mlflow.parentRunId": sweep.run_id, "job": str(number)}
-        run = store.client.create_run(store.experiment("late"), tags=tags, run_name="one")
+        run = store.client.create_run(store.experiment_id("late"), tags=tags, run_name="one")
         store.client.set_terminated(run.info.run_id)
-    end_later(Ended(sweep, True, now(), ("one", "other")))
+    keep_sweep_end(EndedSweep(sweep, True, now(), ("one", "other")))
     return sweep
 
 
@@ -643,7 +643,7 @@ def test_sweeps_that_end_late_are_shown_with_all_their_jobs(monkeypatch, tmp_pat
     store, log = Store.of(str(tmp_path), None, 5000), Sweep.log_comparison
     first, empty, good = (ends_late(store, f"seed={n}", n % 2) for n in (1, 2, 3))
     again = ends_late(store, "seed=9", 1)
-    arrive(store)
+    send_waiting(store)
     assert left(tmp_path) == []
     monkeypatch.setattr(Sweep, "log_comparison", refuse_first)
     sweep_comparison.show_late(besides=again.run_id)
@@ -666,25 +666,25 @@ def test_a_run_from_python_shows_a_sweep_that_ended_late(tmp_path):
 
 def test_a_death_of_which_no_store_could_be_told_is_told_later(monkeypatch, tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
-    sweep = Sweep.begin(store, "deaths", ["seed=0,1,2"], "deaths", anew=False)
+    sweep = Sweep.begin(store, "deaths", ["seed=0,1,2"], "deaths", rerun=False)
     since = now()
     for number, said in (
         (1, '{"status": "FINISHED", "ended": 9, "metrics": []}\n'),
         (2, '{"tags": {"error": "broken o'),
     ):
         # Its process is gone, which had lost the store, too.
-        opening = Opening("", sweep.run_id, f"seed={number}", {"job": str(number)}, now())
+        opening = RunStart("", sweep.run_id, f"seed={number}", {"job": str(number)}, now())
         opening.tags["mlflow.parentRunId"] = sweep.run_id
-        outbox.wait(Run(store, "", ""), opening)
+        outbox.begin(Run(store, "", ""), opening)
         folder, lock = outbox._OPEN.pop(opening.key)
         lock.release()
         (folder / "parts.jsonl").write_text(said)
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "search_runs", locked)
         for number in range(3):
-            record_death(sweep, number, f"seed={number}", "KILLED", "out of memory", since)
+            record_dead_job(sweep, number, f"seed={number}", "KILLED", "out of memory", since)
     assert len(left(tmp_path)) == 3
-    arrive(store)
+    send_waiting(store)
     assert left(tmp_path) == []
     assert [(job.name, job.status, job.error) for job in sweep.children()] == [
         ("seed=0", "KILLED", "out of memory"),
@@ -697,9 +697,9 @@ def test_a_death_of_which_no_store_could_be_told_is_told_later(monkeypatch, tmp_
 def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, capsys):
     store = Store.of(str(tmp_path), None, 5000)
     ends_late(store, "seed=1", 1)
-    monkeypatch.setattr(outbox, "_SILENT_S", 0.01)
-    with outbox._alone(store):
-        other = threading.Thread(target=arrive, args=[store])
+    monkeypatch.setattr(outbox, "_PATIENCE_S", 0.01)
+    with outbox._sending_lock(store):
+        other = threading.Thread(target=send_waiting, args=[store])
         other.start()
         said = ""
         while other.is_alive() and not said:
@@ -714,8 +714,8 @@ def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, ca
 )
 def test_what_is_no_address_of_a_server_is_told_in_a_line(uri, tmp_path):
     with pytest.raises(ConfigError, match="expected one such as http://localhost:5000") as error:
-        arrive(Store.of(str(tmp_path), uri, 5000))
-    assert not isinstance(error.value, NoAnswerError)
+        send_waiting(Store.of(str(tmp_path), uri, 5000))
+    assert not isinstance(error.value, StoreUnavailableError)
     assert str(error.value).startswith(f"tracking.uri: {uri!r} ")
 
 

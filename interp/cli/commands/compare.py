@@ -40,7 +40,7 @@ def serve(conf: str, arguments: list[str]) -> None:
 
     Raises:
         ConfigError: an unknown or ambiguous run or setting, or runs of different analyses;
-            NoAnswerError where the store does not answer.
+            StoreUnavailableError where the store does not answer.
         SystemExit: no run is finished.
     """
     if {"-h", "--help"} & set(arguments):
@@ -50,7 +50,7 @@ def serve(conf: str, arguments: list[str]) -> None:
     own, arguments = choices.split_folder(arguments)
     choices.check_folder(own)
     store, named = _read(conf, arguments)
-    with tracking.asking(store):
+    with tracking.connection(store):
         _compare(store, named)
 
 
@@ -58,8 +58,8 @@ def _compare(store: Store, named: Sequence[str]) -> None:
     from interp.results.comparison import labels
     from interp.tracking import runs
 
-    ids = [runs.found_by(store, name) for name in named] or [runs.last_sweep(store)]
-    records = runs.records_of(store, ids)
+    ids = [runs.find_run_id(store, name) for name in named] or [runs.find_last_sweep(store)]
+    records = runs.read_runs(store, ids)
     _refuse_several_questions(records)
     good = [record for record in records if record.is_finished]
     names = [" · ".join(label) for label in labels(good)]
@@ -70,7 +70,7 @@ def _compare(store: Store, named: Sequence[str]) -> None:
         if not record.is_finished:
             reason = f": {record.error}" if record.error else ""
             print(f"{record.run_id[:8]}  {record.name}: {record.status}{reason}", file=sys.stderr)
-    if unsent := sum(tracking.waiting(store, run_id) for run_id in ids):
+    if unsent := sum(tracking.count_waiting_jobs(store, run_id) for run_id in ids):
         report.say_unsent(store, unsent)
     if not good:
         sys.exit(1)
@@ -142,7 +142,7 @@ def _write(
 ) -> None:
     """Write the comparison, and say where it is and where MLflow charts the runs."""
     from interp.results.comparison import Asked, described
-    from interp.tracking.store import experiment_of
+    from interp.tracking.store import experiment_id_of
 
     parents = {record.parent for record in records}
     whole = ids[0] if parents == {ids[0]} else ""
@@ -161,7 +161,7 @@ def _write(
     if whole:
         report.say_where(store, Sweep(store, whole).url())
         return
-    experiments = list(dict.fromkeys(experiment_of(store, record.run_id) for record in good))
+    experiments = list(dict.fromkeys(experiment_id_of(store, record.run_id) for record in good))
     listed = ", ".join(f"'{record.run_id}'" for record in good)
     report.say_where(store, charts_url(store, experiments, f"attributes.run_id IN ({listed})"))
 

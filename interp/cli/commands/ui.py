@@ -13,7 +13,7 @@ from hydra import compose
 from interp.cli import choices
 from interp.cli.provenance import opened
 from interp.core.errors import ConfigError
-from interp.tracking import Store, latest
+from interp.tracking import Store, find_newest_page
 
 
 def serve(conf: str, arguments: list[str]) -> None:
@@ -48,7 +48,7 @@ def serve(conf: str, arguments: list[str]) -> None:
                 f"tracking.port: {store.port} is in use, perhaps by an interp ui that runs; "
                 f"choose another: tracking.port={store.port + 1}"
             ) from None
-    page = latest(store)
+    page = find_newest_page(store)
     print(f"MLflow on {store.address()} in some seconds, for {store.uri} (end it with Ctrl-C)")
     if page != store.address():
         print(f"page     {page}")

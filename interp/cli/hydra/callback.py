@@ -23,17 +23,17 @@ from interp.core.errors import ConfigError
 from interp.core.versions import code_digest, versions
 from interp.tracking import (
     CURRENT_JOB,
-    Ended,
+    EndedSweep,
     Job,
-    NoAnswerError,
     Store,
+    StoreUnavailableError,
     Sweep,
-    arrive,
-    end_later,
+    guarded_connection,
+    keep_sweep_end,
     now,
     one_line,
-    reaching,
-    record_death,
+    record_dead_job,
+    send_waiting,
 )
 
 # The sweep that this process launches, the folder of its jobs, and what each is called where that
@@ -98,13 +98,13 @@ class SweepCallback(Callback):  # type: ignore[misc]
         launchers.prepare(config.hydra.runtime.choices["hydra/launcher"], config.hydra.launcher)
         self._launched = now()
         named = [override.input_line for override in swept or overrides]
-        arrive(store := Store.of(*self._store))
+        send_waiting(store := Store.of(*self._store))
         sweep = Sweep.begin(
             store,
             config.tracking.experiment,
             named,
             _fingerprint(config),
-            anew=config.rerun,
+            rerun=config.rerun,
         )
         self._parent = sweep.run_id
         if is_basic and _is(config.hydra.launcher, BasicLauncher):
@@ -130,14 +130,14 @@ class SweepCallback(Callback):  # type: ignore[misc]
         current = CURRENT_JOB.get()
         # Most often it is too early, and then a silent store is not asked whether it is back.
         if current and sweep_comparison.is_due(current.store, current.parent):
-            with suppress(NoAnswerError), reaching(current.store):
+            with suppress(StoreUnavailableError), guarded_connection(current.store):
                 sweep_comparison.refresh(current.store, current.parent, self._names)
 
     def on_death(self, number: int, overrides: list[str], status: str, reason: str) -> None:
         """Show a job whose process ended before it could say so; launchers tell of it."""
         if opened := _OPEN.get():
             name = self._name(overrides, number)
-            record_death(opened[0], number, name, status, reason, since=self._launched)
+            record_dead_job(opened[0], number, name, status, reason, since=self._launched)
 
     def _name(self, overrides: list[str], number: int) -> str:
         """Return what tells a job from the others: its values of what is swept."""
@@ -200,11 +200,11 @@ def close(*, completed: bool) -> bool:
     composition.forget()
     sweep, folder, jobs = opened
     try:
-        arrive(sweep.store)
-        with reaching(sweep.store):
+        send_waiting(sweep.store)
+        with guarded_connection(sweep.store):
             return _end(sweep, folder, jobs, completed)
-    except NoAnswerError:
-        end_later(Ended(sweep, completed, now(), tuple(jobs)))
+    except StoreUnavailableError:
+        keep_sweep_end(EndedSweep(sweep, completed, now(), tuple(jobs)))
         report.waiting(sweep, folder)
         return not completed
     finally:
@@ -216,9 +216,9 @@ def _end(sweep: Sweep, folder: Path, jobs: list[str], completed: bool) -> bool:
     """End a sweep, show its jobs side by side and report on them; whether some failed."""
     children = sweep.end(completed=completed)
     if children:
-        from interp.tracking.runs import jobs_of
+        from interp.tracking.runs import read_jobs
 
-        records = jobs_of(sweep.store, sweep.run_id)
+        records = read_jobs(sweep.store, sweep.run_id)
         try:
             sweep_comparison.complete(sweep, records, jobs, folder)
         finally:

@@ -10,7 +10,7 @@ from mlflow.entities import Metric, Param
 
 from interp.tracking import Store, Sweep
 from interp.tracking import charts as views
-from interp.tracking.charts import colour, saved
+from interp.tracking.charts import job_colour, save_view
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def store(tmp_path):
 
 
 def begin(store, fingerprint="f"):
-    return Sweep.begin(store, "asked", ["metric=a,b"], fingerprint, anew=False)
+    return Sweep.begin(store, "asked", ["metric=a,b"], fingerprint, rerun=False)
 
 
 def add(store, sweep, name, params, metrics, **tags):
     """Log a job: metrics are values by step."""
-    experiment = store.experiment("asked")
+    experiment = store.experiment_id("asked")
     tags = {"mlflow.parentRunId": sweep.run_id, "job": "0", **tags}
     run = store.client.create_run(experiment, tags=tags, run_name=name).info.run_id
     store.client.log_batch(
@@ -40,7 +40,7 @@ def add(store, sweep, name, params, metrics, **tags):
 
 
 def read(store, sweep):
-    experiment = store.client.get_experiment(store.experiment("asked"))
+    experiment = store.client.get_experiment(store.experiment_id("asked"))
     view = json.loads(experiment.tags[f"mlflow.sharedViewState.{sweep.run_id}"])
     return view, json.loads(view["state"])
 
@@ -51,10 +51,10 @@ FOUND = {f"layer/{key}": CURVE for key in ("value", "score", "null_low", "p_corr
 
 def test_the_address_names_the_view_and_little_else(store):
     sweep = begin(store)
-    address = urlsplit(saved(store, sweep.run_id))
+    address = urlsplit(save_view(store, sweep.run_id))
     assert address.netloc == "127.0.0.1:5000"
     path, _, query = address.fragment.partition("?")
-    assert path == f"/experiments/{store.experiment('asked')}/runs"
+    assert path == f"/experiments/{store.experiment_id('asked')}/runs"
     # Any search in an address makes MLflow leave the view out.
     assert parse_qs(query) == {
         "viewStateShareKey": [sweep.run_id],
@@ -68,7 +68,7 @@ def test_the_view_shows_the_jobs_what_differs_and_the_main_curves_first(store):
     for name in ("cosine", "rsa"):
         params = {"metric.name": name, "seed": "0"} | ({"k": "3"} if name == "rsa" else {})
         add(store, sweep, name, params, {**FOUND, "peak_value": {0: 0.7}, "extra": {0: 1.0}})
-    saved(store, sweep.run_id)
+    save_view(store, sweep.run_id)
     view, state = read(store, sweep)
     assert view["name"] == "sweep metric=a,b"
     assert state["searchFilter"] == f"tags.mlflow.parentRunId = '{sweep.run_id}'"
@@ -95,7 +95,7 @@ def test_runs_that_name_their_curves_are_charted_by_them(store):
     headlines = json.dumps([{"name": "purity", "over": "layer", "prefix": "purity_"}])
     metrics = {"layer/angle": CURVE, "layer/purity": CURVE, "layer/purity_null_mean": CURVE}
     add(store, sweep, "one", {}, metrics, headlines=headlines)
-    saved(store, sweep.run_id)
+    save_view(store, sweep.run_id)
     _, state = read(store, sweep)
     assert [chart["metricKey"] for chart in state["compareRunCharts"]] == ["layer/purity"]
 
@@ -107,7 +107,7 @@ def test_an_image_a_layer_is_charted_as_a_grid(store, tmp_path):
         file = tmp_path / f"null+step+{step}+timestamp+1+x.png"
         file.write_bytes(b"")
         store.client.log_artifact(run, str(file), "images")
-    saved(store, sweep.run_id)
+    save_view(store, sweep.run_id)
     _, state = read(store, sweep)
     (grid,) = (chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE")
     assert grid["imageKeys"] == ["null"]
@@ -116,19 +116,19 @@ def test_an_image_a_layer_is_charted_as_a_grid(store, tmp_path):
 
 def test_a_sweep_of_which_no_job_has_begun_has_a_view_too(store):
     sweep = begin(store)
-    saved(store, sweep.run_id)
+    save_view(store, sweep.run_id)
     assert read(store, sweep)[1]["compareRunCharts"] == []
 
 
 def test_what_somebody_saved_in_the_browser_stays(store):
     sweep = begin(store)
-    first = saved(store, sweep.run_id)
+    first = save_view(store, sweep.run_id)
     own = {"name": "mine", "createdAt": 1, "updatedAt": 2, "state": '{"compareRunCharts":[]}'}
     key = f"mlflow.sharedViewState.{sweep.run_id}"
     for kept in (json.dumps(own), "deflate;eJyrrgUAAXUA+Q=="):
-        store.client.set_experiment_tag(store.experiment("asked"), key, kept)
-        assert saved(store, sweep.run_id) == first
-        assert store.client.get_experiment(store.experiment("asked")).tags[key] == kept
+        store.client.set_experiment_tag(store.experiment_id("asked"), key, kept)
+        assert save_view(store, sweep.run_id) == first
+        assert store.client.get_experiment(store.experiment_id("asked")).tags[key] == kept
 
 
 def test_old_sweeps_leave_the_menu_and_keep_their_view(store, monkeypatch):
@@ -138,8 +138,8 @@ def test_old_sweeps_leave_the_menu_and_keep_their_view(store, monkeypatch):
     sweeps = []
     for fingerprint in "abcd":
         sweeps.append(begin(store, fingerprint))
-        saved(store, sweeps[-1].run_id)
-    tags = store.client.get_experiment(store.experiment("asked")).tags
+        save_view(store, sweeps[-1].run_id)
+    tags = store.client.get_experiment(store.experiment_id("asked")).tags
     kept = [json.loads(tags[f"mlflow.sharedViewState.{sweep.run_id}"]) for sweep in sweeps]
     assert ["name" in view for view in kept] == [False, False, True, True]
     # Without the envelope the tag is the state itself, which MLflow reads as well.
@@ -147,6 +147,6 @@ def test_old_sweeps_leave_the_menu_and_keep_their_view(store, monkeypatch):
 
 
 def test_jobs_differ_in_their_colours():
-    colours = [colour(number) for number in range(60)]
+    colours = [job_colour(number) for number in range(60)]
     assert all(re.fullmatch("#[0-9A-F]{6}", code) for code in colours)
     assert len(set(colours)) == 60

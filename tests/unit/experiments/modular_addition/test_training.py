@@ -132,7 +132,7 @@ def trained(tmp_path_factory):
     outputs = tmp_path_factory.mktemp("outputs")
     outcome = run(composed(outputs, "analysis.epochs=35"), outputs / "run")
     client = outcome.store.client
-    (record,) = client.search_runs([outcome.store.experiment("modular_addition_training")])
+    (record,) = client.search_runs([outcome.store.experiment_id("modular_addition_training")])
     return outcome, {
         name: {m.step: m.value for m in client.get_metric_history(record.info.run_id, name)}
         for name in record.data.metrics

@@ -1,4 +1,4 @@
-"""One MLflow run: what it is about as it begins, what it found as it ends."""
+"""One MLflow run: its configuration when it starts, its result when it ends."""
 
 import getpass
 import json
@@ -12,13 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from interp.core.errors import ConfigError
+from interp.core.errors import InterpError
 from interp.results.primary_series import to_text
 from interp.tracking import outbox, series_tags
-from interp.tracking.availability import reaching
-from interp.tracking.charts import colour
-from interp.tracking.messages import Opening, Part, Point, create, now, tell
-from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, NoAnswerError, Run, Store
+from interp.tracking.availability import guarded_connection
+from interp.tracking.charts import job_colour
+from interp.tracking.messages import Message, MetricPoint, RunStart, create_run, now, send
+from interp.tracking.store import LONGEST_PARAM, LONGEST_TAG, Run, Store, StoreUnavailableError
 from interp.tracking.sweep import CURRENT_JOB
 
 if TYPE_CHECKING:
@@ -27,45 +27,49 @@ if TYPE_CHECKING:
     from interp.data.prompts import PromptSet
     from interp.results.result import Result
 
-# The browser holds all of a table that MLflow shows.
+# MLflow loads a whole table into the browser.
 _MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class Record(Run):
-    """One MLflow run, which is told to its store as it goes, or waits on disk for a later start."""
+class RunLogger(Run):
+    """Logs one MLflow run as it works, or keeps it on disk for a later start to send.
 
-    opening: Opening
-    # Names of the metrics that were logged while the run worked.
+    Attributes:
+        start: what was recorded when the run started.
+        logged_steps: names of the metrics that were logged while the run worked.
+    """
+
+    start: RunStart
     logged_steps: set[str] = field(default_factory=set, compare=False)
 
     @classmethod
-    def begin(cls, store: Store, opening: Opening) -> "Record":
-        """Create a run."""
+    def begin(cls, store: Store, start: RunStart) -> "RunLogger":
+        """Create the run in the store, or on disk where the store does not answer."""
         try:
-            with reaching(store):
-                run = create(store, opening)
-        except NoAnswerError:
+            with guarded_connection(store):
+                run = create_run(store, start)
+        except StoreUnavailableError:
             run = Run(store, "", "")
-            outbox.wait(run, opening)
-        return cls(store, run.experiment_id, run.run_id, opening)
+            outbox.begin(run, start)
+        return cls(store, run.experiment_id, run.run_id, start)
 
-    def waits(self) -> bool:
-        """Whether it, or some of it, waits on disk."""
-        return outbox.waits(self.store, self.opening)
+    def is_waiting(self) -> bool:
+        """Whether some of the run waits on disk."""
+        return outbox.has_run(self.store, self.start)
 
-    def tell(self, part: Part) -> None:
-        """Tell the store a part of the run; if that cannot be, it and what follows wait."""
-        if not self.waits():
+    def send(self, message: Message) -> None:
+        """Send a message to the store; where that fails it and all later ones wait on disk."""
+        if not self.is_waiting():
             try:
-                with reaching(self.store):
-                    return tell(self.store, self.run_id, part)
-            except NoAnswerError:
-                outbox.wait(self, self.opening)
-        return outbox.keep(self.opening.key, part)
+                with guarded_connection(self.store):
+                    return send(self.store, self.run_id, message)
+            except StoreUnavailableError:
+                outbox.begin(self, self.start)
+        return outbox.append(self.start.key, message)
 
     def log_setup(self, params: Mapping[str, object], prompts: "PromptSet") -> None:
-        """Log what the run is about, before it works: parameters and its prompt set."""
+        """Log the configuration and the prompt set, before the run works."""
         numbers = prompts.numeric_columns
         names = ("group", "text", "target", *prompts.columns)
         columns = [{"name": n, "type": "double" if n in numbers else "string"} for n in names]
@@ -77,26 +81,26 @@ class Record(Run):
             "schema": json.dumps({"mlflow_colspec": columns}),
             "profile": json.dumps({"num_rows": len(prompts)}),
         }
-        self.tell(Part(params=dict(_flattened(params)), dataset=dataset))
+        self.send(Message(params=dict(_flattened(params)), dataset=dataset))
 
     def log_step(self, step: int, values: Mapping[str, float]) -> None:
-        """Log values of a step while the run works: the point of a curve each."""
+        """Log values of a step while the run works: one point of a curve each."""
         at = now()
-        points = [Point(name, float(value), at, step) for name, value in values.items()]
+        points = [MetricPoint(name, float(value), at, step) for name, value in values.items()]
         self.logged_steps.update(values)
-        self.tell(Part(metrics=points))
+        self.send(Message(metrics=points))
 
     def log_result(self, result: "Result", folder: Path) -> None:
-        """Log what the run found: its folder, images a layer and tables, then all numbers at once.
+        """Log a result: its folder, one image per layer, tables, then all numbers at once.
 
-        Of a table MLflow gets the first 10,000 rows, and a name that says so where there are more;
-        the CSV in the folder is whole.
+        MLflow gets the first 10,000 rows of a table, under a name with that number; the CSV file in
+        the folder is complete.
         """
         from interp import plotting
-        from interp.tracking.buffered_client import Gathering
+        from interp.tracking.buffered_client import BufferedClient
 
         with TemporaryDirectory() as staged:
-            images = Gathering(self.store.uri, Path(staged))
+            images = BufferedClient(self.store.uri, Path(staged))
             for key, drawn in result.images.items():
                 for layer, figure in drawn.items():
                     images.log_image(self.run_id, plotting.pixels(figure), key=key, step=layer)
@@ -112,47 +116,47 @@ class Record(Run):
             if result.headlines:
                 tags["headlines"] = to_text(result.headlines)
             points = [p for p in _points(result) if p.name not in self.logged_steps]
-            self.tell(Part([Path(staged), folder], metrics=points, tags=tags))
+            self.send(Message([Path(staged), folder], metrics=points, tags=tags))
 
     def fail(self, error: BaseException, folder: Path) -> None:
-        """Mark the run failed, or killed by the keyboard; keep the traceback and what there is."""
+        """Mark the run FAILED, or KILLED by the keyboard; log the traceback and the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         text = "".join(traceback.format_exception(error))
         (folder / "traceback.txt").write_text(text, encoding="utf-8")
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        self.tell(Part([folder], tags={"error": one_line(error)}, status=status, ended=now()))
+        self.send(Message([folder], tags={"error": one_line(error)}, status=status, ended=now()))
 
 
 @contextmanager
-def recorded(
+def recorded_run(
     store: Store, experiment: str, name: str, folder: Path, tags: Mapping[str, object] | None = None
-) -> Iterator[Record]:
-    """Open an MLflow run, under the current sweep where there is one, and end it as it ends.
+) -> Iterator[RunLogger]:
+    """Open an MLflow run, under the current sweep where there is one, and close it at the end.
 
-    It has its tags from the first moment. An exception marks it FAILED, with its traceback in
-    `folder` and among the artifacts, and goes on.
+    Tags are set when the run is created. An exception marks the run FAILED, with the traceback in
+    `folder` and among the artifacts, and is raised again.
     """
     job = CURRENT_JOB.get()
     given = {key: str(value)[:LONGEST_TAG] for key, value in (tags or {}).items()}
     given |= {"mlflow.user": getpass.getuser(), "mlflow.source.name": "interp"}
     if job is None:
-        opening = Opening(experiment, "", name, given, now())
+        start = RunStart(experiment, "", name, given, now())
     else:
         store = job.store
         given |= {"mlflow.parentRunId": job.parent, "job": str(job.number)}
-        given["mlflow.runColor"] = colour(job.number)
-        opening = Opening("", job.parent, job.name, given, now())
-    record = Record.begin(store, opening)
+        given["mlflow.runColor"] = job_colour(job.number)
+        start = RunStart("", job.parent, job.name, given, now())
+    logger = RunLogger.begin(store, start)
     try:
-        yield record
+        yield logger
     except BaseException as error:
-        record.fail(error, folder)
+        logger.fail(error, folder)
         raise
-    record.tell(Part(status="FINISHED", ended=now()))
+    logger.send(Message(status="FINISHED", ended=now()))
 
 
 def _write_tables(tables: Mapping[str, "pd.DataFrame"], folder: Path) -> dict[str, str]:
-    """Write tables as MLflow's `log_table` does, and return the tag by which it finds them."""
+    """Write tables in the format of MLflow's `log_table`, and return the tag that lists them."""
     (folder / "tables").mkdir()
     paths = []
     for name, table in tables.items():
@@ -164,28 +168,28 @@ def _write_tables(tables: Mapping[str, "pd.DataFrame"], folder: Path) -> dict[st
     return {"mlflow.loggedArtifacts": json.dumps(entries)} if entries else {}
 
 
-def _points(result: "Result") -> list[Point]:
+def _points(result: "Result") -> list[MetricPoint]:
     """Return scalars at step 0, series with the layer and spectra with the component as step.
 
     A tested series has its own axis as step; MLflow has no value where it is undefined.
     """
     at = now()
-    points = [Point(name, value, at, 0) for name, value in result.scalars.items()]
+    points = [MetricPoint(name, value, at, 0) for name, value in result.scalars.items()]
     for tested in result.tested:
         for key, numbers in tested.metrics.items():
             points += [
-                Point(key, float(number), at, step)
+                MetricPoint(key, float(number), at, step)
                 for step, number in zip(tested.steps, numbers, strict=True)
                 if math.isfinite(number)
             ]
     for name, series in result.series.items():
         points += [
-            Point(f"layer/{name}", float(value), at, layer)
+            MetricPoint(f"layer/{name}", float(value), at, layer)
             for layer, value in zip(series.layers, series.values, strict=True)
         ]
     for name, values in result.spectra.items():
         points += [
-            Point(f"component/{name}", float(value), at, component)
+            MetricPoint(f"component/{name}", float(value), at, component)
             for component, value in enumerate(values, start=1)
         ]
     return points
@@ -197,14 +201,14 @@ def _flattened(fields: Mapping[str, object], prefix: str = "") -> Iterator[tuple
             yield from _flattened(value, f"{prefix}{key}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            # The whole value stands in the run's config.yaml.
+            # The run's config.yaml holds the whole value.
             cut = text if len(text) <= LONGEST_PARAM else f"{text[: LONGEST_PARAM - 1]}…"
-            # MLflow takes letters, digits and a few signs, and names of 250 at most.
+            # MLflow allows letters, digits and a few other characters, 250 at most.
             yield re.sub(r"[^\w\-. :/]", "_", f"{prefix}{key}")[:250], cut
 
 
 def one_line(error: BaseException) -> str:
-    """Return the error as one line: its kind, unless it speaks for itself, and its message."""
+    """Return the error as one line: its message, after its type unless it is an InterpError."""
     first = (str(error).strip().splitlines() or [""])[0]
-    kind = "" if isinstance(error, ConfigError) else type(error).__name__
+    kind = "" if isinstance(error, InterpError) else type(error).__name__
     return ": ".join(part for part in (kind, first) if part)[:LONGEST_TAG]
