@@ -45,7 +45,7 @@ def main() -> None:
         forward = fastest(lambda: [model.module(ids[i : i + 32]) for i in range(0, PROMPTS, 32)])
     rng = np.random.default_rng(0)
     layers = rng.normal(size=(LAYERS, 2, PROMPTS, model.module.config.n_embd))
-    orders = permutations.pairings(PROMPTS, PROMPTS, PERMUTATIONS, rng)
+    orders = permutations.draw_pairings(PROMPTS, PROMPTS, PERMUTATIONS, rng)
     print(f"{PERMUTATIONS} permutations, {LAYERS} layers, {PROMPTS} pairs of prompts")
     print(f"forward pass of GPT-2 small, {PROMPTS} prompts of {TOKENS} tokens = 1.00")
     for name in ("linear_cka", "cosine", "rsa", "mutual_knn", "cca"):

@@ -21,7 +21,7 @@ import scipy.stats
 
 from interp.metrics import METRICS, Metric
 from interp.stats import permutations
-from interp.stats.two_sample import compared
+from interp.stats.two_sample import compare_groups
 
 LAYERS, DIMENSIONS = 13, 768
 FEW, MANY = 108, 4096
@@ -108,7 +108,7 @@ def plain_tests(test: Callable, values: np.ndarray, in_first: np.ndarray) -> np.
 def tests(test: str, values: np.ndarray, in_first: np.ndarray) -> np.ndarray:
     """Return the same as the analyses of neurons have it."""
     pairs = np.tile(np.arange(PAIRS_OF_SENTENCES), 2)
-    return compared(test, values, in_first[None], pairs, np.zeros(values.shape[1])).p[0]
+    return compare_groups(test, values, in_first[None], pairs, np.zeros(values.shape[1])).p[0]
 
 
 def seconds(action: Callable[[], np.ndarray]) -> float:
@@ -138,7 +138,7 @@ def ways() -> dict[str, tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]
                 partial(all_pairs, metric, clouds),
                 pairs / timed,
             )
-    orders = permutations.pairings(FEW, FEW, PERMUTATIONS, rng)
+    orders = permutations.draw_pairings(FEW, FEW, PERMUTATIONS, rng)
     found[f"linear CKA, null of {PERMUTATIONS} permutations, {FEW} points"] = (
         partial(plain_null, few[0], few[1], orders),
         partial(null, cka, few[0], few[1], orders),

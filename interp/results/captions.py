@@ -1,4 +1,4 @@
-"""What was read, in the words that figures and findings share."""
+"""Phrases that name a run's layers, groups and units; figures and findings share them."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from interp.stats.permutation_tests import PermutationTest
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Layers of a model, and where and at what they were read.
+class Caption:
+    """The layers of a model that were read, and the words that figures and findings use for them.
 
     Attributes:
         layers: their numbers.
-        names: what they are called: "layer 3", or a step's name.
+        names: their names: "layer 3", or the name of a step.
         model: the model's title.
         hook: the site.
-        position: which tokens were read.
+        position: the tokens that were read.
         groups: the names of the groups.
-        units: how many points of which kind: "16 prompts".
-        notice: what a reader should know of the site in this model; mostly "".
+        units: the number and kind of the points: "16 prompts".
+        notice: a remark on the site in this model; mostly "".
     """
 
     layers: tuple[int, ...]
@@ -37,17 +37,17 @@ class Reading:
 
     @property
     def steps_have_names(self) -> bool:
-        """Whether the layers are called by more than their numbers."""
+        """Whether the layers have names other than their numbers."""
         return self.names != tuple(f"layer {layer}" for layer in self.layers)
 
     @property
     def unit(self) -> str:
-        """What one of the layers is called."""
+        """The word for one layer: "layer", or "step" where steps have names."""
         return "step" if self.steps_have_names else "layer"
 
     @property
     def ticks(self) -> tuple[str, ...]:
-        """What stands below an axis of layers; empty where the numbers do."""
+        """The tick labels of an axis of layers; empty where the numbers are the labels."""
         return self.names if self.steps_have_names else ()
 
     @property
@@ -55,22 +55,35 @@ class Reading:
         """The title of an axis of layers."""
         return f"{self.unit} ({self.hook})"
 
-    def where(self, which: NDArray[np.bool_]) -> str:
-        """Say which of the layers are meant: "layers 3, 4", "4 of 7 layers", "no step"."""
+    def name_layers(self, which: NDArray[np.bool_]) -> str:
+        """Return the layers of a mask in words: "layers 3, 4", "4 of 7 layers", "no step"."""
         if self.steps_have_names and 0 < which.sum() <= 3:
             return ", ".join(name for name, yes in zip(self.names, which, strict=True) if yes)
         return describe_layers(self.layers, which).replace("layer", self.unit)
 
     @property
-    def together(self) -> str:
+    def group_phrase(self) -> str:
         """The groups in one phrase: "digits and words"."""
         *others, last = self.groups
         return f"{', '.join(others)} and {last}" if others else last
 
-    def told(self, *more: str) -> str:
+    def subtitle(self, *more: str) -> str:
         """Return the line below a figure's title."""
         parts = (self.model, self.hook, self.position, self.units, *more, self.notice)
         return " · ".join(part for part in parts if part)
+
+    # Until the questions use the new names.
+    where, together, told = name_layers, group_phrase, subtitle
+
+
+def values_with_p(values: Array, test: PermutationTest) -> list[str]:
+    """Return each value with its corrected p, as a summary table shows them."""
+    pairs = zip(values, test.p_corrected, strict=True)
+    return [f"{value:.3g} (p {p:.2g})" for value, p in pairs]
+
+
+# Until the questions use the new names, and tested series.
+Reading, beside = Caption, values_with_p
 
 
 def logged(
@@ -86,9 +99,3 @@ def logged(
         f"{name}_p_corrected": test.p_corrected,
     }
     return {key: Series.over(layers, column) for key, column in columns.items()}
-
-
-def beside(values: Array, test: PermutationTest) -> list[str]:
-    """Return each value with its corrected p, as a summary shows them."""
-    pairs = zip(values, test.p_corrected, strict=True)
-    return [f"{value:.3g} (p {p:.2g})" for value, p in pairs]

@@ -1,0 +1,1 @@
+"""Permutation tests, corrections and intervals; `TestedSeries` holds what they give."""

@@ -1,4 +1,4 @@
-"""What a value means beside its null: corrected p, a score on a common scale, and a word."""
+"""Values compared with their null: corrected p, a score on a common scale, and significance."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from interp.core.errors import ConfigError
 from interp.metrics import Metric
-from interp.results.primary_series import Headline
-from interp.results.result import Series
 from interp.stats import permutation_tests
 from interp.stats.permutation_tests import PermutationTest, Tail
 from interp.stats.tested_series import TestedSeries
@@ -19,15 +17,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Where the score says that little is missing to identity.
+# A score from here on counts as near identity.
 NEAR_IDENTITY = 0.9
 
 
 def check_settings(permutations: int, alpha: float) -> None:
-    """Refuse numbers of draws and levels that cannot be.
+    """Refuse impossible numbers of permutations and significance levels.
 
     Raises:
-        ConfigError: no draw, or a level outside of (0, 1).
+        ConfigError: no permutation, or a level outside of (0, 1).
     """
     if permutations < 1:
         raise ConfigError(f"permutations must be at least 1, not {permutations}")
@@ -37,21 +35,22 @@ def check_settings(permutations: int, alpha: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Values beside their null; every array is [value], one value a layer or a pair of layers.
+    """Values with their null; every array is [value], one value per layer or pair of layers.
 
     Attributes:
         observed: the values.
-        null: [value, draw].
+        null: [value, permutation].
         test: p and moments of the null.
         score: 0 at the null's 95th percentile in the direction tested, 1 at identity.
         significant: corrected p below alpha.
         opposite_tail: the same in the direction that is not tested.
         tail: the direction tested.
-        smallest_p: the smallest p that so many draws allow.
-        verdicts: a word for each value. Of paired metrics: "above chance", and "near identity" from
-            a score of 0.9 on, where the corrected p is below alpha; of unpaired ones "apart" there.
-            "below chance" and "alike" where it is in the direction that is not tested; "as chance"
-            elsewhere, or "too few to tell" where no p can fall below alpha.
+        smallest_p: the smallest p that the number of permutations allows.
+        significance: each value in a word. For a paired metric with a corrected p below alpha it is
+            "above chance", or "near identity" from a score of 0.9 on; for an unpaired one "apart".
+            It is "below chance" or "alike" where the value is significant in the direction that is
+            not tested, "too few to test" where no p can fall below alpha, and else "not
+            significant".
     """
 
     observed: Array
@@ -62,28 +61,13 @@ class Calibration:
     opposite_tail: NDArray[np.bool_]
     tail: Tail
     smallest_p: float
-    verdicts: tuple[str, ...]
+    significance: tuple[str, ...]
 
     @property
     def excess(self) -> Array:
         """How far each value lies beyond the null's mean, in the direction tested."""
         sign = 1 if self.tail == "greater" else -1
         return np.asarray(sign * (self.observed - self.test.null_mean))
-
-    def series(self, layers: tuple[int, ...]) -> dict[str, Series]:
-        """Return what is logged of values that are one a layer."""
-        test = self.test
-        values = {
-            "value": self.observed,
-            "null_mean": test.null_mean,
-            "null_low": test.null_low,
-            "null_high": test.null_high,
-            "z": test.z,
-            "p": test.p,
-            "p_corrected": test.p_corrected,
-            "score": self.score,
-        }
-        return {key: Series.over(layers, value) for key, value in values.items()}
 
     def tested_series(
         self, layers: tuple[int, ...], label: str, alpha: float, name: str = "value"
@@ -108,28 +92,41 @@ class Calibration:
             n_permutations=self.null.shape[1],
         )
 
-    def headline(self, label: str, alpha: float) -> Headline:
-        """Return what runs with such values are compared by."""
+    # Until the questions use `tested_series`.
+    def series(self, layers):  # type: ignore[no-untyped-def]  # noqa: D102
+        from interp.results.result import Series
+
+        found = self.tested_series(layers, "", 0.05).statistics
+        return {key: Series.over(layers, v) for key, v in {"value": self.observed, **found}.items()}
+
+    def headline(self, label, alpha):  # type: ignore[no-untyped-def]  # noqa: D102
+        from interp.results.primary_series import Headline
+
         return Headline("value", label, direction=self.tail, alpha=alpha)
 
     def describe_smallest_p(self, alpha: float) -> str:
-        """Say where so few draws or arrangements rule significance out; "" where they do not."""
+        """Return a sentence where too few permutations rule out significance, else ""."""
         if self.smallest_p < alpha:
             return ""
-        return f" With so few prompts or draws no p can fall below {self.smallest_p:.2g}."
+        return f" With so few prompts or permutations no p can fall below {self.smallest_p:.2g}."
 
     def describe_opposite_tail(self, layers: tuple[int, ...], metric: Metric, alpha: float) -> str:
-        """Say at which layers a value passes in the direction not tested; "" where at none."""
+        """Return a sentence on the layers that are significant in the opposite direction, or ""."""
         if not self.opposite_tail.any():
             return ""
         return (
             f" At {describe_layers(layers, self.opposite_tail)} they are "
             f"{'further apart' if metric.paired else 'more alike'} than chance "
-            f"(p < {alpha:g}, corrected), which the test above does not count."
+            f"(p < {alpha:g}, corrected); the test above does not count this direction."
         )
 
     def summary(self, first: dict[str, object], label: str) -> "pd.DataFrame":
-        """Return the table that a reader wants: value, null band, score, corrected p, a word."""
+        """Return the summary table: value, null band, score, corrected p, significance.
+
+        Args:
+            first: the columns before these.
+            label: the name of the values' column.
+        """
         import pandas as pd
 
         low, high = self.test.null_low, self.test.null_high
@@ -140,7 +137,7 @@ class Calibration:
             "null (95%)": band,
             "score": self.score,
             "p (corrected)": self.test.p_corrected,
-            "verdict": self.verdicts,
+            "significance": self.significance,
         }
         return pd.DataFrame(columns)
 
@@ -152,17 +149,17 @@ def calibrate(
     metric: Metric,
     alpha: float,
 ) -> Calibration:
-    """Hold values against their null; the same draw must have been used for every value.
+    """Compare values with their null; all values must use the same permutations.
 
-    Pairs may be closer than chance, groups may differ more than chance: so a paired metric is
-    tested for closeness, an unpaired one for distance.
+    A paired metric is tested for values closer than chance, an unpaired one for groups further
+    apart than chance.
 
     Args:
         observed: [value].
-        null: [value, draw].
-        identity: the value of a cloud with itself, [value].
-        metric: what gave the values.
-        alpha: the corrected p below which a value counts as significant.
+        null: [value, permutation].
+        identity: the value of a cloud of points with itself, [value].
+        metric: the metric that gave the values.
+        alpha: the corrected p below which a value is significant.
     """
     tail: Tail = "greater" if metric.paired == metric.larger_is_closer else "less"
     test = permutation_tests.permutation_test(observed, null, tail)
@@ -171,33 +168,41 @@ def calibrate(
     opposite_test = permutation_tests.permutation_test(
         observed, null, "less" if tail == "greater" else "greater"
     )
-    beyond = opposite_test.p_corrected < alpha
+    opposite_tail = opposite_test.p_corrected < alpha
     smallest = 1 / (null.shape[1] + 1)
-    verdicts = []
-    for passes, opposite, closeness in zip(significant, beyond, score, strict=True):
+    significance = []
+    for passes, opposite, closeness in zip(significant, opposite_tail, score, strict=True):
         if passes and metric.paired:
-            verdicts.append("near identity" if closeness >= NEAR_IDENTITY else "above chance")
+            significance.append("near identity" if closeness >= NEAR_IDENTITY else "above chance")
         elif passes:
-            verdicts.append("apart")
+            significance.append("apart")
         elif smallest >= alpha:
-            verdicts.append("too few to tell")
+            significance.append("too few to test")
         elif opposite:
-            verdicts.append("below chance" if metric.paired else "alike")
+            significance.append("below chance" if metric.paired else "alike")
         else:
-            verdicts.append("as chance")
+            significance.append("not significant")
     return Calibration(
-        observed, null, test, score, significant, beyond, tail, smallest, tuple(verdicts)
+        observed,
+        null,
+        test,
+        score,
+        significant,
+        opposite_tail,
+        tail,
+        smallest,
+        tuple(significance),
     )
 
 
 def describe_score(metric: Metric) -> str:
-    """Say what the sign of the score means."""
+    """Return what the sign of the score means."""
     return "above 0: closer than chance" if metric.paired else "below 0: further apart than chance"
 
 
 def describe_layers(layers: tuple[int, ...], which: NDArray[np.bool_]) -> str:
-    """Say which of the layers are meant."""
-    chosen = [layer for layer, yes in zip(layers, which, strict=True) if yes]
+    """Return the layers of a mask in words: "layers 3, 4", "4 of 7 layers", "no layer"."""
+    chosen = [layer for layer, is_chosen in zip(layers, which, strict=True) if is_chosen]
     if not chosen:
         return "no layer"
     if len(chosen) == len(layers) > 2:

@@ -1,10 +1,12 @@
-"""Which prompts are one observation, so that none is counted twice.
+"""Which prompts form one observation, so that a test counts none of them twice.
 
-Two members of a minimal pair share everything but a word. A causal model reads the same text before
-a token the same, whatever follows: pairs that differ after it alone are one pair to it. And
-sentences that share a word, a verb say, are more alike than sentences of different verbs: what is
-found in many sentences of few verbs need not hold for others (Clark, 1973). A test that counts each
-of them finds too much.
+Prompts that are not independent make a test find too much if each counts as an observation:
+
+- The two members of a minimal pair share everything but a word.
+- A causal model has the same activations at a token whatever follows it, so that pairs that differ
+  only after the token are one pair.
+- Sentences that share a word, such as a verb, are more alike than sentences with different verbs: a
+  finding in many sentences of few verbs need not hold for other verbs (Clark, 1973).
 """
 
 from collections.abc import Sequence
@@ -23,21 +25,21 @@ if TYPE_CHECKING:
     from interp.forward.plan import Plan
 
 
-def observations(
+def number_observations(
     prompts: PromptSet, plan: "Plan", activations: Activations, groups: Sequence[str] = ()
 ) -> NDArray[np.intp]:
     """Return the number of the observation that each prompt belongs to, [prompt].
 
-    The i-th prompts of equal groups are one observation, or else each prompt by itself. Of these,
-    such are one as have the same tokens up to the last that is read, are read at the same places,
-    and have the same activations up to rounding at every layer. Numbers are 0, 1, … in the order of
-    the prompts.
+    The i-th prompts of groups of equal size form one observation, other prompts one each. Two
+    observations count as one if they have the same tokens up to the last one read, are read at the
+    same positions, and have the same activations up to rounding at every layer. Numbers are 0, 1, …
+    in the order of the prompts.
 
     Args:
         prompts: the prompts.
-        plan: which tokens were read of them.
-        activations: what was read there.
-        groups: which groups' i-th prompts belong together; all, where none are given.
+        plan: the tokens that were read.
+        activations: their activations.
+        groups: the groups whose i-th prompts belong together; all, where none are given.
     """
     unit, part = units(prompts, groups)
     rows: list[list[int]] = [[] for _ in range(len(prompts))]
@@ -59,7 +61,7 @@ def observations(
 
 
 def _is_degenerate(activations: Activations, one: list[int], other: list[int]) -> bool:
-    """Tell whether samples differ by rounding alone, at every layer."""
+    """Whether samples differ by rounding alone, at every layer."""
     for i in range(len(activations.layers)):
         first, second = (activations.values[i, of].astype(np.float64) for of in (one, other))
         if not (np.isfinite(first).all() and np.isfinite(second).all()):
@@ -70,43 +72,48 @@ def _is_degenerate(activations: Activations, one: list[int], other: list[int]) -
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """Observations put together that share a word.
+class ObservationGroups:
+    """Groups of observations that share a word.
 
     Attributes:
-        name: the column that the words are of, "verb"; "" where none are put together.
-        number: the number of each prompt's word, 0, 1, …; else of its observation, [prompt].
+        name: the column of the words, such as "verb"; "" where each observation is a group.
+        number: the number of each prompt's group, 0, 1, …, [prompt].
     """
 
     name: str
     number: NDArray[np.intp]
 
-    def counted(self, n: int) -> str:
-        """Say how many there are: "18 observations, one per verb"."""
-        return f"{n} observation{'s' * (n != 1)}{f', one per {self.called}' * bool(self.name)}"
+    def describe(self, n: int) -> str:
+        """Return the number of groups in words: "18 observations, one per verb"."""
+        return f"{n} observation{'s' * (n != 1)}{f', one per {self.label}' * bool(self.name)}"
 
     @property
-    def called(self) -> str:
-        """What is in common: "verb", or "target word" where that is of the slot."""
+    def label(self) -> str:
+        """What a group has in common: "verb", or "target word" for the column `slot`."""
         return "target word" if self.name == "slot" else self.name
 
+    counted = describe  # until the questions use the new names
+    called = label
 
-def words(prompts: PromptSet, observation: NDArray[np.intp], choice: str) -> Words:
-    """Put observations together that share a word.
+
+def group_observations(
+    prompts: PromptSet, observation: NDArray[np.intp], choice: str
+) -> ObservationGroups:
+    """Group observations that share a word.
 
     Args:
         prompts: the prompts, whose columns hold the words.
-        observation: of each prompt, [prompt].
-        choice: a column; "auto" for the targets' own, `slot`, where pairs differ in several words,
-            else for the one with most different words, of those that observations share; "none" for
-            the observations themselves.
+        observation: the observation of each prompt, [prompt].
+        choice: a column; or "auto" for the targets' own column, `slot`, where pairs differ in
+            several words, else for the column with most words among those that observations share;
+            or "none" for the observations themselves.
 
     Raises:
         ConfigError: no such column, or one that differs within an observation.
     """
     check_words(prompts, choice)
     if choice == "none":
-        return Words("", observation)
+        return ObservationGroups("", observation)
     found = {}
     for name in prompts.columns if choice == "auto" else (choice,):
         number = np.unique([str(word) for word in prompts.columns[name]], return_inverse=True)[1]
@@ -117,20 +124,24 @@ def words(prompts: PromptSet, observation: NDArray[np.intp], choice: str) -> Wor
         if pairs > n:
             raise ConfigError(
                 f"analysis.words: {name} differs within observations, such as the two prompts of a "
-                "pair, or what a causal model reads alike"
+                "pair, or prompts that are equal to a causal model"
             )
         found[name] = number.astype(np.intp)
     if not found:
-        return Words("", observation)
-    # What pairs differ in is what is asked about, however few words stand for it.
+        return ObservationGroups("", observation)
+    # The question is about the words in which pairs differ, however few these are.
     name = "slot" if "slot" in found else max(found, key=lambda name: found[name].max())
-    return Words(name, found[name])
+    return ObservationGroups(name, found[name])
 
 
 def check_words(prompts: PromptSet, choice: str) -> None:
-    """Refuse words that the prompts do not have.
+    """Refuse a column that the prompts do not have.
 
     Raises:
         ConfigError: no such column.
     """
     check_choice("analysis.words", choice, ("auto", "none", *prompts.columns))
+
+
+# Until the questions use the new names.
+Words, observations, words = ObservationGroups, number_observations, group_observations

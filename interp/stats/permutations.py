@@ -1,7 +1,8 @@
-"""How prompts are evaluate_permutations to make a null; the tokens of one prompt always stay together.
+"""Permutation schemes: how prompts are permuted to make a null.
 
-Each function returns arrangements as metrics take them, the first of which is the given one. Where
-there are no more of them than are asked for, each is taken once, and p is exact.
+All tokens of a prompt stay together. Each function returns arrangements as metrics take them, the
+given one first. Where no more arrangements exist than are asked for, each is taken once, and p is
+exact.
 """
 
 import itertools
@@ -11,45 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Masks, Orders
-from interp.stats import permutation_tests
+from interp.stats.permutation_tests import draw_permutations
 
 
-def pairings(rows: int, prompts: int, draws: int, rng: np.random.Generator) -> Orders:
-    """Draw which prompt of the second cloud goes with which of the first; [1 + b, rows].
+def draw_pairings(rows: int, prompts: int, n_permutations: int, rng: np.random.Generator) -> Orders:
+    """Draw which prompt of the second cloud is paired with which of the first; [1 + b, rows].
 
     Args:
-        rows: points of a cloud, of the first prompt, then of the next, equally many of each.
-        prompts: how many prompts they are of.
-        draws: how many arrangements to draw besides the given one.
-        rng: where they are drawn from.
+        rows: points of a cloud: those of the first prompt, then of the next, equally many of each.
+        prompts: the number of prompts.
+        n_permutations: how many arrangements to draw besides the given one.
+        rng: the random generator.
     """
     tokens = rows // prompts
-    if prompts < 20 and math.factorial(prompts) <= draws + 1:
-        orders = np.array(list(itertools.permutations(range(prompts))))
-    else:
-        orders = permutation_tests.permutations(prompts, draws, rng)
-        orders = np.concatenate([np.arange(prompts)[None], orders])
+    orders = _orders(prompts, n_permutations, rng)
     return (orders[:, :, None] * tokens + np.arange(tokens)).reshape(len(orders), rows)
 
 
-def relabellings(
-    prompt_of_row: NDArray[np.intp], split: int, draws: int, rng: np.random.Generator
+def _orders(n: int, n_permutations: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return orders of n things, all of them where they are few; [1 + b, n]."""
+    if n < 20 and math.factorial(n) <= n_permutations + 1:
+        return np.array(list(itertools.permutations(range(n))), dtype=np.intp)
+    drawn = draw_permutations(n, n_permutations, rng)
+    return np.concatenate([np.arange(n, dtype=np.intp)[None], drawn])
+
+
+def draw_relabellings(
+    prompt_of_row: NDArray[np.intp], split: int, n_permutations: int, rng: np.random.Generator
 ) -> Masks:
     """Draw which prompts form the first group; [1 + b, rows].
 
     Args:
         prompt_of_row: the prompt of each point of both clouds.
-        split: how many points the first cloud has.
-        draws: how many arrangements to draw besides the given one.
-        rng: where they are drawn from.
+        split: the number of points of the first cloud.
+        n_permutations: how many arrangements to draw besides the given one.
+        rng: the random generator.
     """
     prompts, prompt_of_row = np.unique(prompt_of_row, return_inverse=True)
     n = len(prompts)
     in_first = np.isin(np.arange(n), prompt_of_row[:split])
     size = int(in_first.sum())
-    # Groups of one size may be exchanged, so that one prompt may stay where it is.
+    # Groups of equal size may be exchanged as a whole, so that one prompt can stay in its group.
     fixed = 1 if 2 * size == n else 0
-    if math.comb(n - fixed, size - fixed) <= draws + 1:
+    if math.comb(n - fixed, size - fixed) <= n_permutations + 1:
         order = np.argsort(~in_first, kind="stable")
         rest = itertools.combinations(range(fixed, n), size - fixed)
         # Combinations come in order, so that the given one is the first.
@@ -57,123 +62,129 @@ def relabellings(
         labels = np.empty_like(chosen)
         labels[:, order] = chosen
     else:
-        labels = in_first[permutation_tests.permutations(n, draws, rng)]
+        labels = in_first[draw_permutations(n, n_permutations, rng)]
         labels = np.concatenate([in_first[None], labels])
     return np.asarray(labels[:, prompt_of_row])
 
 
-def swaps(prompt_of_row: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Masks:
+def draw_swaps(
+    prompt_of_row: NDArray[np.intp], n_permutations: int, rng: np.random.Generator
+) -> Masks:
     """Draw which prompts swap their points between two clouds of the same prompts.
-
-    Returns [1 + b, 2 rows].
 
     Args:
         prompt_of_row: the prompt of each point of one cloud, [rows].
-        draws: how many arrangements to draw besides the given one.
-        rng: where they are drawn from.
+        n_permutations: how many arrangements to draw besides the given one.
+        rng: the random generator.
+
+    Returns:
+        [1 + b, 2 rows].
     """
     prompts, prompt_of_row = np.unique(prompt_of_row, return_inverse=True)
     others = len(prompts) - 1
-    if 2.0**others <= draws + 1:
-        # The clouds may be exchanged, so that the first prompt stays where it is.
+    if 2.0**others <= n_permutations + 1:
+        # The clouds may be exchanged as a whole, so that the first prompt can stay.
         rest = itertools.product([True, False], repeat=others)
         stays = np.array([(True, *choice) for choice in rest])
     else:
-        stays = rng.random((draws, len(prompts))) < 0.5
+        stays = rng.random((n_permutations, len(prompts))) < 0.5
         stays = np.concatenate([np.ones((1, len(prompts)), bool), stays])
     stays = stays[:, prompt_of_row]
     return np.concatenate([stays, ~stays], axis=1)
 
 
-def reorderings(
+def draw_reorderings(
     values: NDArray[np.float64],
     unit_of_row: NDArray[np.intp],
     part_of_row: NDArray[np.intp],
-    draws: int,
+    n_permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Draw which unit has which values, those of all its parts together; [1 + b, rows].
+    """Draw which unit has which values; the values of a unit's parts stay together; [1 + b, rows].
 
     Args:
-        values: a number a row, one for all rows of a part, [rows].
-        unit_of_row: what the values belong to: a prompt, or a pair of prompts, [rows].
-        part_of_row: which part of its unit a row is of; all units have the same parts, [rows].
-        draws: how many arrangements to draw besides the given one.
-        rng: where they are drawn from.
+        values: one number per row, the same for all rows of a part, [rows].
+        unit_of_row: the unit of each row: a prompt, or a pair of prompts, [rows].
+        part_of_row: the part of the unit; all units have the same parts, [rows].
+        n_permutations: how many arrangements to draw besides the given one.
+        rng: the random generator.
     """
     units, unit_of_row = np.unique(unit_of_row, return_inverse=True)
-    n = len(units)
-    of_part = np.empty((n, part_of_row.max() + 1))
+    of_part = np.empty((len(units), part_of_row.max() + 1))
     of_part[unit_of_row, part_of_row] = values
-    if n < 20 and math.factorial(n) <= draws + 1:
-        orders = np.array(list(itertools.permutations(range(n))))
-    else:
-        orders = permutation_tests.permutations(n, draws, rng)
-        orders = np.concatenate([np.arange(n)[None], orders])
+    orders = _orders(len(units), n_permutations, rng)
     return np.asarray(of_part[orders[:, unit_of_row], part_of_row])
 
 
-def labellings(
+def draw_labellings(
     labels: NDArray[np.intp],
     prompt_of_row: NDArray[np.intp],
-    draws: int,
+    n_permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
     """Draw which prompt has which of two or more labels; [1 + b, rows].
 
     Args:
-        labels: the number of each row's group, one for all rows of a prompt, [rows].
+        labels: the number of each row's group, the same for all rows of a prompt, [rows].
         prompt_of_row: [rows].
-        draws: how many arrangements to draw besides the given one.
-        rng: where they are drawn from.
+        n_permutations: how many arrangements to draw besides the given one.
+        rng: the random generator.
     """
     if labels.max() > 1:
-        whole = np.zeros_like(prompt_of_row)
-        return reorderings(labels.astype(float), prompt_of_row, whole, draws, rng).astype(np.intp)
-    # Relabellings take the rows of the first group first.
+        part = np.zeros_like(prompt_of_row)
+        drawn = draw_reorderings(labels.astype(float), prompt_of_row, part, n_permutations, rng)
+        return drawn.astype(np.intp)
+    # Relabellings expect the rows of the first group first.
     order = np.argsort(labels, kind="stable")
-    in_first = relabellings(prompt_of_row[order], int((labels == 0).sum()), draws, rng)
+    split = int((labels == 0).sum())
+    in_first = draw_relabellings(prompt_of_row[order], split, n_permutations, rng)
     found = np.empty((len(in_first), len(labels)), np.intp)
     found[:, order] = ~in_first
     return found
 
 
-def labellings_within(
+def draw_labellings_within_units(
     labels: NDArray[np.intp],
     unit_of_row: NDArray[np.intp],
-    draws: int,
+    n_permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Draw how the labels are dealt out anew within each unit; [1 + b, rows].
+    """Permute the labels within each unit; [1 + b, rows].
 
-    What exchanges the labels everywhere divides the rows as before, so that the first unit may keep
-    its own.
+    The same exchange of labels in all units divides the rows as before, so that the first unit can
+    keep its labels.
 
     Args:
         labels: the number of each row's group, [rows].
         unit_of_row: a pair of prompts, or a set of one prompt of each group, [rows].
-        draws: how many arrangements to draw besides the given one.
-        rng: where they are drawn from.
+        n_permutations: how many arrangements to draw besides the given one.
+        rng: the random generator.
     """
     units, unit_of_row = np.unique(unit_of_row, return_inverse=True)
     groups, others = int(labels.max()) + 1, len(units) - 1
     own = np.arange(groups)
-    if others * math.log(math.factorial(groups)) <= math.log(draws + 1):
-        dealt = itertools.product(itertools.permutations(range(groups)), repeat=others)
-        deals = np.array([(tuple(own), *rest) for rest in dealt])
+    if others * math.log(math.factorial(groups)) <= math.log(n_permutations + 1):
+        every = itertools.product(itertools.permutations(range(groups)), repeat=others)
+        permuted = np.array([(tuple(own), *rest) for rest in every])
     else:
-        deals = rng.permuted(np.tile(own, (draws, others + 1, 1)), axis=2)
-        deals = np.concatenate([np.tile(own, (1, others + 1, 1)), deals])
-    return np.asarray(deals[:, unit_of_row, labels], dtype=np.intp)
+        permuted = rng.permuted(np.tile(own, (n_permutations, others + 1, 1)), axis=2)
+        permuted = np.concatenate([np.tile(own, (1, others + 1, 1)), permuted])
+    return np.asarray(permuted[:, unit_of_row, labels], dtype=np.intp)
 
 
-def exchanges(units: int, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def draw_exchanges(units: int, n_permutations: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw which units exchange their two values; the first arrangement exchanges none.
 
-    Returns [1 + b, units]. Where there are no more than draws + 1 arrangements each is taken once,
-    and p is exact.
+    Returns:
+        [1 + b, units].
     """
-    if 2.0**units <= draws + 1:
+    if 2.0**units <= n_permutations + 1:
         return np.array(list(itertools.product([False, True], repeat=units)))
-    drawn = rng.random((draws, units)) < 0.5
+    drawn = rng.random((n_permutations, units)) < 0.5
     return np.concatenate([np.zeros((1, units), bool), drawn])
+
+
+# Until the questions use the new names.
+pairings, relabellings, swaps = draw_pairings, draw_relabellings, draw_swaps
+reorderings, labellings, exchanges = draw_reorderings, draw_labellings, draw_exchanges
+labellings_within = draw_labellings_within_units

@@ -1,8 +1,8 @@
 """Two-sample tests of many neurons under many labellings at once, corrections, effect sizes.
 
-Values are [row, neuron], float64. A labelling says which rows form the first group; labellings are
-[b, row], the given one first, and all have groups of its sizes. What every labelling shares is
-computed once, so that a null of many labellings costs little more than a product of matrices.
+Values are [row, neuron], float64. A labelling marks the rows of the first group; labellings are
+[b, row], the given one first, all with the same group sizes. What all labellings share is computed
+once, so that a null of many labellings costs little more than a product of matrices.
 """
 
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Labellings = NDArray[np.bool_]
 
-# Where one group is no larger than this and no two values tie, U has its exact distribution.
+# The exact distribution of U is used up to this size of the smaller group, where no values tie.
 _SMALL = 8
-# Above this t, and its noncentral distribution is that of its denominator alone.
+# Above this t, the variance of its denominator alone decides the noncentral distribution.
 _LARGE_T = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
-class Tests:
+class TwoSampleTests:
     """A two-sample test of every neuron under every labelling, all [b, neuron].
 
-    NaN where a neuron, as given, does not vary by more than rounding: it has no test.
+    NaN where the neuron, with the given labelling, varies by no more than rounding: no test exists.
 
     Attributes:
         statistic: positive where the first group is larger; t, or z of Mann and Whitney's U.
         p: two-sided.
-        d: Cohen's d: of pairs the mean difference over the differences' standard deviation (d_z),
-            else the difference of the means over the pooled standard deviation.
+        d: Cohen's d. For pairs it is the mean difference over the standard deviation of the
+            differences (d_z), else the difference of the means over the pooled standard deviation.
     """
 
     statistic: Array
@@ -38,26 +38,26 @@ class Tests:
     d: Array
 
 
-def compared(
+def compare_groups(
     test: str,
     values: Array,
     in_first: Labellings,
     observation: NDArray[np.intp],
     rounding: Array,
-) -> Tests:
+) -> TwoSampleTests:
     """Test every neuron under every labelling.
 
-    "student" and "welch" are the t-tests with and without one variance for both groups (Student,
-    1908; Welch, 1947), "paired" is Student's of the differences within pairs, "mann_whitney" the U
-    test of ranks (Mann and Whitney, 1947): exact where a group has at most 8 rows and no values
-    tie, else by the normal distribution, corrected for ties and continuity.
+    "student" and "welch" are the t-tests with and without equal variances (Student, 1908; Welch,
+    1947). "paired" is Student's test of the differences within pairs. "mann_whitney" is the U test
+    of ranks (Mann and Whitney, 1947): exact where a group has at most 8 rows and no values tie,
+    else by the normal distribution, corrected for ties and continuity.
 
     Args:
         test: one of `TESTS`.
         values: [row, neuron].
-        in_first: which rows form the first group; at least two do and two do not, [b, row].
-        observation: what each row belongs to; a pair has one row of each group, [row].
-        rounding: the standard deviation up to which a neuron varies by rounding alone, [neuron].
+        in_first: the rows of the first group, [b, row].
+        observation: the observation of each row; a pair has one row of each group, [row].
+        rounding: the standard deviation that rounding alone may cause, [neuron].
 
     Raises:
         ValueError: fewer than two rows in a group.
@@ -68,7 +68,7 @@ def compared(
             f"two groups of at least two rows are needed, not {first} of {in_first.shape[1]} rows"
         )
     found, varies = TESTS[test](values, in_first, observation, rounding)
-    return Tests(*(np.where(varies, column, np.nan) for column in found))
+    return TwoSampleTests(*(np.where(varies, column, np.nan) for column in found))
 
 
 _Found = tuple[tuple[Array, Array, Array], NDArray[np.bool_]]
@@ -127,12 +127,12 @@ def _mann_whitney(
 
     n1, n2 = _sizes(in_first)
     n = n1 + n2
-    # What differs by rounding alone ties.
+    # Values that differ by rounding alone tie.
     grain = np.where(rounding > 0, rounding, 1)
     settled = np.where(rounding > 0, np.round(values / grain) * grain, values)
     ranks = rankdata(settled, axis=0)
     u = in_first @ ranks - n1 * (n1 + 1) / 2
-    # The variance of ranks holds the correction for ties.
+    # The variance of the ranks includes the correction for ties.
     spread = np.sqrt(n1 * n2 / (n * (n - 1)) * ((ranks - (n + 1) / 2) ** 2).sum(0))
     beyond = u - n1 * n2 / 2
     z = np.sign(beyond) * np.maximum(np.abs(beyond) - 0.5, 0) / np.where(spread > 0, spread, 1)
@@ -172,7 +172,7 @@ def _pooled(
 
 
 def _above(spread: Array, rounding: Array) -> Array:
-    """Return a spread that can be divided by: at least what rounding makes it, and not 0."""
+    """Return a spread to divide by: at least that of rounding, and not 0."""
     return np.asarray(np.maximum(np.maximum(spread, rounding), np.finfo(float).tiny ** 0.25))
 
 
@@ -183,10 +183,10 @@ def _p_of_t(t: Array, df: Array) -> Array:
 
 
 def _u_tail(n1: int, n2: int) -> Array:
-    """Return the chance that U is at least 0, 1, …, n1 n2, where all orders are as likely.
+    """Return the probability that U is at least 0, 1, …, n1 n2, where all orders are equally likely.
 
-    The largest of all values is one of the first group, and exceeds the whole second, or is one of
-    the second, and adds nothing (Mann and Whitney, 1947).
+    The recursion removes the largest value (Mann and Whitney, 1947): one of the first group exceeds
+    the whole second group, one of the second adds nothing to U.
     """
     n1, n2 = min(n1, n2), max(n1, n2)
     row = [np.ones(1)] * (n2 + 1)
@@ -221,20 +221,19 @@ CORRECTIONS: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def corrected(p: Array, correction: str) -> Array:
-    """Return p-values adjusted for the number of tests along the last axis; NaN are no tests.
+def correct_p(p: Array, correction: str) -> Array:
+    """Return p-values adjusted for the number of tests along the last axis; NaN is not a test.
 
-    A test whose adjusted p is below a level is one that the procedure rejects at that level.
-    "bonferroni" and "holm" (Holm, 1979) bound the chance of any false finding, whatever the tests
-    have to do with each other; "benjamini_hochberg" (1995) bounds the expected share of false ones
-    among the findings, where tests are independent or positively dependent (Benjamini and
-    Yekutieli, 2001).
+    The procedure rejects, at a level, the tests whose adjusted p is below it. "bonferroni" and
+    "holm" (Holm, 1979) bound the chance of any false finding under any dependence.
+    "benjamini_hochberg" (1995) bounds the expected share of false findings, where tests are
+    independent or positively dependent (Benjamini and Yekutieli, 2001).
 
     Args:
-        p: [.., test].
+        p: [..., test].
         correction: one of `CORRECTIONS`.
     """
-    # NaN come last.
+    # NaN sorts last.
     order = np.argsort(p, axis=-1)
     tests = np.isfinite(p).sum(-1, keepdims=True)
     ranked = CORRECTIONS[correction](np.take_along_axis(p, order, -1), tests)
@@ -243,22 +242,22 @@ def corrected(p: Array, correction: str) -> Array:
     return adjusted
 
 
-def d_interval(
+def cohens_d_interval(
     d: Array, n1: int, n2: int, *, paired: bool, level: float = 0.95
 ) -> tuple[Array, Array]:
-    """Return the limits of an interval for Cohen's d, of the shape of d.
+    """Return the limits of a confidence interval of Cohen's d, in the shape of d.
 
-    d is a multiple of Student's t, whose distribution is the noncentral t where there is an effect;
-    the limits are the effects that leave (1 - level) / 2 beyond what was found (Hedges and Olkin,
-    1985; Steiger and Fouladi, 1997). Exact for normal values, of one variance where groups are no
-    pairs.
+    d is a multiple of Student's t, which has a noncentral t distribution where there is an effect.
+    Each limit is the effect that leaves a probability of (1 - level) / 2 beyond the observed d
+    (Hedges and Olkin, 1985; Steiger and Fouladi, 1997). Exact for normal values; unpaired groups
+    must have equal variances.
 
     Args:
         d: finite effects.
         n1: rows of the first group.
         n2: rows of the second.
         paired: whether d is of n1 pairs.
-        level: of confidence.
+        level: the confidence level.
     """
     scale, df = (np.sqrt(n1), n1 - 1) if paired else (np.sqrt(n1 * n2 / (n1 + n2)), n1 + n2 - 2)
     t = np.abs(d) * scale
@@ -268,7 +267,7 @@ def d_interval(
 
 
 def _noncentrality(t: Array, df: int, share: float) -> Array:
-    """Return the noncentrality at which a share of t lies below the given t, itself at least 0."""
+    """Return the noncentrality at which P(T < t) equals the share, for t of at least 0."""
     from scipy.stats import chi2, nct
 
     below, above = (t * np.sqrt(chi2.ppf(tail, df) / df) for tail in (1e-9, 1 - 1e-9))
@@ -278,6 +277,15 @@ def _noncentrality(t: Array, df: int, share: float) -> Array:
         middle = (below + above) / 2
         too_small = nct.cdf(moderate, df, middle) > share
         below, above = np.where(too_small, middle, below), np.where(too_small, above, middle)
-    # Beside a large mean what is normal of t is nothing.
-    alone = t * np.sqrt(chi2.ppf(1 - share, df) / df)
-    return np.asarray(np.where(t > _LARGE_T, alone, (below + above) / 2))
+    # With a large mean the normal part of t is negligible.
+    limit = t * np.sqrt(chi2.ppf(1 - share, df) / df)
+    return np.asarray(np.where(t > _LARGE_T, limit, (below + above) / 2))
+
+
+# Until the questions use the new names.
+Tests, compared, corrected, d_interval = (
+    TwoSampleTests,
+    compare_groups,
+    correct_p,
+    cohens_d_interval,
+)

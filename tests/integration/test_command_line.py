@@ -141,7 +141,7 @@ def test_a_mistake_in_a_file_is_too(preset, interp, own_conf, tmp_path, no_weigh
 def test_a_run_prints_a_table_a_finding_and_where_everything_is(interp, tmp_path):
     status, out, err = interp(*SMALL)
     assert (status, err) == (0, "")
-    head = r"layer +mean cosine +null \(95%\) +score +p \(corrected\) +verdict"
+    head = r"layer +mean cosine +null \(95%\) +score +p \(corrected\) +significance"
     assert re.search(head, out)
     assert re.search(r"^digits and words are closer than chance at ", out, re.M)
     assert re.search(r"^MLflow +(\S+/)?interp ui$", out, re.M)

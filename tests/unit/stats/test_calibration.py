@@ -16,21 +16,26 @@ def null():
 def test_paired_similarities_are_above_chance_near_identity_or_as_chance(null):
     observed = np.array([0.05, 0.5, 0.95, -0.9])
     found = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
-    assert found.verdicts == ("as chance", "above chance", "near identity", "below chance")
+    assert found.significance == (
+        "not significant",
+        "above chance",
+        "near identity",
+        "below chance",
+    )
     assert found.tail == "greater"
     np.testing.assert_array_equal(found.opposite_tail, [False, False, False, True])
     table = found.summary({"layer": (0, 1, 2, 3)}, "mean cosine")
     assert list(table) == [
-        *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "verdict"),
+        *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "significance"),
     ]
-    assert table["verdict"].tolist() == list(found.verdicts)
+    assert table["significance"].tolist() == list(found.significance)
 
 
 def test_a_paired_distance_says_the_same_upside_down(null):
     observed = np.array([0.05, 0.5, 0.95, -0.9])
     plain = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
     turned = calibrate(1 - observed, 1 - null, np.zeros(4), Euclidean(), 0.05)
-    assert turned.verdicts == plain.verdicts
+    assert turned.significance == plain.significance
     np.testing.assert_allclose(turned.score, plain.score)
     np.testing.assert_allclose(turned.excess, plain.excess)
     np.testing.assert_array_equal(turned.opposite_tail, plain.opposite_tail)
@@ -38,7 +43,7 @@ def test_a_paired_distance_says_the_same_upside_down(null):
 
 def test_groups_are_apart_where_they_differ_more_than_shuffled_ones(null):
     found = calibrate(np.array([1.0, 3, 1, 0.2]), 1 + null, np.zeros(4), Wasserstein(), 0.05)
-    assert found.verdicts == ("as chance", "apart", "as chance", "alike")
+    assert found.significance == ("not significant", "apart", "not significant", "alike")
     assert found.score[1] < 0 < found.score[0] < 1
     assert found.opposite_tail.tolist() == [False, False, False, True]
 

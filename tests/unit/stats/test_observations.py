@@ -1,4 +1,4 @@
-"""What counts as one observation: a pair, and what a causal model reads alike."""
+"""What counts as one observation: a pair, and prompts that are equal to a causal model."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from interp.forward.capture import capture
 from interp.forward.plan import plan
 from interp.hooks.residual import ResidPost
 from interp.models import Random
-from interp.stats.observations import observations, words
+from interp.stats.observations import group_observations, number_observations
 from tests.architectures import ARCHITECTURES
 
 GPT2 = Random(architecture="gpt2", settings=ARCHITECTURES["gpt2"])
@@ -27,7 +27,7 @@ PAIRS = from_marked(
 
 def counted(source, prompts, position):
     hook = ResidPost()
-    return observations(
+    return number_observations(
         prompts,
         plan(source, prompts, hook, position),
         capture(source, prompts, hook, position),
@@ -58,7 +58,7 @@ def test_the_chosen_groups_alone_are_pairs_and_no_other_prompt_is_one_of_theirs(
         plan(BERT, prompts, hook, position),
         capture(BERT, prompts, hook, position),
     )
-    number = observations(prompts, what, found, ("her", "them"))
+    number = number_observations(prompts, what, found, ("her", "them"))
     np.testing.assert_array_equal(number, [0, 1, 2, 3, 4, 2, 3, 4])
 
 
@@ -69,9 +69,9 @@ def test_activations_that_differ_are_not_merged_though_the_text_is_the_same():
     values[1, 2] *= 1.01
     changed = dataclasses.replace(found, values=values)
     what = plan(GPT2, PAIRS, hook, Target())
-    np.testing.assert_array_equal(observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
+    np.testing.assert_array_equal(number_observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
     values[1, 2] = np.nan
-    np.testing.assert_array_equal(observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
+    np.testing.assert_array_equal(number_observations(PAIRS, what, changed), [0, 1, 2, 3] * 2)
 
 
 def test_words_are_those_of_the_column_with_most_of_them_that_observations_share():
@@ -83,19 +83,22 @@ def test_words_are_those_of_the_column_with_most_of_them_that_observations_share
         "alone": [str(i) for i in range(6)] * 2,
     }
     prompts, pair = from_marked(texts, columns), np.tile(np.arange(6), 2)
-    found = words(prompts, pair, "auto")
+    found = group_observations(prompts, pair, "auto")
     assert found.name == "verb"
     np.testing.assert_array_equal(found.number, np.array([2, 2, 1, 1, 0, 0] * 2))
-    assert found.counted(3) == "3 observations, one per verb"
-    assert words(prompts, pair, "place").counted(1) == "1 observation, one per place"
-    np.testing.assert_array_equal(words(prompts, pair, "none").number, pair)
+    assert found.describe(3) == "3 observations, one per verb"
+    assert group_observations(prompts, pair, "place").describe(1) == "1 observation, one per place"
+    np.testing.assert_array_equal(group_observations(prompts, pair, "none").number, pair)
     with pytest.raises(ConfigError, match="own differs within observations"):
-        words(prompts, pair, "own")
+        group_observations(prompts, pair, "own")
     with pytest.raises(ConfigError, match="cannot be 'verbs'; did you mean 'verb'"):
-        words(prompts, pair, "verbs")
+        group_observations(prompts, pair, "verbs")
     # What pairs differ in goes before what has more words.
     targets = from_marked(texts, {**columns, "slot": ["dog", "cat"] * 6})
-    assert words(targets, pair, "auto").counted(2) == "2 observations, one per target word"
-    assert words(targets, pair, "verb").name == "verb"
+    assert (
+        group_observations(targets, pair, "auto").describe(2)
+        == "2 observations, one per target word"
+    )
+    assert group_observations(targets, pair, "verb").name == "verb"
     no_columns = from_marked(texts)
-    assert words(no_columns, pair, "auto").name == ""
+    assert group_observations(no_columns, pair, "auto").name == ""

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from interp.metrics.pairs import Cosine
-from interp.stats.permutation_tests import calibrated_score, permutation_test, permutations
+from interp.stats.permutation_tests import calibrated_score, draw_permutations, permutation_test
 
 
 def test_p_is_scipys_over_all_pairings():
@@ -91,14 +91,14 @@ def test_a_planted_layer_alone_is_found():
 
 
 def test_faulty_nulls_are_refused():
-    with pytest.raises(ValueError, match="draws"):
+    with pytest.raises(ValueError, match="permutations"):
         permutation_test(np.zeros(2), np.zeros((2, 0)), "greater")
     with pytest.raises(ValueError, match="not finite"):
         permutation_test(np.array([np.nan]), np.zeros((1, 9)), "greater")
 
 
 def test_permutations_are_uniform_orders():
-    orders = permutations(3, 6000, np.random.default_rng(0))
+    orders = draw_permutations(3, 6000, np.random.default_rng(0))
     assert (np.sort(orders, axis=1) == np.arange(3)).all()
     counts = np.unique(orders, axis=0, return_counts=True)[1]
     assert len(counts) == 6

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interp.stats.two_sample import CORRECTIONS, TESTS, compared, corrected, d_interval
+from interp.stats.two_sample import CORRECTIONS, TESTS, cohens_d_interval, compare_groups, correct_p
 
 NEURONS = 30
 ROUNDING = np.full(NEURONS, 1e-9)
@@ -41,7 +41,7 @@ def exchanged(in_first, observation, draws=4):
 def test_t_tests_of_groups_are_scipys(n1, n2, equal):
     values, in_first, observation = sample(n1, n2)
     masks = labellings(in_first)
-    found = compared("student" if equal else "welch", values, masks, observation, ROUNDING)
+    found = compare_groups("student" if equal else "welch", values, masks, observation, ROUNDING)
     untestable = np.isnan(found.p[0])
     np.testing.assert_array_equal(untestable, np.isnan(found.p).all(0))
     for b, mask in enumerate(masks):
@@ -60,7 +60,7 @@ def test_the_paired_test_is_scipys_under_every_exchange(n):
     order = np.random.default_rng(2).permutation(2 * n)
     values, in_first, observation = values[order], in_first[order], observation[order]
     masks = exchanged(in_first, observation)
-    found = compared("paired", values, masks, observation, ROUNDING)
+    found = compare_groups("paired", values, masks, observation, ROUNDING)
     by_pair = np.argsort(observation, kind="stable")
     for b, mask in enumerate(masks):
         one = values[by_pair][mask[by_pair]]
@@ -77,7 +77,7 @@ def test_the_paired_test_is_scipys_under_every_exchange(n):
 def test_mann_whitney_is_scipys_exact_and_approximate(n1, n2):
     values, in_first, observation = sample(n1, n2)
     masks = labellings(in_first)
-    found = compared("mann_whitney", values, masks, observation, ROUNDING)
+    found = compare_groups("mann_whitney", values, masks, observation, ROUNDING)
     for b, mask in enumerate(masks):
         for j in np.flatnonzero(values.std(0) > 1e-9):
             expected = stats.mannwhitneyu(values[mask, j], values[~mask, j])
@@ -95,7 +95,7 @@ def test_cohens_d_is_the_difference_in_standard_deviations():
     of_pairs = (one - other).mean(0) / (one - other).std(0, ddof=1)
     for test in TESTS:
         expected = of_pairs if test == "paired" else pooled
-        found = compared(test, values, in_first[None], observation, ROUNDING)
+        found = compare_groups(test, values, in_first[None], observation, ROUNDING)
         np.testing.assert_allclose(found.d[0], expected, rtol=1e-9)
 
 
@@ -108,8 +108,8 @@ def test_a_neuron_that_varies_by_rounding_alone_has_no_test(test):
     masks = exchanged(in_first, observation)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = compared(test, values, masks, observation, ROUNDING)
-        adjusted = corrected(found.p, "benjamini_hochberg")
+        found = compare_groups(test, values, masks, observation, ROUNDING)
+        adjusted = correct_p(found.p, "benjamini_hochberg")
     for column in (found.statistic, found.p, found.d, adjusted):
         assert np.isnan(column[:, :2]).all()
         assert np.isfinite(column[:, 2:]).all()
@@ -120,8 +120,8 @@ def test_differences_that_are_all_alike_have_no_paired_test():
     values, in_first, observation = sample(6, 6)
     values[in_first, 0] = values[~in_first, 0] + 2
     masks = exchanged(in_first, observation)
-    assert np.isnan(compared("paired", values, masks, observation, ROUNDING).p[:, 0]).all()
-    assert np.isfinite(compared("welch", values, masks, observation, ROUNDING).p[:, 0]).all()
+    assert np.isnan(compare_groups("paired", values, masks, observation, ROUNDING).p[:, 0]).all()
+    assert np.isfinite(compare_groups("welch", values, masks, observation, ROUNDING).p[:, 0]).all()
 
 
 def test_an_exchange_that_leaves_no_spread_stays_finite():
@@ -129,14 +129,16 @@ def test_an_exchange_that_leaves_no_spread_stays_finite():
     values[:4, 0] = [1, -1, 1, 1]
     in_first, observation = np.arange(8) < 4, np.tile(np.arange(4), 2)
     aligned = in_first ^ (observation == 1)
-    found = compared("paired", values, np.array([in_first, aligned]), observation, np.array([1e-6]))
+    found = compare_groups(
+        "paired", values, np.array([in_first, aligned]), observation, np.array([1e-6])
+    )
     assert np.isfinite(found.statistic).all()
     assert found.p[1, 0] < 1e-12
 
 
 def test_fewer_than_two_rows_a_group_are_refused():
     with pytest.raises(ValueError, match="at least two rows"):
-        compared(
+        compare_groups(
             "welch", np.zeros((3, 1)), np.array([[True, False, False]]), np.arange(3), np.ones(1)
         )
 
@@ -145,24 +147,24 @@ def test_benjamini_hochberg_is_scipys():
     p = np.random.default_rng(4).random((5, 40)) ** 3
     p[0, 3] = p[0, 9]
     expected = stats.false_discovery_control(p, axis=1, method="bh")
-    np.testing.assert_allclose(corrected(p, "benjamini_hochberg"), expected, rtol=1e-12)
+    np.testing.assert_allclose(correct_p(p, "benjamini_hochberg"), expected, rtol=1e-12)
 
 
 def test_holm_and_bonferroni_by_hand():
     p = np.array([0.01, 0.04, 0.03, 0.005, 0.9])
     # 0.005 × 5, 0.01 × 4, 0.03 × 3, then no less: 0.04 × 2, and 0.9 × 1.
-    np.testing.assert_allclose(corrected(p, "holm"), [0.04, 0.09, 0.09, 0.025, 0.9])
-    np.testing.assert_allclose(corrected(p, "bonferroni"), [0.05, 0.2, 0.15, 0.025, 1])
+    np.testing.assert_allclose(correct_p(p, "holm"), [0.04, 0.09, 0.09, 0.025, 0.9])
+    np.testing.assert_allclose(correct_p(p, "bonferroni"), [0.05, 0.2, 0.15, 0.025, 1])
 
 
 @pytest.mark.parametrize("correction", CORRECTIONS)
 def test_what_has_no_test_is_not_counted(correction):
     p = np.array([0.3, 0.001, 0.02, 0.01, 0.6])
     with_gaps = np.array([np.nan, *p[:2], np.nan, *p[2:], np.nan])
-    found = corrected(with_gaps, correction)
+    found = correct_p(with_gaps, correction)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(with_gaps))
-    np.testing.assert_array_equal(found[~np.isnan(found)], corrected(p, correction))
-    assert np.isnan(corrected(np.full(3, np.nan), correction)).all()
+    np.testing.assert_array_equal(found[~np.isnan(found)], correct_p(p, correction))
+    assert np.isnan(correct_p(np.full(3, np.nan), correction)).all()
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -170,14 +172,14 @@ def test_limits_of_d_leave_a_fortieth_beyond(paired):
     d = np.array([-2.0, -0.1, 0, 0.4, 3, 60])
     n1, n2 = 12, 12 if paired else 20
     scale, df = (np.sqrt(12), 11) if paired else (np.sqrt(12 * 20 / 32), 30)
-    low, high = d_interval(d, n1, n2, paired=paired)
+    low, high = cohens_d_interval(d, n1, n2, paired=paired)
     np.testing.assert_allclose(stats.nct.sf(d * scale, df, low * scale), 0.025, rtol=1e-3)
     np.testing.assert_allclose(stats.nct.cdf(d * scale, df, high * scale), 0.025, rtol=1e-3)
 
 
 def test_limits_of_d_go_on_where_effects_are_huge():
     t = np.array([990.0, 1010, 1e7])
-    low, high = d_interval(t / np.sqrt(50), 50, 50, paired=True)
+    low, high = cohens_d_interval(t / np.sqrt(50), 50, 50, paired=True)
     np.testing.assert_allclose(low / t, low[0] / t[0], rtol=1e-3)
     np.testing.assert_allclose(high / t, high[0] / t[0], rtol=1e-3)
 
@@ -190,8 +192,8 @@ def test_intervals_of_d_cover_the_effect(paired):
     values[:n] += effect * (np.sqrt(2) if paired else 1)
     in_first, observation = np.arange(2 * n) < n, np.tile(np.arange(n), 2)
     test = "paired" if paired else "student"
-    found = compared(test, values, in_first[None], observation, np.full(trials, 1e-9))
-    low, high = d_interval(found.d[0], n, n, paired=paired)
+    found = compare_groups(test, values, in_first[None], observation, np.full(trials, 1e-9))
+    low, high = cohens_d_interval(found.d[0], n, n, paired=paired)
     covered = ((low <= effect) & (effect <= high)).mean()
     assert covered == pytest.approx(0.95, abs=3 * np.sqrt(0.05 * 0.95 / trials))
 
@@ -215,8 +217,10 @@ def test_planted_neurons_are_found_at_the_nominal_false_discovery_rate(alpha, co
     false, power = np.empty(trials), np.empty(trials)
     for trial in range(trials):
         values = simulated(trial, neurons, tuned, pairs, common)
-        found = compared("paired", values, in_first[None], observation, np.full(neurons, 1e-9))
-        chosen = corrected(found.p[0], "benjamini_hochberg") < alpha
+        found = compare_groups(
+            "paired", values, in_first[None], observation, np.full(neurons, 1e-9)
+        )
+        chosen = correct_p(found.p[0], "benjamini_hochberg") < alpha
         false[trial] = chosen[tuned:].sum() / max(chosen.sum(), 1)
         power[trial] = chosen[:tuned].mean()
     assert false.mean() <= alpha + 3 * false.std() / np.sqrt(trials)
@@ -230,6 +234,8 @@ def test_a_false_finding_is_as_rare_as_it_should_be(correction):
     any_found = np.empty(trials)
     for trial in range(trials):
         values = simulated(trial, neurons, 0, pairs, 0.0)
-        found = compared("paired", values, in_first[None], observation, np.full(neurons, 1e-9))
-        any_found[trial] = (corrected(found.p[0], correction) < 0.1).any()
+        found = compare_groups(
+            "paired", values, in_first[None], observation, np.full(neurons, 1e-9)
+        )
+        any_found[trial] = (correct_p(found.p[0], correction) < 0.1).any()
     assert 0 < any_found.mean() <= 0.1 + 3 * np.sqrt(0.09 / trials)

@@ -76,7 +76,7 @@ def test_layers_that_are_alike_find_each_other(metric, layers, tiny):
     assert result.scalars["significant_pairs"] == 2
     pairs = result.tables["pairs"]
     assert len(pairs) == 6
-    alike = pairs[pairs["verdict"] == "near identity"][["layer", "other"]]
+    alike = pairs[pairs["significance"] == "near identity"][["layer", "other"]]
     assert alike.to_numpy().tolist() == [[0, 1], [2, 3]]
 
 
@@ -117,9 +117,9 @@ def test_an_unpaired_metric_swaps_the_layers_of_each_prompt(tiny):
     values = rng.normal(size=(3, 30, 4))
     values[2] += 2
     result = run(values, Wasserstein(), tiny)
-    pairs = result.tables["pairs"].set_index(["layer", "other"])["verdict"]
+    pairs = result.tables["pairs"].set_index(["layer", "other"])["significance"]
     assert pairs[0, 2] == pairs[1, 2] == "apart"
-    assert pairs[0, 1] == "as chance"
+    assert pairs[0, 1] == "not significant"
     assert result.null.startswith("layers swapped prompt by prompt; below 0")
 
 

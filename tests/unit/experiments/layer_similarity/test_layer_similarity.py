@@ -469,9 +469,9 @@ def test_a_reference_that_does_not_compare_is_refused_beforehand(planted, tiny):
 def test_the_figures_table_holds_what_a_reader_wants(planted, tiny):
     summary = run(planted, source=tiny).tables["summary"]
     assert list(summary) == [
-        *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "verdict"),
+        *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "significance"),
     ]
-    assert summary["verdict"].tolist() == [*["as chance"] * 3, "above chance", "as chance"]
+    assert summary["significance"].tolist() == [*["not significant"] * 3, "above chance", "not significant"]
 
 
 @pytest.mark.parametrize("metric", [Cosine(), LinearCKA(), SingularValues()], ids=repr)

@@ -51,7 +51,7 @@ def test_the_planted_layer_is_found_and_no_other(metric, planted, tiny):
     assert result.finding.startswith(
         "'cat' in 'a cat' and 'cat' in 'one cat' are closer than other tokens at layer 2 ("
     )
-    assert result.tables["summary"]["verdict"].tolist()[2] in ("above chance", "near identity")
+    assert result.tables["summary"]["significance"].tolist()[2] in ("above chance", "near identity")
 
 
 def test_the_null_is_every_other_pair(planted, tiny):
