@@ -25,8 +25,8 @@ def main() -> None:
     torch.set_flush_denormal(True)
     model = ModularArithmetic(device="cpu").load(head=True)
     pairs = Prompts().pairs()
-    recipe = training.Recipe(1e-3, 1.0, (0.9, 0.98))
-    short, whole = training.begin(model, recipe), training.begin(model, recipe)
+    settings = training.OptimizerSettings(1e-3, 1.0, (0.9, 0.98))
+    short, whole = training.begin(model, settings), training.begin(model, settings)
     a, b, answers = (
         torch.from_numpy(numbers[pairs.train]) for numbers in (pairs.a, pairs.b, pairs.answers)
     )

@@ -1,7 +1,7 @@
 """How does a transformer add modulo p? By rotations at a few frequencies.
 
-Opens a transformer of one block that has learned it: where its heads look, the frequencies of its
-weights, of its neurons and of its logits, and what is left of its answers with these alone and
+Examines a transformer of one block that has learned it: the attention of its heads, the frequencies
+of its weights, of its neurons and of its logits, and the loss with these frequencies alone and
 without them (Nanda et al., 2023, "Progress measures for grokking via mechanistic
 interpretability").
 """
@@ -19,16 +19,17 @@ from interp.models import ModelSource
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES
 
-from .attention_report import attention_report
-from .fitting import config_of, prompts_for
-from .logits_report import logits_of, logits_report
+from . import report
+from .compatibility import architecture_of, require_pairs
+from .fourier import power_shares
+from .key_frequencies import chance_shares, key_frequencies_of_weights
+from .logits import logit_waves
+from .measurements import ExamplePattern, Measurements
 from .model import ModularCheckpoint
-from .neurons_report import neurons_of, neurons_report
-from .observed import observed
-from .summary import Opened, summary
-from .training_report import training_figure
-from .weights_in_frequencies import by_chance, key_frequencies_of
-from .weights_report import leading, weights_report
+from .neurons import components, neurons
+from .predictions import predict
+from .singular_vectors import singular_vectors
+from .training_history import TrainingHistory
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel
@@ -48,17 +49,19 @@ class ModularAddition:
     b: int = 45
 
     def check(self, prompt_source: PromptSource, source: ModelSource) -> None:
-        """Refuse other models, and prompts that are not of the model's arithmetic and pairs.
+        """Check that the prompts are the pairs, and the split, that the model was trained on.
 
         Raises:
-            ConfigError: saying which prompts would be.
+            ConfigError: they are not, with the settings to add.
         """
-        prompts = prompts_for(source, prompt_source)
-        known = config_of(source).trained_on if not source.is_drawn else {}
-        given = asdict(prompts)
-        differing = {key: known[key] for key in given if key in known and known[key] != given[key]}
-        if differing:
-            wanted = " ".join(f"prompts.{key}={value}" for key, value in differing.items())
+        given = asdict(require_pairs(source, prompt_source))
+        trained_on = {} if source.is_drawn else architecture_of(source).trained_on
+        wanted = " ".join(
+            f"prompts.{key}={trained_on[key]}"
+            for key, value in given.items()
+            if key in trained_on and trained_on[key] != value
+        )
+        if wanted:
             raise ConfigError(
                 f"prompts: {source.title} was trained on other pairs; add {wanted}, or train one "
                 "on these: experiment=modular_addition_training"
@@ -71,57 +74,70 @@ class ModularAddition:
         model: "LanguageModel",
         rng: np.random.Generator,
     ) -> Result:
-        """Open the model."""
-        from interp.forward.capture import capture
-
+        """Measure the model for all pairs, and report and draw what was found."""
+        from .figures import figures
+        from .model.effective_weights import effective_weights
         from .model.transformer import ModularArithmeticForCausalLM
 
-        pairs = prompts_for(source, prompt_source).pairs()
         if not isinstance(model.head, ModularArithmeticForCausalLM):
             raise TypeError(f"{model.title} has no unembedding")
-        seen = observed(
+        pairs = require_pairs(source, prompt_source).pairs()
+        predictions = predict(
             model.head,
             pairs,
-            knows_split=not source.is_drawn and bool(config_of(source).trained_on),
+            split_is_known=not source.is_drawn and bool(architecture_of(source).trained_on),
             is_trained=not source.is_drawn,
         )
-        keys = key_frequencies_of(seen.weights, rng)
-        model_keys = keys["W_logit"].keys
-        found = Opened(
-            seen,
-            keys,
-            by_chance(seen.weights, keys, rng),
-            leading(seen.weights.embedding, rng),
-            neurons_of(seen, rng),
-            logits_of(seen, model_keys, rng),
+        weights = effective_weights(model.head).ordered(predictions.order)
+        by_matrix = key_frequencies_of_weights(weights, rng)
+        keys = by_matrix["W_logit"].keys
+        by_chance = chance_shares(weights, by_matrix, rng)
+        of_embedding = singular_vectors(weights.embedding, rng)
+        by_neuron = neurons(predictions, rng)
+        subject = f"{source.title} · {pairs.arithmetic}"
+        found = Measurements(
+            subject=subject,
+            predictions=predictions,
+            example=self._example(source, pairs.arithmetic.modulus),
+            keys_by_matrix=by_matrix,
+            chance_shares=by_chance,
+            head_shares=np.array([power_shares(of_head) for of_head in weights.neurons]),
+            singular_vectors=of_embedding,
+            neurons=by_neuron,
+            logits=logit_waves(predictions, keys, rng),
+            components=components(predictions, by_neuron, keys, rng),
+            history=_history(source, subject, keys, pairs.arithmetic.modulus),
         )
-        told = f"{source.title} · {pairs.arithmetic}"
-        place = "number"
-        if pairs.arithmetic.operation == "multiplication":
-            place = f"exponent of {seen.order[1]}"
-        modulus = pairs.arithmetic.modulus
-        one_tokens = (str(self.a % modulus), str(self.b % modulus), "=")
-        prompt = from_marked({"one": [" ".join(one_tokens)]})
-        # [layer, query, head, key] of the one block.
-        one = capture(source, prompt, Pattern(), All()).values[0].swapaxes(0, 1)
-        return Result.merged(
-            [
-                attention_report(seen, one, one_tokens, told=told, place=place),
-                weights_report(seen, keys, found.spectrum, told=told, place=place),
-                neurons_report(seen, found.neurons, model_keys, rng, told=told, place=place),
-                logits_report(seen, found.logits, model_keys, told=told),
-                _over_training(source, model_keys, told, modulus),
-                summary(found),
-            ]
+        return Result(
+            spectra={
+                **{f"power_{name}": of.share for name, of in by_matrix.items()},
+                "singular_value_W_E": found.singular_vectors.values,
+                "logit_coefficient": found.logits.waves.coefficients,
+                "logit_share": found.logits.waves.shares,
+                "singular_value_logits": found.logits.singular_values,
+            },
+            scalars=report.scalars(found),
+            tables=report.tables(found),
+            figures=figures(found),
+            finding=report.finding(found),
         )
 
+    def _example(self, source: ModelSource, modulus: int) -> ExamplePattern:
+        """Capture the attention pattern of the prompt "a b =" in the one block."""
+        from interp.forward.capture import capture
 
-def _over_training(source: ModelSource, keys: tuple[int, ...], told: str, modulus: int) -> Result:
-    """Return the curves of the training that made the weights, where they were kept."""
-    import pandas as pd
+        tokens = (str(self.a % modulus), str(self.b % modulus), "=")
+        prompt = from_marked({"one": [" ".join(tokens)]})
+        # [layer, query, head, key] of one prompt.
+        pattern = capture(source, prompt, Pattern(), All()).values[0]
+        return ExamplePattern(pattern.swapaxes(0, 1), tokens)
 
-    history = source.training() if isinstance(source, ModularCheckpoint) else pd.DataFrame()
-    if history.empty:
-        return Result()
-    drawn = training_figure(history, keys, told, modulus)
-    return Result(tables={"training": history}, figures={"training": drawn})
+
+def _history(
+    source: ModelSource, subject: str, keys: tuple[int, ...], modulus: int
+) -> TrainingHistory | None:
+    """Return the training that made the weights, where the checkpoint keeps it."""
+    if not isinstance(source, ModularCheckpoint):
+        return None
+    table = source.training()
+    return None if table.empty else TrainingHistory(subject, table, keys, modulus)

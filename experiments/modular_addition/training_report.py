@@ -1,193 +1,106 @@
-"""What a training run says: when pairs were learned by heart, when they were understood."""
+"""A training run in numbers, tables and sentences: when it had memorised, and when it grokked."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from interp.results.primary_series import Headline
-from interp.results.result import Result
+from .training_history import LEARNED, TrainingHistory
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
-
-# Of the pairs; what is right from some epoch on counts as learned there.
-LEARNED = 0.999
 
 
-def training_report(
-    history: "pd.DataFrame",
-    keys: tuple[int, ...],
-    folder: Path,
-    interval: int,
-    *,
-    told: str,
-    opened: str,
-    modulus: int,
-) -> Result:
-    """Return the curves, and when what was learned.
+def scalars(history: TrainingHistory) -> dict[str, float]:
+    """Return the last epoch's losses and accuracies, and when pairs were learned if they were."""
+    names = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+    learned = {
+        "epoch_by_heart": history.epoch_memorised,
+        "epoch_grokked": history.epoch_grokked,
+    }
+    return {
+        "epochs": history.last("epoch"),
+        **{name: history.last(name) for name in names},
+        "minutes": history.last("seconds") / 60,
+        **{name: epoch for name, epoch in learned.items() if math.isfinite(epoch)},
+    }
 
-    Args:
-        history: a row an evaluated epoch.
-        keys: the key frequencies of the trained model.
-        folder: where the model is.
-        interval: epochs between evaluations.
-        told: the model, the question and the recipe.
-        opened: the command that opens the model.
-        modulus: p; by chance one answer in p is right.
-    """
+
+def summary_table(history: TrainingHistory) -> "pd.DataFrame":
+    """Return accuracy and loss of training and test pairs, each compared with a guess."""
     import pandas as pd
 
-    last = history.iloc[-1]
-    by_heart, understood = (_learned(history, f"{part}_accuracy") for part in ("train", "test"))
-    summary = pd.DataFrame(
+    learned = (history.epoch_memorised, history.epoch_grokked)
+    return pd.DataFrame(
         {
             "": ["training pairs", "test pairs"],
-            "accuracy": [last.train_accuracy, last.test_accuracy],
-            "by chance": 1 / modulus,
-            "loss (nats)": [last.train_loss, last.test_loss],
-            "loss of a guess": math.log(modulus),
-            f"{LEARNED:.1%} right by epoch": [_said(by_heart), _said(understood)],
+            "accuracy": [history.last("train_accuracy"), history.last("test_accuracy")],
+            "by chance": 1 / history.modulus,
+            "loss (nats)": [history.last("train_loss"), history.last("test_loss")],
+            "loss of a guess": history.guess_loss,
+            f"{LEARNED:.1%} correct by epoch": [
+                f"{epoch:,.0f}" if math.isfinite(epoch) else "none" for epoch in learned
+            ],
         }
     )
-    scalars = {
-        "epochs": float(last.epoch),
-        "train_accuracy": float(last.train_accuracy),
-        "test_accuracy": float(last.test_accuracy),
-        "train_loss": float(last.train_loss),
-        "test_loss": float(last.test_loss),
-        "minutes": float(last.seconds) / 60,
-    }
-    scalars |= {"epoch_by_heart": by_heart} if math.isfinite(by_heart) else {}
-    scalars |= {"epoch_grokked": understood} if math.isfinite(understood) else {}
-    return Result(
-        scalars=scalars,
-        tables={"summary": summary, "training": history},
-        figures={"training": training_figure(history, keys, told, modulus)},
-        folders={"model": folder},
-        headlines=(
-            Headline("test_loss", "test loss (nats)", over="epoch", scale="logarithmic"),
-            Headline("test_accuracy", "test accuracy", over="epoch"),
-        ),
-        finding=_finding(history, by_heart, understood, keys, interval, modulus)
-        + f" The model is kept; this opens it: {opened}",
-    )
 
 
-def training_figure(
-    history: "pd.DataFrame", keys: tuple[int, ...], told: str, modulus: int
-) -> "Figure":
-    """Return losses, accuracies and progress measures over the epochs."""
-    from . import training_figures
-    from .training_figures import TrainingCurve, TrainingPanel
+def finding(history: TrainingHistory, interval: int, command: str) -> str:
+    """Return whether and when the model grokked, and the command that examines it.
 
-    understood = _learned(history, "test_accuracy")
-    values = {name: history[name].to_numpy(np.float64) for name in history}
-    by_keys = [
-        TrainingCurve(
-            "restricted to the key frequencies, all pairs", "restricted", values["restricted_loss"]
-        ),
-        TrainingCurve("without the key frequencies, train", "excluded", values["excluded_loss"]),
-    ] * bool(keys)
-    by_heart = _learned(history, "train_accuracy")
-    if math.isfinite(understood) and math.isfinite(by_heart):
-        title = (
-            f"{LEARNED:.1%} of training pairs are right by epoch {by_heart:,.0f}, of the others by "
-            f"epoch {understood:,.0f}"
-        )
-    else:
-        last = history.iloc[-1]
-        title = (
-            f"After {last.epoch:,.0f} epochs {last.train_accuracy:.1%} of training pairs are right "
-            f"and {last.test_accuracy:.1%} of the others"
-        )
-    return training_figures.training_curves(
-        [int(epoch) for epoch in history["epoch"]],
-        [
-            TrainingPanel(
-                "cross-entropy (nats)",
-                [
-                    TrainingCurve("train", "train", values["train_loss"]),
-                    TrainingCurve("test", "test", values["test_loss"]),
-                    *by_keys,
-                ],
-                "logarithmic",
-                math.log(modulus),
-            ),
-            TrainingPanel(
-                "accuracy",
-                [
-                    TrainingCurve("train", "train", values["train_accuracy"]),
-                    TrainingCurve("test", "test", values["test_accuracy"]),
-                    TrainingCurve("new test pairs", "new", values["new_accuracy"]),
-                ],
-                "fraction",
-                1 / modulus,
-            ),
-            TrainingPanel(
-                "Gini coefficient of norms by frequency",
-                [
-                    TrainingCurve("W_E", "weights", values["gini_embedding"]),
-                    TrainingCurve("W_logit", "logits", values["gini_logits"]),
-                ],
-                "fraction",
-            ),
-            TrainingPanel(
-                "sum of squared weights",
-                [TrainingCurve("all weights", "all", values["squared_weights"])],
-                "logarithmic",
-            ),
-        ],
-        title=title,
-        subtitle=f"{told} · {_keys_said(keys)} in the end",
-        marked=(f"{LEARNED:.1%} of test pairs right", understood)
-        if math.isfinite(understood)
-        else None,
-    )
+    Args:
+        history: the training.
+        interval: epochs between evaluations.
+        command: examines the trained model.
+    """
+    outcome = _grokked(history, interval) if history.is_grokked else _not_grokked(history)
+    return f"{outcome} The model is kept; this examines it: {command}"
 
 
-def _learned(history: "pd.DataFrame", accuracy: str) -> float:
-    """Return the first evaluated epoch from which on nearly all are right; infinite if none is."""
-    wrong = np.flatnonzero(history[accuracy].to_numpy() < LEARNED)
-    first = int(wrong[-1]) + 1 if len(wrong) else 0
-    return float(history["epoch"].iloc[first]) if first < len(history) else math.inf
-
-
-def _said(epoch: float) -> str:
-    return f"{epoch:,.0f}" if math.isfinite(epoch) else "none"
-
-
-def _finding(
-    history: "pd.DataFrame",
-    by_heart: float,
-    understood: float,
-    keys: tuple[int, ...],
-    interval: int,
-    modulus: int,
-) -> str:
-    last = history.iloc[-1]
-    if not (math.isfinite(understood) and math.isfinite(by_heart)):
-        return (
-            f"Not grokked: after {last.epoch:,.0f} epochs {last.train_accuracy:.1%} of the "
-            f"training pairs are right and {last.test_accuracy:.1%} of the test pairs (by chance "
-            f"{1 / modulus:.1%}); of those whose mirror image (b, a) is no training pair either "
-            f"{last.new_accuracy:.1%}."
-        )
+def _grokked(history: TrainingHistory, interval: int) -> str:
     by_keys = (
-        f" With these alone the loss of all pairs is {last.restricted_loss:.1e}, without them that "
-        f"of the training pairs {last.excluded_loss:.1f} (a guess: {math.log(modulus):.1f})."
+        f" Restricted to these the loss of all pairs is {history.last('restricted_loss'):.1e}, "
+        f"with them excluded that of the training pairs is {history.last('excluded_loss'):.1f} (a "
+        f"guess: {history.guess_loss:.1f})."
+        if history.keys
+        else ""
     )
     return (
-        f"Grokked: {LEARNED:.1%} of the training pairs are right by epoch {by_heart:,.0f}, of "
-        f"the test pairs by epoch {understood:,.0f} (by chance {1 / modulus:.1%}; looked at "
-        f"every {interval:,} epochs). At epoch {last.epoch:,.0f} the test loss is "
-        f"{last.test_loss:.1e} nats, with {_keys_said(keys)}.{by_keys * bool(keys)}"
+        f"Grokked: {LEARNED:.1%} of the training pairs are correct by epoch "
+        f"{history.epoch_memorised:,.0f}, of the test pairs by epoch {history.epoch_grokked:,.0f} "
+        f"(by chance {1 / history.modulus:.1%}; evaluated every {interval:,} epochs). At epoch "
+        f"{history.last('epoch'):,.0f} the test loss is {history.last('test_loss'):.1e} nats, with "
+        f"{_listed(history.keys)}.{by_keys}"
     )
 
 
-def _keys_said(keys: tuple[int, ...]) -> str:
+def _not_grokked(history: TrainingHistory) -> str:
+    return (
+        f"Not grokked: after {history.last('epoch'):,.0f} epochs "
+        f"{history.last('train_accuracy'):.1%} of the training pairs are correct and "
+        f"{history.last('test_accuracy'):.1%} of the test pairs (by chance "
+        f"{1 / history.modulus:.1%}); of the test pairs (a, b) whose (b, a) is no training pair "
+        f"either {history.last('new_accuracy'):.1%}."
+    )
+
+
+def title(history: TrainingHistory) -> str:
+    """Return the title of the training curves: when pairs were learned, or how many were."""
+    if history.is_grokked:
+        return (
+            f"{LEARNED:.1%} of training pairs are correct by epoch {history.epoch_memorised:,.0f}, "
+            f"of test pairs by epoch {history.epoch_grokked:,.0f}"
+        )
+    return (
+        f"After {history.last('epoch'):,.0f} epochs {history.last('train_accuracy'):.1%} of "
+        f"training pairs are correct and {history.last('test_accuracy'):.1%} of test pairs"
+    )
+
+
+def subtitle(history: TrainingHistory) -> str:
+    """Return the subtitle of the training curves: the model and its key frequencies."""
+    return f"{history.subject} · {_listed(history.keys)} at the end"
+
+
+def _listed(keys: tuple[int, ...]) -> str:
     if not keys:
         return "no key frequency"
     return f"key frequenc{'y' if len(keys) == 1 else 'ies'} {', '.join(map(str, keys))}"

@@ -1,4 +1,4 @@
-"""Waves over pairs of numbers: what neurons and logits are made of in modular addition.
+"""Waves over pairs of numbers, of which neurons and logits in modular addition are sums.
 
 A model that adds or subtracts modulo n sees every pair (a, b) of n numbers, and answers with
 a + sign b, where sign is 1 for a sum and -1 for a difference. The quantities are those of Nanda et
@@ -45,21 +45,21 @@ def two_dimensional(maps: Floats) -> Floats:
     """
     n = len(maps)
     basis = fourier_basis(n).astype(maps.dtype)
-    along_a = basis @ _from_the_first(maps).reshape(n, -1)
+    along_a = basis @ _relative_to_first(maps).reshape(n, -1)
     found = (basis @ along_a.reshape(n, n, -1)).reshape(maps.shape)
     found[0, 0] += n * maps[0, 0]
     return found
 
 
-def _from_the_first(maps: Floats) -> Floats:
+def _relative_to_first(maps: Floats) -> Floats:
     # A map that does not vary becomes exactly zero, and a large mean costs no precision.
     return np.asarray(maps - maps[0, 0])
 
 
 def neuron_frequencies(coefficients: Floats) -> tuple[Numbers, Array]:
-    """Return the frequency that explains most of each neuron's variance, and what share it does.
+    """Return the frequency that explains most of each neuron's variance, and the share it explains.
 
-    A frequency explains what lies along its cosine and sine of a, those of b, and their four
+    A frequency explains the components along its cosine and sine of a, those of b, and their four
     products. Frequency 0 and share 0 for a neuron that does not vary.
 
     Args:
@@ -78,29 +78,29 @@ def neuron_frequencies(coefficients: Floats) -> tuple[Numbers, Array]:
     return largest_share(np.array(own), squares.sum((0, 1)))
 
 
-def shuffled_fractions(maps: Floats, draws: int, rng: np.random.Generator) -> Array:
-    """Return the share that each neuron's best frequency has where the numbers are shuffled.
+def permuted_fractions(maps: Floats, n_permutations: int, rng: np.random.Generator) -> Array:
+    """Return the share of each neuron's best frequency where the numbers are permuted.
 
-    One order in each draw, of a and b alike and for all neurons. [draw, m].
+    A permutation is the same for a and b and for all neurons. [permutation, m].
 
     Args:
         maps: activations over (a, b), [n, n, m].
-        draws: how many shuffles.
-        rng: where orders are drawn from.
+        n_permutations: how many permutations.
+        rng: makes the permutations.
 
     Raises:
         ValueError: fewer than three numbers.
     """
     n = len(maps)
-    moved = _from_the_first(maps)
+    relative = _relative_to_first(maps)
     basis = fourier_basis(n).astype(maps.dtype)
-    # The mean's square is all that the constant takes; no order changes it.
-    total = ((moved - moved.mean((0, 1), dtype=np.float64)) ** 2).sum((0, 1))
-    found = np.empty((draws, maps.shape[2]))
-    for shares, order in zip(found, permutations(n, draws, rng), strict=True):
-        shuffled = basis[:, order]
-        along_a = (shuffled @ moved.reshape(n, -1)).reshape(moved.shape)
-        own = [_explained(along_a, shuffled, rows) for rows in _rows_with_constant(n)]
+    # The variance is that of all components but the constant, in any order.
+    total = ((relative - relative.mean((0, 1), dtype=np.float64)) ** 2).sum((0, 1))
+    found = np.empty((n_permutations, maps.shape[2]))
+    for shares, order in zip(found, permutations(n, n_permutations, rng), strict=True):
+        permuted = basis[:, order]
+        along_a = (permuted @ relative.reshape(n, -1)).reshape(relative.shape)
+        own = [_explained(along_a, permuted, rows) for rows in _rows_with_constant(n)]
         shares[:] = largest_share(np.array(own), total)[1]
     return found
 
@@ -118,7 +118,7 @@ def _rows_with_constant(n: int) -> list[Numbers]:
 
 @dataclass(frozen=True, eq=False)
 class CosineSum:
-    """Logits as a sum of waves Σ αₖ cos(2πk(a + sign b - c)/n), highest at the right answer.
+    """Logits as a sum of waves Σ αₖ cos(2πk(a + sign b - c)/n), highest at the correct answer.
 
     Attributes:
         coefficients: αₖ of k = 1, …, F; [F].
@@ -137,8 +137,8 @@ class CosineSum:
 def cosine_sum(logits: Floats, sign: Sign) -> CosineSum:
     """Fit a sum of cosines of a + sign b - c to logits, by least squares.
 
-    The mean of each pair's logits is taken off first: a softmax does not see it. The waves are
-    orthogonal, so that each coefficient is a projection. Shares are 0 where logits do not vary.
+    The mean of each pair's logits is subtracted first: a softmax does not depend on it. The waves
+    are orthogonal, so that each coefficient is a projection. Shares are 0 where logits do not vary.
 
     Args:
         logits: of the answer c to the pair (a, b), [n, n, n].
@@ -147,33 +147,35 @@ def cosine_sum(logits: Floats, sign: Sign) -> CosineSum:
     Raises:
         ValueError: not a logit for each of n answers, or fewer than three numbers.
     """
-    by_answer, total = _by_right_answer(logits, sign)
+    by_answer, total = _by_correct_answer(logits, sign)
     coefficients = _cosine_coefficients(by_answer)
     return CosineSum(coefficients, _shares(coefficients, len(logits), total))
 
 
-def shuffled_cosine_sums(logits: Floats, sign: Sign, draws: int, rng: np.random.Generator) -> Array:
-    """Return what a sum of cosines explains where the order of the answers c is shuffled, [draw].
+def permuted_cosine_sums(
+    logits: Floats, sign: Sign, n_permutations: int, rng: np.random.Generator
+) -> Array:
+    """Return the share a sum of cosines explains where the answers c are permuted, [permutation].
 
     Args:
         logits: of the answer c to the pair (a, b), [n, n, n].
         sign: 1 for sums, -1 for differences.
-        draws: how many shuffles.
-        rng: where orders are drawn from.
+        n_permutations: how many permutations.
+        rng: makes the permutations.
 
     Raises:
         ValueError: not a logit for each of n answers, or fewer than three numbers.
     """
-    by_answer, total = _by_right_answer(logits, sign)
+    by_answer, total = _by_correct_answer(logits, sign)
     n = len(logits)
     found = [
         _shares(_cosine_coefficients(by_answer[:, order]), n, total).sum()
-        for order in permutations(n, draws, rng)
+        for order in permutations(n, n_permutations, rng)
     ]
     return np.array(found, dtype=np.float64)
 
 
-def _by_right_answer(logits: Floats, sign: Sign) -> tuple[Array, float]:
+def _by_correct_answer(logits: Floats, sign: Sign) -> tuple[Array, float]:
     """Return the mean logits of all pairs with one answer, [answer, c], and the sum of squares.
 
     Both of the logits around the mean of each pair.
@@ -184,9 +186,9 @@ def _by_right_answer(logits: Floats, sign: Sign) -> tuple[Array, float]:
             f"logits {logits.shape} must be [n, n, n]: n answers to pairs of n numbers"
         )
     # Logits that are all the same become exactly zero.
-    moved = logits.astype(np.float64) - logits[:, :, :1]
-    moved -= moved.mean(2, keepdims=True)
-    return _mean_by_answer(moved, sign), float((moved**2).sum())
+    centred = logits.astype(np.float64) - logits[:, :, :1]
+    centred -= centred.mean(2, keepdims=True)
+    return _mean_by_answer(centred, sign), float((centred**2).sum())
 
 
 def _cosine_coefficients(by_answer: Array) -> Array:
@@ -202,7 +204,7 @@ def _shares(coefficients: Array, n: int, total: float) -> Array:
 
 
 def restricted(logits: Floats, keys: Collection[int], sign: Sign) -> Array:
-    """Return the logits with nothing but their mean and the key frequencies of a + sign b.
+    """Return the logits restricted to their mean and the key frequencies of a + sign b.
 
     Each output is a function of (a, b), of which its mean and its components along
     cos(2πk(a + sign b)/n) and sin(2πk(a + sign b)/n) are kept. [n, n, c].
@@ -213,7 +215,7 @@ def restricted(logits: Floats, keys: Collection[int], sign: Sign) -> Array:
         sign: 1 for sums, -1 for differences.
 
     Raises:
-        ValueError: a frequency that there is not, or fewer than three numbers.
+        ValueError: a frequency that does not exist, or fewer than three numbers.
     """
     return np.asarray(_of_keys(logits, keys, sign) + logits.mean((0, 1), dtype=np.float64))
 
@@ -227,13 +229,13 @@ def excluded(logits: Floats, keys: Collection[int], sign: Sign) -> Array:
         sign: 1 for sums, -1 for differences.
 
     Raises:
-        ValueError: a frequency that there is not, or fewer than three numbers.
+        ValueError: a frequency that does not exist, or fewer than three numbers.
     """
     return np.asarray(logits - _of_keys(logits, keys, sign))
 
 
 def _of_keys(logits: Floats, keys: Collection[int], sign: Sign) -> Array:
-    """Return what of the logits lies along the key frequencies, [n, n, c]."""
+    """Return the components of the logits along the key frequencies, [n, n, c]."""
     n = len(logits)
     of_row = frequencies(n)
     for k in keys:
@@ -245,25 +247,26 @@ def _of_keys(logits: Floats, keys: Collection[int], sign: Sign) -> Array:
 
 
 def _answers(n: int, sign: Sign) -> Numbers:
-    """Return the right answer to each pair, [a, b]."""
+    """Return the correct answer to each pair, [a, b]."""
     numbers = np.arange(n, dtype=np.intp)
     return np.asarray((numbers[:, None] + sign * numbers) % n)
 
 
 def _mean_by_answer(logits: Floats, sign: Sign) -> Array:
-    """Return the mean over all pairs with one right answer, [answer, c]."""
+    """Return the mean over all pairs with one correct answer, [answer, c]."""
     n = len(logits)
     numbers = np.arange(n)
-    # The b that gives a pair with this a the answer.
+    # The b that gives this answer with this a, [answer, a].
     seconds = sign * (numbers[:, None] - numbers) % n
     return np.asarray(logits[numbers, seconds].mean(1, dtype=np.float64))
 
 
 def logit_singular_values(logits: Floats) -> Array:
-    """Return the singular values of the logits as a matrix of pairs × answers, in falling order.
+    """Return the singular values of the logits as a matrix of pairs × answers, descending.
 
-    Not centred. In float64 and of the matrix itself, not of its squares: the error is about 1e-15
-    of the largest. A sum of cosines of K frequencies has rank 2K. [c], or [n²] where c is larger.
+    Not centred. In float64 and of the matrix itself, not of its Gram matrix: the error is about
+    1e-15 of the largest. A sum of cosines of K frequencies has rank 2K. [c], or [n²] where c is
+    larger.
 
     Args:
         logits: [n, n, c].

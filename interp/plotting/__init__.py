@@ -2,7 +2,6 @@
 
 from interp.plotting.animations import gif, player
 from interp.plotting.curves import Statistic, similarity_over_layers, statistics_over_layers
-from interp.plotting.grids import attention_patterns, number_maps, product_spectrum
 from interp.plotting.heatmaps import (
     calibrated_scores,
     component_heatmap,
@@ -27,7 +26,6 @@ __all__ = [
     "Layout",
     "SpectrumBand",
     "Statistic",
-    "attention_patterns",
     "calibrated_scores",
     "component_heatmap",
     "correlation_matrix",
@@ -37,11 +35,9 @@ __all__ = [
     "layer_matrix",
     "layout_frames",
     "layout_panels",
-    "number_maps",
     "pair_tables",
     "pixels",
     "player",
-    "product_spectrum",
     "save",
     "similarity_over_layers",
     "singular_vectors",

@@ -1,5 +1,5 @@
 """Transformers of one block that do arithmetic modulo p, as Nanda et al. (2023) trained them."""
 
-from ..model.sources import ModularArithmetic, ModularCheckpoint
+from .sources import ModularArithmetic, ModularCheckpoint
 
 __all__ = ["ModularArithmetic", "ModularCheckpoint"]

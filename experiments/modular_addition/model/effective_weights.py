@@ -1,4 +1,4 @@
-"""The products of weights that modular addition is done with."""
+"""The products of weights through which numbers reach the neurons, and neurons the logits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,20 +7,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..model.transformer import ModularArithmeticForCausalLM
+from .transformer import ModularArithmeticForCausalLM
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class EffectiveWeights:
-    """What each number is to the neurons and to the logits, biases left out (Nanda et al., 2023).
+    """Products of weights without biases (Nanda et al., 2023).
 
     Attributes:
         embedding: W_E without the row of "=", [p, d].
-        neurons: W_E W_V W_O W_in of each head: what a neuron is given of a number that the head
+        neurons: W_E W_V W_O W_in of each head: the input of a neuron from a number that the head
             attends to, [head, p, neuron].
-        logits: W_out W_U without the column of "=": what a neuron adds to each logit, [neuron, p].
+        logits: W_out W_U without the column of "=": the contribution of a neuron to each logit,
+            [neuron, p].
     """
 
     embedding: Array
@@ -28,7 +29,7 @@ class EffectiveWeights:
     logits: Array
 
     def ordered(self, order: NDArray[np.int64]) -> "EffectiveWeights":
-        """Return the weights of some numbers alone, in the order given."""
+        """Return the weights of the given numbers, in the given order."""
         return EffectiveWeights(
             self.embedding[order], self.neurons[:, order], self.logits[:, order]
         )
@@ -36,7 +37,7 @@ class EffectiveWeights:
 
 @torch.inference_mode()
 def effective_weights(model: ModularArithmeticForCausalLM) -> EffectiveWeights:
-    """Return the products, in float64."""
+    """Compute the products, in float64."""
     config = model.config
     block: Any = model.model.layers[0]
     embedding, value, output, inputs, written, unembedding = (

@@ -1,8 +1,9 @@
-"""What a one-block transformer computes at "=", exactly, without running the other positions.
+"""The exact computation of a one-block transformer at "=", without the other positions.
 
-Logits are read at "=" alone, and there the numbers come in as keys and values only: functions of
-one number and its position, [modulus] of each in place of one a prompt. Every weight's gradient is
-that of the whole forward pass, since the other positions' outputs reach no logit that is read.
+Logits are read at "=" alone, where the numbers enter as keys and values only. These are functions
+of one number and its position: [modulus] of each are computed instead of one per prompt. Every
+weight's gradient is that of the whole forward pass, since no other position's output reaches a
+logit that is read.
 """
 
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..model.transformer import ModularArithmeticForCausalLM
+from .transformer import ModularArithmeticForCausalLM
 
 
 @dataclass(frozen=True, eq=False)
 class LastPosition:
-    """What "=" has for each pair of numbers.
+    """Activations and logits at "=" for each pair of numbers.
 
     Attributes:
         pattern: attention to a, b and "=", [pair, head, 3].
@@ -33,7 +34,7 @@ class LastPosition:
 
 
 def last_position(model: ModularArithmeticForCausalLM, a: Tensor, b: Tensor) -> LastPosition:
-    """Return what the model computes at "=" for prompts [a, b, =], numbers [pair] each."""
+    """Compute activations and logits at "=" of prompts [a, b, =]; a and b are [pair] each."""
     config, transformer = model.config, model.model
     block: Any = transformer.layers[0]
     attention, mlp = block.self_attn, block.mlp
@@ -63,7 +64,7 @@ def last_position(model: ModularArithmeticForCausalLM, a: Tensor, b: Tensor) -> 
 
 @dataclass(frozen=True, eq=False)
 class AllPairs:
-    """What "=" has for every pair of numbers.
+    """Activations and logits at "=" for all pairs of numbers.
 
     Attributes:
         pattern: attention to a, b and "=", [a, b, head, 3].
@@ -78,7 +79,7 @@ class AllPairs:
 
 @torch.inference_mode()
 def all_pairs(model: ModularArithmeticForCausalLM) -> AllPairs:
-    """Return what the model computes at "=" for all pairs of its numbers, in float32."""
+    """Compute activations and logits at "=" for all pairs of the model's numbers, in float32."""
     modulus = model.config.modulus
     a, b = torch.cartesian_prod(*[torch.arange(modulus, device=model.device)] * 2).T
     found = last_position(model, a, b)

@@ -1,4 +1,4 @@
-"""Where models of modular arithmetic come from: drawn at random, the one carried, or a user's."""
+"""Sources of models of modular arithmetic: random weights, the bundled checkpoint, or a user's."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     from interp.models.heads import Head
 
-    from ..model.transformer import ModularArithmeticConfig
+    from .transformer import ModularArithmeticConfig
 
-# Trained by `interp experiment=modular_addition_training`; training.json beside it says how.
-CARRIED = Path(__file__).parent / "checkpoint"
+# Trained by `interp experiment=modular_addition_training`, with the settings in its config.json.
+BUNDLED = Path(__file__).parent / "checkpoint"
 
 
 @MODELS.register("modular_arithmetic")
 @dataclass(frozen=True, kw_only=True)
 class ModularArithmetic(ModelSource):
-    """A transformer of one block with random weights that reads "a b =", to be trained.
+    """A transformer of one block with random weights that reads "a b =".
 
     Attributes:
-        modulus: p, which the vocabulary is made for.
+        modulus: p; the vocabulary is the numbers below it, and "=".
         hidden_size: dimensions of the residual stream.
-        heads: heads.
+        heads: attention heads.
         head_dim: dimensions of a head.
         neurons: neurons of the MLP.
     """
@@ -65,12 +65,12 @@ class ModularArithmetic(ModelSource):
 
     @property
     def is_drawn(self) -> bool:
-        """Always."""
+        """Whether the weights are random: always."""
         return True
 
     def config(self) -> "ModularArithmeticConfig":
         """Return the architecture."""
-        from ..model.transformer import ModularArithmeticConfig
+        from .transformer import ModularArithmeticConfig
 
         return ModularArithmeticConfig(
             modulus=self.modulus,
@@ -82,7 +82,7 @@ class ModularArithmetic(ModelSource):
 
     def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Return the tokenizer of numbers."""
-        from ..model.tokenizer import number_tokenizer
+        from .tokenizer import number_tokenizer
 
         return number_tokenizer(self.modulus)
 
@@ -93,25 +93,25 @@ class ModularArithmetic(ModelSource):
         return head_of_type(self.config())
 
     def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
-        """Draw the weights."""
+        """Initialise the weights at random."""
         return self.draw(head, **options)
 
 
 @MODELS.register("modular_checkpoint")
 @dataclass(frozen=True, kw_only=True)
 class ModularCheckpoint(Pretrained):
-    """A trained transformer that reads "a b =": the one carried, or one of your own.
+    """A trained transformer that reads "a b =": the bundled one, or one of your own.
 
     Attributes:
         path: a folder that training wrote, or a state dict of TransformerLens's HookedTransformer
-            (.pt or .pth, read as plain tensors); None is the one carried.
+            (.pt or .pth, read as plain tensors); None is the bundled one.
     """
 
     path: str | None = None
 
     @property
     def trained_title(self) -> str:
-        """What it was trained on, where that is known, or else the name of file or folder."""
+        """The arithmetic it was trained on where that is known, else the name of file or folder."""
         if self.path is None:
             return "grokked addition mod 113"
         known = self.config().trained_on
@@ -127,19 +127,23 @@ class ModularCheckpoint(Pretrained):
         return f"sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
     def where(self) -> tuple[str, dict[str, Any]]:
-        """Return the folder; a ConfigError where it holds no such model."""
+        """Return the folder.
+
+        Raises:
+            ConfigError: it holds no such model.
+        """
         return str(self._where()), {"local_files_only": True}
 
     def _where(self) -> Path:
         if self.path is None:
-            return CARRIED
+            return BUNDLED
         where = Path(self.path).expanduser().resolve()
         if where.is_file() and where.suffix in (".pt", ".pth"):
             return where
         if not where.is_dir():
             raise ConfigError(
                 f"model.path: no folder, and no .pt or .pth file, at {str(where)!r}; leave it out "
-                "for the model that interp carries"
+                "for the model that comes with interp"
             )
         for name in ("config.json", "model.safetensors"):
             if not (where / name).is_file():
@@ -147,15 +151,15 @@ class ModularCheckpoint(Pretrained):
         return where
 
     def config(self) -> "ModularArithmeticConfig":
-        """Read the architecture, of a state dict off the shapes of its tensors.
+        """Read the architecture; that of a state dict follows from the shapes of its tensors.
 
         Raises:
-            ConfigError: it is another one.
+            ConfigError: the model has another architecture.
         """
         from interp.models.loading import AutoConfig
 
-        from ..model.state_dicts import converted
-        from ..model.transformer import ModularArithmeticConfig
+        from .state_dicts import converted
+        from .transformer import ModularArithmeticConfig
 
         if self._where().is_file():
             with explained(self._where().name):
@@ -170,7 +174,7 @@ class ModularCheckpoint(Pretrained):
         return config
 
     def training(self) -> "pd.DataFrame":
-        """Return what was recorded while the model was trained; empty where that is not known."""
+        """Return the recorded training, one row per evaluated epoch; empty where there is none."""
         import pandas as pd
 
         recorded = self._where() / "training.csv"
@@ -180,7 +184,7 @@ class ModularCheckpoint(Pretrained):
 
     def tokenizer(self) -> "PreTrainedTokenizerBase":
         """Return the tokenizer of numbers."""
-        from ..model.tokenizer import number_tokenizer
+        from .tokenizer import number_tokenizer
 
         return number_tokenizer(self.config().modulus)
 
@@ -199,8 +203,8 @@ class ModularCheckpoint(Pretrained):
         import torch
         from safetensors.torch import load_file
 
-        from ..model.state_dicts import converted
-        from ..model.transformer import ModularArithmeticForCausalLM
+        from .state_dicts import converted
+        from .transformer import ModularArithmeticForCausalLM
 
         if self.untrained:
             return self.draw(head, **options)

@@ -1,4 +1,4 @@
-"""Weights of modular arithmetic that were trained elsewhere, under the names that are used here.
+"""Weights of modular arithmetic that were trained elsewhere, converted to the names used here.
 
 Two layouts are read, which name their tensors alike and lay out some of them differently. In that
 of TransformerLens's HookedTransformer vectors stand left of every matrix, x @ W. In that of the
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from interp.core.errors import ConfigError
 
-from ..model.transformer import ModularArithmeticConfig
+from .transformer import ModularArithmeticConfig
 
 # Where a file may keep the state dict, beside what else it holds.
 _WRAPPERS = ("model", "state_dict", "model_state_dict")

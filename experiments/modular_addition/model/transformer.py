@@ -21,20 +21,21 @@ class ModularArithmeticConfig(PreTrainedConfig):  # type: ignore[misc]
 
     Attributes:
         modulus: p; the numbers are the ids 0 to p - 1, and "=" is p.
-        output_size: what the unembedding tells apart: p + 1, or p where it leaves out "=".
+        output_size: the number of logits: p + 1, or p without "=".
         hidden_size: dimensions of the residual stream.
         num_attention_heads: heads.
         head_dim: dimensions of a head.
         intermediate_size: neurons of the MLP.
         bias: whether projections and unembedding have biases.
-        initializer_range: standard deviation of weights that are drawn; by default that of a
-            projection that keeps a vector's length, hidden_size^-0.5.
-        trained_on: the pairs that the weights were trained on, as the fields of the prompt set, and
-            its content hash; empty where that is not known.
+        initializer_range: standard deviation of random weights; by default hidden_size^-0.5, with
+            which a projection keeps a vector's length.
+        trained_on: the fields of the prompts and of the analysis that trained the weights; empty
+            where they are not known.
     """
 
     model_type = "modular_arithmetic"
 
+    # transformers builds a configuration from its fields as keyword arguments: one for each.
     def __init__(
         self,
         modulus: int = 113,
@@ -128,7 +129,7 @@ class _Block(GradientCheckpointingLayer):  # type: ignore[misc]
 
 
 class ModularArithmeticPreTrainedModel(_PreTrainedModel):  # type: ignore[misc]
-    """What transformers must know of the architecture to load and save it."""
+    """The architecture as transformers loads and saves it."""
 
     config_class = ModularArithmeticConfig
     base_model_prefix = "model"
@@ -138,10 +139,10 @@ class ModularArithmeticPreTrainedModel(_PreTrainedModel):  # type: ignore[misc]
 
 
 class ModularArithmeticModel(ModularArithmeticPreTrainedModel):
-    """Embeds, and runs the block."""
+    """The embeddings and the block."""
 
     def __init__(self, config: ModularArithmeticConfig) -> None:
-        """Draw the weights, as transformers does before it loads others."""
+        """Initialise the weights at random, as transformers does before it loads others."""
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.embed_positions = nn.Embedding(config.max_position_embeddings, config.hidden_size)
@@ -177,7 +178,7 @@ class ModularArithmeticForCausalLM(ModularArithmeticPreTrainedModel):
     """The block with its unembedding."""
 
     def __init__(self, config: ModularArithmeticConfig) -> None:
-        """Draw the weights, as transformers does before it loads others."""
+        """Initialise the weights at random, as transformers does before it loads others."""
         super().__init__(config)
         self.model = ModularArithmeticModel(config)
         self.lm_head = nn.Linear(config.hidden_size, config.output_size, bias=config.bias)

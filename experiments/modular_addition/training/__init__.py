@@ -1,17 +1,17 @@
 """Training: the only place where weights change."""
 
-from ..training.checkpoints import export, restored, save, snapshots
-from ..training.full_batch import Accuracy, Recipe, State, advance, begin, evaluate
+from .checkpoints import export, restore, save, snapshots
+from .full_batch import Evaluation, OptimizerSettings, State, advance, begin, evaluate
 
 __all__ = [
-    "Accuracy",
-    "Recipe",
+    "Evaluation",
+    "OptimizerSettings",
     "State",
     "advance",
     "begin",
     "evaluate",
     "export",
-    "restored",
+    "restore",
     "save",
     "snapshots",
 ]

@@ -1,4 +1,4 @@
-"""Training on disk: what resumes it after a kill, and the weights on the way."""
+"""Checkpoints: what resumes a killed training, and the weights at each evaluated epoch."""
 
 import json
 from collections.abc import Iterator
@@ -11,19 +11,21 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..model.tokenizer import number_tokenizer
-from ..training.full_batch import State
+from interp.experiments.modular_addition.model.tokenizer import number_tokenizer
+from interp.experiments.modular_addition.model.transformer import ModularArithmeticForCausalLM
 
-# AdamW's own names of its moments.
+from .full_batch import State
+
+# AdamW's names of its state per weight.
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save(state: State, history: list[dict[str, float]], folder: Path) -> None:
-    """Write the weights as they are now, and all that resuming needs, in place of the last.
+    """Write a snapshot of the weights, and replace the state that training resumes from.
 
     Args:
         state: what to save.
-        history: what has been recorded by now, a row an evaluated epoch.
+        history: one row per evaluated epoch.
         folder: of this training.
     """
     (folder / "snapshots").mkdir(parents=True, exist_ok=True)
@@ -36,44 +38,44 @@ def save(state: State, history: list[dict[str, float]], folder: Path) -> None:
         # Before the first step there are none.
         if weight in state.optimizer.state
     }
-    told = {"epoch": str(state.epoch), "history": json.dumps(history)}
-    _replace(weights | moments, told, folder / "state.safetensors")
+    metadata = {"epoch": str(state.epoch), "history": json.dumps(history)}
+    _replace(weights | moments, metadata, folder / "state.safetensors")
 
 
-def restored(state: State, folder: Path) -> list[dict[str, float]]:
-    """Bring a state that has just begun to where training was saved last, and return the history.
+def restore(state: State, folder: Path) -> list[dict[str, float]]:
+    """Load the last checkpoint into a new state, and return its history.
 
-    Where nothing was saved it stays as it is, and the history is empty.
+    Without a checkpoint the state is unchanged, and the history is empty.
     """
     path = folder / "state.safetensors"
     if not path.is_file():
         return []
     with safe_open(path, "pt") as file:
-        told = file.metadata()
+        metadata = file.metadata()
     saved = load_file(path, device=str(state.model.device))
     state.model.load_state_dict({n: t for n, t in saved.items() if " " not in n})
     for name, weight in state.model.named_parameters():
         found = {m: saved[f"{m} {name}"] for m in _MOMENTS if f"{m} {name}" in saved}
         if found:
             state.optimizer.state[weight] = found
-    state.epoch = int(told["epoch"])
-    history: list[dict[str, float]] = json.loads(told["history"])
+    state.epoch = int(metadata["epoch"])
+    history: list[dict[str, float]] = json.loads(metadata["history"])
     return history
 
 
-def snapshots(state: State, folder: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the epochs at which weights were kept, up to the state's own, and the model as it was.
+def snapshots(state: State, folder: Path) -> Iterator[tuple[int, ModularArithmeticForCausalLM]]:
+    """Yield each epoch with a snapshot, up to the state's own, and the model at that epoch.
 
-    One model serves all of them: what is asked of it is asked before the next.
+    All are the same module with other weights: use each before the next is taken.
     """
-    was = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
+    current = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     try:
         for path in sorted((folder / "snapshots").glob("*.safetensors")):
             if int(path.stem) <= state.epoch:
                 state.model.load_state_dict(load_file(path, device=str(state.model.device)))
                 yield int(path.stem), state.model
     finally:
-        state.model.load_state_dict(was)
+        state.model.load_state_dict(current)
 
 
 def export(
@@ -81,13 +83,13 @@ def export(
 ) -> None:
     """Write the model in Hugging Face's layout, for `model=modular_addition model.path=FOLDER`.
 
-    What is there already is left as it is: others may be reading it.
+    An existing folder is left unchanged: other processes may be reading it.
 
     Args:
-        state: what to write.
-        folder: where to.
+        state: the model to write.
+        folder: is made.
         trained_on: which pairs it was trained on, and how.
-        history: what was recorded on the way, which becomes training.csv.
+        history: one row per evaluated epoch, written as training.csv.
     """
     if folder.is_dir():
         return
@@ -100,9 +102,9 @@ def export(
     unfinished.rename(folder)
 
 
-def _replace(tensors: dict[str, Tensor], told: dict[str, str], path: Path) -> None:
-    # A kill in the middle leaves what was there.
+def _replace(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
+    # Atomic: a kill in between leaves the previous file.
     unfinished = path.with_suffix(".unfinished")
     with torch.no_grad():
-        save_file({name: tensor.cpu() for name, tensor in tensors.items()}, unfinished, told)
+        save_file({name: tensor.cpu() for name, tensor in tensors.items()}, unfinished, metadata)
     unfinished.replace(path)

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from interp.plotting.grids import legend_columns, place, put_legend, sheet
+from interp.plotting.sheets import legend_columns, place, put_legend, sheet
 from interp.plotting.style import GREY, Array, cut, mark, styled
 
 # What is less is rounding, and would flatten all the rest.

@@ -7,14 +7,36 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from interp import plotting
-from interp.experiments.modular_addition import fourier_figures, training_figures
-from interp.experiments.modular_addition.fourier_figures import PowerSpectrum
-from interp.experiments.modular_addition.training_figures import TrainingCurve, TrainingPanel
+from interp.experiments.modular_addition.attention_figures import (
+    AttentionPatterns,
+    attention_patterns,
+)
+from interp.experiments.modular_addition.fourier_figures import (
+    FourierBasis,
+    PowerSpectrum,
+    VectorsOverNumbers,
+    basis_figure,
+    power_spectra,
+    singular_vectors_over_numbers,
+)
+from interp.experiments.modular_addition.logit_figures import WaveCoefficients, wave_coefficients
+from interp.experiments.modular_addition.neuron_figures import NeuronFractions, neuron_fractions
+from interp.experiments.modular_addition.number_map_figures import (
+    NumberMaps,
+    ProductSpectrum,
+    number_maps,
+    product_spectrum,
+)
+from interp.experiments.modular_addition.training_figures import (
+    TrainingCurve,
+    TrainingCurves,
+    TrainingPanel,
+    training_curves,
+)
 from interp.plotting.style import BLUE, ORANGE
 
 WORDS = {"title": "What is found in the numbers", "subtitle": "tiny"}
-NULL = "largest share of shuffled numbers, 99.9th percentile"
+NULL = "largest share of permuted numbers, 99.9th percentile"
 
 
 def visible_words(figure):
@@ -66,7 +88,7 @@ def fourier_rows(n):
 @pytest.mark.parametrize("n", [3, 7, 200])
 def test_the_basis_is_drawn_as_curves_of_its_ends_and_as_a_whole(n):
     basis, names = fourier_rows(n)
-    figure = fourier_figures.fourier_basis(basis, names, xlabel="number", label="value", **WORDS)
+    figure = basis_figure(FourierBasis(basis, names, "number", "value"), **WORDS)
     *curves, whole = panels_of(figure)
     (image,) = whole.images
     np.testing.assert_array_equal(image.get_array(), basis)
@@ -91,7 +113,7 @@ def spectrum(label, n_frequencies, keys, seed=0):
 
 
 def power(*spectra):
-    return fourier_figures.power_spectra(spectra, ylabel="share of power", null_label=NULL, **WORDS)
+    return power_spectra(spectra, null_label=NULL, **WORDS)
 
 
 def key_names(axes):
@@ -153,7 +175,7 @@ def test_what_is_not_finite_is_left_out_and_the_rest_is_drawn():
     assert key_names(axes)[3] == pytest.approx((3, 0.5), abs=0.05)
     assert 0.5 < axes.get_ylim()[1] < 1
     maps = np.array([[[-1.0, np.nan], [0.5, np.inf]]])
-    (panel,) = panels_of(plotting.number_maps(maps, ["one"], label="", **WORDS))
+    (panel,) = panels_of(number_maps(NumberMaps(maps, ["one"], ""), **WORDS))
     assert panel.images[0].get_clim() == (-1, 1)
 
 
@@ -171,10 +193,8 @@ def test_singular_vectors_stand_beside_their_spectra(n, k):
     spectra /= spectra.sum(0)
     dominant = spectra.argmax(0) + 1
     names = [f"vector {i}" for i in range(k)]
-    labels = {"xlabel": "number", "ylabel": "value"}
-    figure = fourier_figures.singular_vectors_over_numbers(
-        vectors, spectra, dominant, names, **labels, **WORDS
-    )
+    shown = VectorsOverNumbers(vectors, spectra, dominant, names, "number", "value")
+    figure = singular_vectors_over_numbers(shown, **WORDS)
     axes = panels_of(figure)
     for i, (left, right) in enumerate(zip(axes[::2], axes[1::2], strict=True)):
         np.testing.assert_array_equal(left.lines[1].get_ydata(), vectors[:, i])
@@ -188,32 +208,20 @@ def test_singular_vectors_stand_beside_their_spectra(n, k):
 
 
 def test_a_vector_of_nothing_has_no_frequency():
-    figure = fourier_figures.singular_vectors_over_numbers(
-        np.zeros((7, 1)),
-        np.zeros((3, 1)),
-        np.zeros(1, int),
-        ["none"],
-        xlabel="",
-        ylabel="",
-        **WORDS,
+    nothing = VectorsOverNumbers(
+        np.zeros((7, 1)), np.zeros((3, 1)), np.zeros(1, int), ["none"], "", ""
     )
+    figure = singular_vectors_over_numbers(nothing, **WORDS)
     _, right = panels_of(figure)
     assert right.get_title(loc="left") == "no power"
     assert not right.texts
 
 
 def fractions(frequency, explained, null, keys, n_frequencies=56):
-    return fourier_figures.neuron_fractions(
-        frequency,
-        explained,
-        null,
-        0.85,
-        keys,
-        n_frequencies=n_frequencies,
-        xlabel="fraction of variance explained",
-        null_label="numbers shuffled",
-        **WORDS,
+    neurons = NeuronFractions(
+        frequency, explained, null, 0.85, keys, n_frequencies, "numbers permuted"
     )
+    return neuron_fractions(neurons, **WORDS)
 
 
 def test_neurons_are_counted_where_one_frequency_explains_enough_of_them():
@@ -255,14 +263,10 @@ def test_waves_are_stems_of_their_coefficients_over_what_they_explain(scale):
     keys = (3, 4, 5, 50)
     coefficients = scale * (rng.normal(size=56) + 30 * np.isin(np.arange(1, 57), keys))
     explained = coefficients**2 / max((coefficients**2).sum(), 1e-300)
-    figure = fourier_figures.wave_coefficients(
-        coefficients,
-        explained,
-        keys,
-        coefficient_label="coefficient of a wave",
-        explained_label="fraction of the sum of squares",
-        **WORDS,
+    waves = WaveCoefficients(
+        coefficients, explained, keys, "coefficient of a wave", "fraction of the sum of squares"
     )
+    figure = wave_coefficients(waves, **WORDS)
     above, below = panels_of(figure)
     stems, heads = above.collections
     ends = np.array([stem[1] for stem in stems.get_segments()])
@@ -287,7 +291,7 @@ def test_maps_have_their_first_row_at_the_bottom_and_colours_of_their_own_or_of_
     maps = rng.uniform(size=(k, n, n)) * 10.0 ** (np.arange(k) % 7 - 3)[:, None, None]
     maps[-1] = rng.normal(size=(n, n))
     names = [f"neuron {i}, frequency 17, 97% of its variance" for i in range(k)]
-    figure = plotting.number_maps(maps, names, label="activation", limits=limits, **WORDS)
+    figure = number_maps(NumberMaps(maps, names, "activation", limits), **WORDS)
     panels = panels_of(figure)
     assert len(panels) == k
     assert len(figure.axes) == 1 + k + (k if limits is None else 1)
@@ -314,9 +318,9 @@ def test_maps_have_their_first_row_at_the_bottom_and_colours_of_their_own_or_of_
 
 def test_shared_colours_of_two_signs_are_centred_and_maps_of_nothing_are_drawn():
     maps = np.stack([np.zeros((7, 7)), np.full((7, 7), np.nan)])
-    both = plotting.number_maps(maps, ["a", "b"], label="", limits=(-1, 2), **WORDS)
+    both = number_maps(NumberMaps(maps, ["a", "b"], "", (-1, 2)), **WORDS)
     assert panels_of(both)[0].images[0].get_clim() == (-2, 2)
-    own = plotting.number_maps(maps, ["a", "b"], label="", **WORDS)
+    own = number_maps(NumberMaps(maps, ["a", "b"], ""), **WORDS)
     assert [axes.images[0].get_clim() for axes in panels_of(own)] == [(0, 1)] * 2
 
 
@@ -326,7 +330,7 @@ def test_product_spectra_are_named_by_frequency_and_leave_the_constant_out_of_th
     norms[0, 0, 0] = 50
     norms[1, 2, 2] = 3
     names = ["neurons, mean", "logits, mean"]
-    figure = plotting.product_spectrum(norms, names, label="norm", **WORDS)
+    figure = product_spectrum(ProductSpectrum(norms, names, "norm"), **WORDS)
     panels = panels_of(figure)
     ends = (norms[0].ravel()[1:].max(), 3)
     basis_names = fourier_rows(n)[1]
@@ -357,15 +361,15 @@ def test_attention_patterns_show_shares_and_what_comes_later_is_empty(heads):
     mean = rng.dirichlet((1, 1, 1), heads)
     one = np.tril(rng.uniform(size=(heads, 3, 3)))
     one /= one.sum(-1, keepdims=True)
-    figure = plotting.attention_patterns(
+    given = AttentionPatterns(
         mean,
         one,
         ["a", "b", "="],
         ["117", "45", "="],
         mean_name="attention from “=”, the mean over all 12,769 inputs",
-        one_name="attention in the input 117 + 45 =",
-        **WORDS,
+        example_name="attention in the input 117 + 45 =",
     )
+    figure = attention_patterns(given, **WORDS)
     table, *patterns = panels_of(figure)
     np.testing.assert_array_equal(table.images[0].get_array(), mean)
     written = {text.get_position(): text.get_text() for text in table.texts}
@@ -423,7 +427,7 @@ def curves(count):
 )
 def test_training_curves_are_what_was_given_and_look_alike_in_all_panels(count, marked):
     epochs, panels = curves(count)
-    figure = training_figures.training_curves(epochs, panels, marked=marked, **WORDS)
+    figure = training_curves(TrainingCurves(epochs, panels, marked), **WORDS)
     looks = {}
     for axes, panel in zip(panels_of(figure), panels, strict=True):
         assert axes.get_ylabel() == panel.ylabel
@@ -459,7 +463,7 @@ def test_training_curves_are_what_was_given_and_look_alike_in_all_panels(count, 
 )
 def test_losses_of_nothing_are_drawn_at_the_end_of_the_axis_and_it_says_so(values, drawn):
     panel = TrainingPanel("loss", [TrainingCurve("t", "train", np.array(values))], "logarithmic")
-    figure = training_figures.training_curves([0, 1, 2], [panel], **WORDS)
+    figure = training_curves(TrainingCurves([0, 1, 2], [panel]), **WORDS)
     (axes,) = panels_of(figure)
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), drawn)
     low, high = axes.get_ylim()

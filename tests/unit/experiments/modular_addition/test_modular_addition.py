@@ -18,6 +18,7 @@ from scipy.special import log_softmax
 from interp.cli.main import CONF
 from interp.core.errors import ConfigError
 from interp.experiments.modular_addition.arithmetic import Arithmetic
+from interp.experiments.modular_addition.key_frequencies import key_frequencies_of_weights
 from interp.experiments.modular_addition.model import ModularArithmetic
 from interp.experiments.modular_addition.model.effective_weights import effective_weights
 from interp.experiments.modular_addition.model.last_position import all_pairs
@@ -27,8 +28,7 @@ from interp.experiments.modular_addition.model.transformer import (
     ModularArithmeticForCausalLM,
 )
 from interp.experiments.modular_addition.prompts import ModularArithmetic as Prompts
-from interp.experiments.modular_addition.weights_in_frequencies import key_frequencies_of
-from interp.experiments.modular_addition.weights_report import leading
+from interp.experiments.modular_addition.singular_vectors import singular_vectors
 from interp.runner.run import run
 
 MODULUS, PHASES = 59, 8
@@ -226,9 +226,9 @@ def test_figures_and_tables_are_all_there(opened):
 def test_any_planted_set_is_found_exactly(keys):
     weights = effective_weights(planted(keys, modulus=47))
     rng = np.random.default_rng(0)
-    for name, found in key_frequencies_of(weights, rng).items():
+    for name, found in key_frequencies_of_weights(weights, rng).items():
         assert found.keys == keys, name
-    assert leading(weights.embedding, rng).found == keys
+    assert singular_vectors(weights.embedding, rng).wave_frequencies == keys
 
 
 def test_random_weights_have_no_key_frequencies():
@@ -239,15 +239,16 @@ def test_random_weights_have_no_key_frequencies():
         )
         weights = effective_weights(source.load(head=True).head)
         rng = np.random.default_rng(seed)
-        keys = key_frequencies_of(weights, rng)
-        found += [key.keys for key in keys.values()] + [leading(weights.embedding, rng).found]
+        keys = key_frequencies_of_weights(weights, rng)
+        found += [key.keys for key in keys.values()]
+        found.append(singular_vectors(weights.embedding, rng).wave_frequencies)
     # p is 0.001: of 160 matrices two are expected to have one in one of a hundred repetitions.
     assert sum(map(bool, found)) <= 2
 
 
 def test_a_random_model_of_the_papers_size_has_no_key_frequency():
     weights = effective_weights(ModularArithmetic(seed=0).load(head=True).head)
-    keys = key_frequencies_of(weights, np.random.default_rng(0))
+    keys = key_frequencies_of_weights(weights, np.random.default_rng(0))
     assert {name: key.keys for name, key in keys.items()} == {
         "W_E": (),
         "W_neur": (),
@@ -255,7 +256,7 @@ def test_a_random_model_of_the_papers_size_has_no_key_frequency():
     }
 
 
-def test_a_model_without_key_frequencies_is_told_as_one(tmp_path):
+def test_a_model_without_key_frequencies_is_reported_as_one(tmp_path):
     sizes = ["model.hidden_size=16", "model.heads=2", "model.head_dim=8", "model.neurons=24"]
     chosen = ["model=modular_addition_untrained", "prompts.modulus=23"]
     found = run(composed(tmp_path, *chosen, *sizes), tmp_path / "run").result

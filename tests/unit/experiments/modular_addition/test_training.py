@@ -18,14 +18,14 @@ from interp.cli.main import CONF
 from interp.core.errors import ConfigError
 from interp.experiments.modular_addition import training
 from interp.experiments.modular_addition.model import ModularArithmetic
-from interp.experiments.modular_addition.progress import ablated, cross_entropy
+from interp.experiments.modular_addition.progress_measures import ablated_losses, cross_entropy
 from interp.experiments.modular_addition.prompts import ModularArithmetic as Prompts
 from interp.runner.analysis import ANALYSES
 from interp.runner.run import run
 
 SMALL = ModularArithmetic(modulus=11, hidden_size=16, heads=2, head_dim=8, neurons=24, seed=1)
 PAIRS = Prompts(modulus=11, train_fraction=0.5).pairs()
-RECIPE = training.Recipe(1e-2, 0.5, (0.9, 0.98))
+SETTINGS = training.OptimizerSettings(1e-2, 0.5, (0.9, 0.98))
 SIZES = [
     "model=modular_addition_untrained",
     "prompts=modular_addition",
@@ -46,8 +46,8 @@ def composed(outputs, *overrides):
 
 
 def test_epochs_are_those_of_a_plain_loop_over_the_whole_forward():
-    state = training.begin(SMALL.load(head=True), RECIPE)
-    plain = training.begin(SMALL.load(head=True), RECIPE).model
+    state = training.begin(SMALL.load(head=True), SETTINGS)
+    plain = training.begin(SMALL.load(head=True), SETTINGS).model
     optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.5, betas=(0.9, 0.98))
     a, b = (torch.from_numpy(numbers[PAIRS.train]) for numbers in (PAIRS.a, PAIRS.b))
     answers = torch.from_numpy(PAIRS.answers[PAIRS.train])
@@ -67,12 +67,12 @@ def test_epochs_are_those_of_a_plain_loop_over_the_whole_forward():
 def test_a_model_in_training_is_a_copy():
     model = SMALL.load(head=True)
     before = {name: weight.clone() for name, weight in model.head.state_dict().items()}
-    training.advance(training.begin(model, RECIPE), PAIRS, 3, lambda: None)
+    training.advance(training.begin(model, SETTINGS), PAIRS, 3, lambda: None)
     assert all(torch.equal(before[n], w) for n, w in model.head.state_dict().items())
 
 
 def test_losses_and_accuracies_are_those_of_the_logits():
-    state = training.begin(SMALL.load(head=True), RECIPE)
+    state = training.begin(SMALL.load(head=True), SETTINGS)
     training.advance(state, PAIRS, 40, lambda: None)
     found = training.evaluate(state.model, PAIRS)
     losses = torch.nn.functional.cross_entropy(
@@ -90,13 +90,13 @@ def test_losses_and_accuracies_are_those_of_the_logits():
 
 
 def test_training_goes_on_from_where_it_was_saved_to_the_last_bit(tmp_path):
-    whole = training.begin(SMALL.load(head=True), RECIPE)
+    whole = training.begin(SMALL.load(head=True), SETTINGS)
     training.advance(whole, PAIRS, 50, lambda: None)
-    half = training.begin(SMALL.load(head=True), RECIPE)
+    half = training.begin(SMALL.load(head=True), SETTINGS)
     training.advance(half, PAIRS, 20, lambda: None)
     training.save(half, [{"epoch": 20, "train_loss": 0.1}], tmp_path)
-    again = training.begin(SMALL.load(head=True), RECIPE)
-    assert training.restored(again, tmp_path) == [{"epoch": 20, "train_loss": 0.1}]
+    again = training.begin(SMALL.load(head=True), SETTINGS)
+    assert training.restore(again, tmp_path) == [{"epoch": 20, "train_loss": 0.1}]
     assert again.epoch == 20
     training.advance(again, PAIRS, 30, lambda: None)
     for name, weight in whole.model.state_dict().items():
@@ -104,16 +104,16 @@ def test_training_goes_on_from_where_it_was_saved_to_the_last_bit(tmp_path):
 
 
 def test_what_has_not_begun_is_saved_and_restored_too(tmp_path):
-    state = training.begin(SMALL.load(head=True), RECIPE)
+    state = training.begin(SMALL.load(head=True), SETTINGS)
     training.save(state, [], tmp_path)
-    again = training.begin(SMALL.load(head=True), RECIPE)
-    assert training.restored(again, tmp_path) == []
+    again = training.begin(SMALL.load(head=True), SETTINGS)
+    assert training.restore(again, tmp_path) == []
     training.advance(again, PAIRS, 2, lambda: None)
     assert again.epoch == 2
 
 
 def test_snapshots_are_the_weights_on_the_way_and_leave_the_model_as_it_is(tmp_path):
-    state = training.begin(SMALL.load(head=True), RECIPE)
+    state = training.begin(SMALL.load(head=True), SETTINGS)
     kept = {}
     for _ in range(3):
         training.save(state, [], tmp_path)
@@ -229,10 +229,10 @@ def test_a_killed_process_loses_no_more_than_an_interval(tmp_path):
         ModularArithmetic(modulus=11, hidden_size=16, heads=2, head_dim=8, neurons=24).load(
             head=True
         ),
-        training.Recipe(1e-3, 1.0, (0.9, 0.98)),
+        training.OptimizerSettings(1e-3, 1.0, (0.9, 0.98)),
     )
     (folder,) = tmp_path.glob("training/*")
-    history = training.restored(state, folder)
+    history = training.restore(state, folder)
     last = int(sorted((folder / "snapshots").glob("*.safetensors"))[-1].stem)
     assert state.epoch == history[-1]["epoch"] >= last - 10
     assert state.epoch >= 20
@@ -268,13 +268,13 @@ def test_logits_of_key_frequencies_alone_lose_everything_without_them(operation)
     )
     logits = np.zeros((13, 13, 14))
     logits[np.ix_(order, order, order)] = 3 * waves
-    found = ablated(logits, pairs, pairs.train, (1, 4))
+    found = ablated_losses(logits, pairs, pairs.train, (1, 4))
     among = np.ix_(order, order)
     whole = cross_entropy(logits, pairs.answers)[among].mean()
     assert found.restricted == pytest.approx(whole, rel=1e-9)
     # Nothing is left: all outputs are alike.
     assert found.excluded == pytest.approx(np.log(14), rel=1e-9)
-    other = ablated(logits, pairs, pairs.train, (2, 3))
+    other = ablated_losses(logits, pairs, pairs.train, (2, 3))
     assert other.restricted == pytest.approx(np.log(14), rel=1e-9)
 
 

@@ -5,15 +5,15 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from interp.experiments.modular_addition.fourier import fourier_basis, frequencies, names
+from interp.experiments.modular_addition.fourier import component_names, fourier_basis, frequencies
 from interp.experiments.modular_addition.waves import (
     cosine_sum,
     excluded,
     logit_singular_values,
     neuron_frequencies,
+    permuted_cosine_sums,
+    permuted_fractions,
     restricted,
-    shuffled_cosine_sums,
-    shuffled_fractions,
     two_dimensional,
 )
 
@@ -85,15 +85,15 @@ def test_a_neuron_of_one_frequency_is_explained_and_a_constant_one_has_none():
         np.testing.assert_array_equal(frequency, [k, 0, 0, 6])
         np.testing.assert_allclose(share, [1, 0, 0, 1], atol=1e-6)
         # Of twelve numbers, some orders leave the waves of one frequency waves of another.
-        null = shuffled_fractions(maps, 20, np.random.default_rng(0))
+        null = permuted_fractions(maps, 20, np.random.default_rng(0))
         np.testing.assert_array_equal(null[:, 1:3], 0)
         assert np.median(null[:, 0]) < 0.7
 
 
 @pytest.mark.parametrize("n", [7, 8])
-def test_shuffled_fractions_are_those_of_maps_in_another_order(n, rng):
+def test_permuted_fractions_are_those_of_maps_in_another_order(n, rng):
     maps = rng.normal(size=(n, n, 5)) ** 2
-    found = shuffled_fractions(maps, 1000, np.random.default_rng(1))
+    found = permuted_fractions(maps, 1000, np.random.default_rng(1))
     again = []
     for _ in range(1000):
         order = rng.permutation(n)
@@ -107,7 +107,7 @@ def test_shuffled_fractions_are_those_of_maps_in_another_order(n, rng):
 def test_the_order_of_noise_means_nothing(rng):
     maps = rng.normal(size=(31, 31, 40)).astype(np.float32)
     share = neuron_frequencies(two_dimensional(maps))[1]
-    null = shuffled_fractions(maps, 20, rng)
+    null = permuted_fractions(maps, 20, rng)
     assert null.shape == (20, 40)
     assert share.mean() == pytest.approx(null.mean(), rel=0.05)
 
@@ -145,7 +145,7 @@ def test_ideal_logits_give_their_coefficients_back(n, sign, rng):
     if n % 2:
         expected[:] = 0
     np.testing.assert_allclose(other.coefficients, expected, atol=1e-12)
-    null = shuffled_cosine_sums(logits, sign, 50, rng)
+    null = permuted_cosine_sums(logits, sign, 50, rng)
     assert null.shape == (50,)
     assert null.max() < 0.5
 
@@ -153,7 +153,7 @@ def test_ideal_logits_give_their_coefficients_back(n, sign, rng):
 @pytest.mark.parametrize("sign", SIGNS)
 def test_the_null_is_that_of_outputs_in_every_other_order(sign, rng):
     logits = rng.normal(size=(5, 5, 5)) + ideal_logits(5, sign, {2: 1.0})
-    found = shuffled_cosine_sums(logits, sign, 2000, rng)
+    found = permuted_cosine_sums(logits, sign, 2000, rng)
     every = [
         cosine_sum(logits[:, :, list(order)], sign).explained for order in permutations(range(5))
     ]
@@ -167,7 +167,7 @@ def test_logits_that_do_not_vary_are_explained_by_nothing(sign, rng):
     found = cosine_sum(logits, sign)
     np.testing.assert_array_equal(found.coefficients, 0)
     assert found.explained == 0
-    np.testing.assert_array_equal(shuffled_cosine_sums(logits, sign, 3, rng), 0)
+    np.testing.assert_array_equal(permuted_cosine_sums(logits, sign, 3, rng), 0)
 
 
 def test_logits_of_anything_but_the_numbers_are_refused(rng):
@@ -250,7 +250,7 @@ def test_logits_of_a_sum_lie_on_the_diagonal_of_their_coefficients():
     a, b = np.meshgrid(*[np.arange(n)] * 2, indexing="ij")
     found = two_dimensional(np.cos(2 * np.pi * k * (a + b) / n))
     expected = np.zeros((n, n))
-    cosine, sine = names(n).index(f"cos {k}"), names(n).index(f"sin {k}")
+    cosine, sine = component_names(n).index(f"cos {k}"), component_names(n).index(f"sin {k}")
     expected[cosine, cosine], expected[sine, sine] = n / 2, -n / 2
     np.testing.assert_allclose(found, expected, atol=1e-12)
     assert frequencies(n)[cosine] == frequencies(n)[sine] == k

@@ -1,6 +1,6 @@
-"""Progress measures: how far the key frequencies have come, before the test loss tells.
+"""Progress measures: how far the model relies on the key frequencies, before the test loss falls.
 
-Of Nanda et al. (2023), "Progress measures for grokking via mechanistic interpretability".
+From Nanda et al. (2023), "Progress measures for grokking via mechanistic interpretability".
 """
 
 from collections.abc import Collection
@@ -27,37 +27,37 @@ def cross_entropy(logits: NDArray[np.floating], answers: NDArray[np.int64]) -> A
         logits: [..., output].
         answers: [...].
     """
-    moved = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    chosen = np.take_along_axis(moved, answers[..., None], -1)[..., 0]
-    return np.asarray(np.log(np.exp(moved).sum(-1)) - chosen)
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    at_answer = np.take_along_axis(shifted, answers[..., None], -1)[..., 0]
+    return np.asarray(np.log(np.exp(shifted).sum(-1)) - at_answer)
 
 
 @dataclass(frozen=True)
-class Ablated:
-    """Losses of logits from which frequencies have been taken, in nats.
+class AblatedLosses:
+    """Losses of logits that are restricted to the key frequencies or lack them, in nats.
 
     Attributes:
-        restricted: mean loss of all pairs where nothing but the key frequencies of a ± b is left
-            beside the mean.
-        excluded: mean loss of the training pairs where just these are gone; of all pairs where it
-            is not known which these are.
+        restricted: mean loss of all pairs where the logits keep their mean and the key frequencies
+            of a ± b alone.
+        excluded: mean loss of the training pairs where the logits lack the key frequencies; of all
+            pairs where the training pairs are not known.
     """
 
     restricted: float
     excluded: float
 
 
-def ablated(
+def ablated_losses(
     logits: NDArray[np.floating], pairs: Pairs, train: NDArray[np.bool_], keys: Collection[int]
-) -> Ablated:
+) -> AblatedLosses:
     """Return restricted and excluded loss.
 
-    Under multiplication pairs with 0 are left out: they are no elements of the group.
+    Under multiplication pairs with 0 are left out: 0 is no element of the group.
 
     Args:
         logits: [p, p, output].
         pairs: the pairs.
-        train: which of them the excluded loss is of, [p, p].
+        train: the pairs whose excluded loss is taken, [p, p].
         keys: the key frequencies.
     """
     order = pairs.arithmetic.order
@@ -65,7 +65,7 @@ def ablated(
     of_group, answers = logits[among], pairs.answers[among]
     kept = restricted(of_group, keys, pairs.arithmetic.sign)
     left = excluded(of_group, keys, pairs.arithmetic.sign)[train[among]]
-    return Ablated(
+    return AblatedLosses(
         float(cross_entropy(kept, answers).mean()),
         float(cross_entropy(left, answers[train[among]]).mean()),
     )
@@ -74,9 +74,10 @@ def ablated(
 def sparsity(weights: "EffectiveWeights") -> dict[str, float]:
     """Return the Gini coefficients of the norms by frequency, of W_E and of W_logit.
 
-    The weights are in the order of the group.
+    0 where all frequencies are alike, near 1 where a few hold all power.
 
-    0 where all frequencies are alike, near 1 where a few are all there is.
+    Args:
+        weights: of the model, in the order of the group.
     """
     return {
         "gini_embedding": gini(np.sqrt(power_by_frequency(weights.embedding))),

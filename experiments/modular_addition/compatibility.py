@@ -1,4 +1,4 @@
-"""Whether model and prompts are of the same arithmetic."""
+"""Checks that the model and the prompts belong to the same arithmetic."""
 
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,15 @@ from .prompts import ModularArithmetic
 if TYPE_CHECKING:
     from .model.transformer import ModularArithmeticConfig
 
-# The order of fewer numbers is repeated by too many of its shuffles, turned or mirrored.
+# With fewer numbers too many permutations mirror or rotate their order.
 _FEWEST = 10
 
 
-def config_of(source: ModelSource) -> "ModularArithmeticConfig":
+def architecture_of(source: ModelSource) -> "ModularArithmeticConfig":
     """Return the configuration of a transformer that reads "a b =".
 
     Raises:
-        ConfigError: the model is another one.
+        ConfigError: the model has another architecture.
     """
     from .model.transformer import ModularArithmeticConfig
 
@@ -34,16 +34,16 @@ def config_of(source: ModelSource) -> "ModularArithmeticConfig":
     return config
 
 
-def prompts_for(source: ModelSource, prompts: PromptSource) -> ModularArithmetic:
-    """Return the rule that made the prompts, which are all pairs of the model's numbers.
+def require_pairs(source: ModelSource, prompts: PromptSource) -> ModularArithmetic:
+    """Return the prompt source, which makes all pairs of the model's numbers.
 
     Raises:
         ConfigError: other prompts, another kind of model, another modulus, multiplication modulo a
-            number that is not prime, or too few numbers to tell frequencies from chance.
+            number that is not prime, or too few numbers to test their frequencies.
     """
-    modulus = config_of(source).modulus
+    modulus = architecture_of(source).modulus
     if not isinstance(prompts, ModularArithmetic):
-        raise ConfigError("prompts: this analysis asks for all pairs: prompts=modular_addition")
+        raise ConfigError("prompts: this analysis needs all pairs: prompts=modular_addition")
     if modulus != prompts.modulus:
         raise ConfigError(
             f"prompts.modulus: {source.title} reads numbers modulo {modulus}, the prompts are "
@@ -54,8 +54,8 @@ def prompts_for(source: ModelSource, prompts: PromptSource) -> ModularArithmetic
     order = pairs.arithmetic.order
     if len(order) < _FEWEST:
         raise ConfigError(
-            f"prompts.modulus: {len(order)} numbers are too few to tell a frequency from a chance "
-            f"order of them; {_FEWEST} or more are needed"
+            f"prompts.modulus: {len(order)} numbers are too few to distinguish a frequency from "
+            f"chance; at least {_FEWEST} are needed"
         )
     if not pairs.train[np.ix_(order, order)].any():
         raise ConfigError(
