@@ -1,1 +1,1 @@
-"""What `layer_geometry` asks of the points of each layer, one question a file."""
+"""The points of each layer: drawn in two dimensions, tested for an order and for groups."""

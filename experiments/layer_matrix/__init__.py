@@ -1,0 +1,1 @@
+"""Every layer compared with every layer, of one model or of two."""

@@ -1,0 +1,1 @@
+"""Similarity of two groups of prompts at each layer."""

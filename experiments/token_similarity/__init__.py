@@ -1,0 +1,1 @@
+"""Similarity of two tokens at each layer."""

@@ -7,7 +7,6 @@ from interp.plotting.heatmaps import (
     component_heatmap,
     head_heatmap,
     layer_matrix,
-    pair_tables,
     values_of_runs,
 )
 from interp.plotting.layouts import Layout, layout_frames, layout_panels
@@ -35,7 +34,6 @@ __all__ = [
     "layer_matrix",
     "layout_frames",
     "layout_panels",
-    "pair_tables",
     "pixels",
     "player",
     "save",

@@ -1,4 +1,4 @@
-"""Tables of values as colours: pairs of layers, jobs over layers, pairs of points."""
+"""Tables of values as colours: pairs of layers, runs over layers."""
 
 import math
 import textwrap
@@ -347,50 +347,3 @@ def _score(value: float, digits: int) -> str:
     if value <= -99.5:
         return "< −99"
     return _number(value, digits if abs(value) < 9.995 else 0)
-
-
-def pair_tables(
-    layers: tuple[int, ...],
-    tables: list[Array],
-    *,
-    titles: list[str],
-    subtitle: str,
-    xlabel: str,
-    ylabel: str,
-    label: str,
-) -> dict[int, Figure]:
-    """Draw each layer's table of every pair of points [n, n]; the given pairs are its diagonal.
-
-    All images have one size, the same axes and the same colours.
-    """
-    lowest, highest = min(table.min() for table in tables), max(table.max() for table in tables)
-    words = {"subtitle": subtitle, "xlabel": xlabel, "ylabel": ylabel, "label": label}
-    return {
-        layer: _pair_table(table, lowest, highest, title=title, **words)
-        for layer, table, title in zip(layers, tables, titles, strict=True)
-    }
-
-
-@styled
-def _pair_table(
-    table: Array,
-    lowest: float,
-    highest: float,
-    *,
-    title: str,
-    subtitle: str,
-    xlabel: str,
-    ylabel: str,
-    label: str,
-) -> Figure:
-    figure = Figure(figsize=(6.0, 5.2), dpi=100)
-    # A fixed place for the axes: they would move with their labels otherwise.
-    axes = figure.add_axes((0.11, 0.1, 0.72, 0.72))
-    axes.grid(visible=False)
-    image = axes.imshow(table, cmap="cividis", vmin=lowest, vmax=highest, aspect="auto")
-    bar = figure.colorbar(image, cax=figure.add_axes((0.85, 0.1, 0.03, 0.72)), label=label)
-    bar.outline.set_visible(False)
-    axes.set_xlabel(f"{xlabel}, in order")
-    axes.set_ylabel(f"{ylabel}, in order")
-    put_titles(axes, title, subtitle, 5.6)
-    return figure

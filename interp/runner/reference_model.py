@@ -1,9 +1,10 @@
-"""The model that a run is held against."""
+"""The model that a run is compared with."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 
 if TYPE_CHECKING:
@@ -34,3 +35,15 @@ class Reference:
     def activations(self) -> Iterator[Activations]:
         """Read one draw after the other, each when it is asked for."""
         return (self.capture(i) for i in range(self.draws))
+
+    def check_samples(self, samples: "pd.DataFrame") -> None:
+        """Refuse a reference that does not give one sample for each of the model's.
+
+        Raises:
+            ConfigError: another number of tokens of some prompt.
+        """
+        if not self.samples["prompt"].equals(samples["prompt"]):
+            raise ConfigError(
+                f"reference: {self.title} gives other tokens than the model; pool them "
+                "(position=mean) or take one (position=last)"
+            )

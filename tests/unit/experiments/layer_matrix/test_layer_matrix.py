@@ -34,7 +34,7 @@ def recorded(values):
     return prompts, Activations(values.astype(np.float32), layers, table(prompts.groups), 1e-5)
 
 
-def held_against(values, title="another model"):
+def reference_of(values, title="another model"):
     _, found = recorded(values)
     return Reference(title, found.layers, found.samples, wide(values), 1, lambda _: found)
 
@@ -70,9 +70,9 @@ def layers():
 def test_layers_that_are_alike_find_each_other(metric, layers, tiny):
     result = run(layers, metric, tiny)
     np.testing.assert_array_equal(result.series["best_layer"].values, [1, 0, 3, 2])
-    np.testing.assert_allclose(result.series["best_value"].values, 1, atol=1e-6)
-    np.testing.assert_allclose(result.series["best_score"].values, 1, atol=1e-6)
-    np.testing.assert_allclose(result.series["best_p_corrected"].values, 1 / 200)
+    np.testing.assert_allclose(result.tested[0].values, 1, atol=1e-6)
+    np.testing.assert_allclose(result.tested[0].score, 1, atol=1e-6)
+    np.testing.assert_allclose(result.tested[0].p_corrected, 1 / 200)
     assert result.scalars["significant_pairs"] == 2
     pairs = result.tables["pairs"]
     assert len(pairs) == 6
@@ -88,20 +88,20 @@ def test_the_matrix_is_the_metric_of_each_pair(metric, layers, tiny):
     np.testing.assert_allclose(found.drop(columns="layer"), expected, atol=1e-9)
 
 
-def test_two_models_of_different_width_and_depth_are_held_against_each_other(layers, tiny):
+def test_two_models_of_different_width_and_depth_are_compared(layers, tiny):
     rng = np.random.default_rng(3)
     wide = layers[[2, 0]] @ rng.normal(size=(6, 6)) @ np.eye(6, 9)
-    result = run(layers, LinearCKA(), tiny, held_against(wide))
+    result = run(layers, LinearCKA(), tiny, reference_of(wide))
     np.testing.assert_array_equal(result.series["best_layer"].values, [1, 1, 0, 0])
     assert result.tables["matrix"].shape == (4, 1 + 2)
     assert len(result.tables["pairs"]) == 8
     assert "4 of 4 layers have a match above chance in another model" in result.finding
     x, y = layers[3].astype(np.float32).astype(float), wide[0].astype(np.float32).astype(float)
-    assert result.series["best_value"].values[3] == pytest.approx(LinearCKA()(x, y))
+    assert result.tested[0].values[3] == pytest.approx(LinearCKA()(x, y))
 
 
 def test_nothing_is_found_between_strangers(tiny, monkeypatch):
-    monkeypatch.setattr(plotting, "layer_matrix", lambda *_, **__: None)
+    monkeypatch.setattr("interp.experiments.layer_matrix.figures.heatmap", lambda *_: None)
     smallest = []
     for seed in range(60):
         values = np.random.default_rng(seed).normal(size=(4, 14, 5))
@@ -120,7 +120,7 @@ def test_an_unpaired_metric_swaps_the_layers_of_each_prompt(tiny):
     pairs = result.tables["pairs"].set_index(["layer", "other"])["significance"]
     assert pairs[0, 2] == pairs[1, 2] == "apart"
     assert pairs[0, 1] == "not significant"
-    assert result.null.startswith("layers swapped prompt by prompt; below 0")
+    assert result.null.startswith("layers exchanged within prompts; below 0")
 
 
 def test_the_heatmap_frames_the_best_match_and_fits_its_title(layers, tiny):
@@ -179,8 +179,8 @@ def tokens(prompts, each):
         (1, LinearCKA(), [1], NO_REFERENCE, "there is one prompt"),
         (3, LinearCKA(), [1] * 3, NO_REFERENCE, "metric=linear_cka needs at least 5 points, not 3"),
         (3, Cosine(), [1, 2, 1], NO_REFERENCE, "prompts, which give 1 to 2 tokens; pool them"),
-        (3, Wasserstein(), [1] * 3, held_against(np.ones((1, 3, 2))), "does not pair points"),
-        (3, Cosine(), [1] * 3, held_against(np.ones((1, 4, 2))), "gives other tokens"),
+        (3, Wasserstein(), [1] * 3, reference_of(np.ones((1, 3, 2))), "does not pair points"),
+        (3, Cosine(), [1] * 3, reference_of(np.ones((1, 4, 2))), "gives other tokens"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_beforehand(n, metric, samples, reference, said):
@@ -198,7 +198,7 @@ def test_what_cannot_be_compared_is_refused_beforehand(n, metric, samples, refer
 
 def test_what_shows_in_the_points_is_refused_in_one_line(layers, tiny):
     with pytest.raises(ConfigError, match="the models read 6 dimensions and 9 dim"):
-        run(layers, Cosine(), tiny, held_against(np.random.default_rng(0).normal(size=(2, 25, 9))))
+        run(layers, Cosine(), tiny, reference_of(np.random.default_rng(0).normal(size=(2, 25, 9))))
     with pytest.raises(ConfigError, match="one layer has no other"):
         run(layers[:1], LinearCKA(), tiny)
     wide = np.random.default_rng(0).normal(size=(2, 21, 40))
@@ -225,7 +225,7 @@ def test_axes_that_each_layer_has_to_itself_are_not_compared():
         LayerMatrix().check(
             prompts, rows, points, SingularValues(), PCA(n_components=2), NO_REFERENCE
         )
-    unknown = replace(held_against(np.ones((1, 4, 2))), space="")
+    unknown = replace(reference_of(np.ones((1, 4, 2))), space="")
     with pytest.raises(ConfigError, match="2 dimensions and an unknown space"):
         LayerMatrix().check(prompts, rows, points, Cosine(), Identity(), unknown)
 
@@ -233,9 +233,9 @@ def test_axes_that_each_layer_has_to_itself_are_not_compared():
 def test_large_points_are_made_a_pair_of_layers_at_a_time_with_the_same_result(
     layers, tiny, monkeypatch
 ):
-    for reference in (NO_REFERENCE, held_against(layers[:2])):
-        monkeypatch.setattr("interp.experiments.layer_matrix.analysis._HELD_AT_ONCE", 2**30)
+    for reference in (NO_REFERENCE, reference_of(layers[:2])):
+        monkeypatch.setattr("interp.experiments.layer_matrix.measures._HELD_AT_ONCE", 2**30)
         together = run(layers, LinearCKA(), tiny, reference)
-        monkeypatch.setattr("interp.experiments.layer_matrix.analysis._HELD_AT_ONCE", 0)
+        monkeypatch.setattr("interp.experiments.layer_matrix.measures._HELD_AT_ONCE", 0)
         apart = run(layers, LinearCKA(), tiny, reference)
         pd.testing.assert_frame_equal(together.tables["pairs"], apart.tables["pairs"])

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from matplotlib.figure import Figure
 
 from interp import plotting
 from interp.core.errors import ConfigError
@@ -68,6 +67,11 @@ def run(values, tokens=1, metric=None, seed=0, source=None, reference=NO_REFEREN
     )
 
 
+def without_figures(monkeypatch):
+    for name in ("similarity_curve", "images"):
+        monkeypatch.setattr(f"interp.experiments.layer_similarity.figures.{name}", lambda *_: {})
+
+
 @pytest.fixture
 def planted(tiny):
     """Five layers of independent clouds; in layer 3 the pairs are alike."""
@@ -80,7 +84,7 @@ def planted(tiny):
 @pytest.mark.parametrize("metric", [Cosine(), LinearCKA(), Procrustes()], ids=repr)
 def test_the_planted_layer_is_found_and_no_other(metric, planted, tiny):
     result = run(planted, metric=metric, source=tiny)
-    p = result.series["p_corrected"].values
+    p = result.tested[0].p_corrected
     assert p[3] == pytest.approx(1 / 1000)
     assert (np.delete(p, 3) > 0.05).all()
     assert result.scalars["peak_layer"] == 3
@@ -95,8 +99,8 @@ def test_groups_of_another_spread_differ_at_the_planted_layer(tiny):
     values = rng.normal(size=(4, 60, 6))
     values[1, 30:] *= 3
     result = run(values, metric=SingularValues(), source=tiny)
-    assert result.series["p_corrected"].values[1] == pytest.approx(1 / 1000)
-    assert (np.delete(result.series["p_corrected"].values, 1) > 0.05).all()
+    assert result.tested[0].p_corrected[1] == pytest.approx(1 / 1000)
+    assert (np.delete(result.tested[0].p_corrected, 1) > 0.05).all()
     assert result.finding.startswith("a and b differ more than chance at layer 1 (")
 
 
@@ -105,10 +109,7 @@ def test_groups_of_another_spread_differ_at_the_planted_layer(tiny):
 def test_p_is_uniform_under_the_null_also_where_tokens_of_a_prompt_are_alike(
     metric, tokens, tiny, monkeypatch
 ):
-    monkeypatch.setattr(plotting, "similarity_over_layers", lambda *_, **__: Figure())
-    monkeypatch.setattr(
-        "interp.experiments.layer_similarity.figures.null_distributions", lambda *_, **__: {}
-    )
+    without_figures(monkeypatch)
     found = []
     for seed in range(150):
         rng = np.random.default_rng(seed)
@@ -116,15 +117,15 @@ def test_p_is_uniform_under_the_null_also_where_tokens_of_a_prompt_are_alike(
         values = of_prompt + 0.1 * rng.normal(size=(1, 24, tokens, 5))
         values = values.reshape(1, 24 * tokens, 5)
         result = run(values, tokens, metric, seed, tiny, permutations=99)
-        found.append(result.series["p"].values[0])
+        found.append(result.tested[0].p[0])
     assert scipy.stats.kstest(found, "uniform").pvalue > 0.01
 
 
 def test_the_same_seed_gives_the_same_numbers(planted, tiny):
     first, again, other = (run(planted, seed=seed, source=tiny) for seed in (0, 0, 1))
-    for name, series in first.series.items():
-        np.testing.assert_array_equal(series.values, again.series[name].values)
-    assert not np.array_equal(first.series["p"].values, other.series["p"].values)
+    for name, values in first.tested[0].metrics.items():
+        np.testing.assert_array_equal(values, again.tested[0].metrics[name])
+    assert not np.array_equal(first.tested[0].p, other.tested[0].p)
 
 
 def test_figures_and_images_are_drawn_for_each_layer(planted, tiny):
@@ -270,7 +271,7 @@ def test_unpaired_metrics_take_groups_and_prompts_of_unequal_size(tiny):
         np.random.default_rng(0),
     )
     expected = SingularValues()(*(values[0, samples["group"] == g].astype(float) for g in "ab"))
-    assert result.series["value"].values[0] == pytest.approx(expected)
+    assert result.tested[0].values[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -337,9 +338,10 @@ def test_a_metric_turned_upside_down_finds_the_same(
     planted[1, 20:] *= 2
     monkeypatch.setattr(METRICS, "name_of", lambda _: "turned")
     plain, turned = (run(planted, metric=m, source=tiny) for m in (metric, upside_down))
-    for name in ("p", "p_corrected"):
-        np.testing.assert_array_equal(plain.series[name].values, turned.series[name].values)
-    np.testing.assert_allclose(plain.series["z"].values, -turned.series["z"].values)
+    (own,), (opposite,) = plain.tested, turned.tested
+    np.testing.assert_array_equal(own.p, opposite.p)
+    np.testing.assert_array_equal(own.p_corrected, opposite.p_corrected)
+    np.testing.assert_allclose(own.z, -opposite.z)
     assert plain.scalars["peak_layer"] == turned.scalars["peak_layer"]
     assert plain.scalars["significant_layers"] == turned.scalars["significant_layers"] > 0
     beside, beside_turned = (r.finding.partition(" (")[0] for r in (plain, turned))
@@ -399,22 +401,22 @@ def test_only_what_an_untrained_model_does_not_have_lies_beyond_it(planted, tiny
     assert p[3] == pytest.approx(1 / 21)
     assert (np.delete(p, 3) > 0.05).all()
     assert result.scalars["layers_beyond_reference"] == 1
-    assert "that of an untrained model, 20 draws, at layer 3 (" in result.finding
+    assert "that of an untrained model, 20 seeds, at layer 3 (" in result.finding
     scores = result.tables["reference_scores"]
     assert scores.shape == (20, 1 + 5)
     for end, value in (("low", scores["2"].min()), ("high", scores["2"].max())):
         assert result.series[f"reference_score_{end}"].values[2] == value
-    own = result.series["score"].values[:, None] > scores.drop(columns="draw").to_numpy().T
+    own = result.tested[0].score[:, None] > scores.drop(columns="seed").to_numpy().T
     assert own[3].all()
     assert list(result.tables["summary"])[-3:] == [
         "mean cosine (reference, mean)",
         "score (reference, median)",
-        "p (against reference)",
+        "p (compared with reference)",
     ]
     beside = result.figures["similarity"].axes[1]
     legend = [text.get_text() for text in result.figures["similarity"].legends[0].get_texts()]
-    assert legend[-3:] == ["random gpt2", "an untrained model, 20 draws", "range of the draws"]
-    np.testing.assert_allclose(beside.lines[1].get_ydata(), result.series["score"].values)
+    assert legend[-3:] == ["random gpt2", "an untrained model, 20 seeds", "range of the draws"]
+    np.testing.assert_allclose(beside.lines[1].get_ydata(), result.tested[0].score)
 
 
 def test_groups_further_apart_than_in_an_untrained_model_are_found(tiny):
@@ -431,10 +433,7 @@ def test_groups_further_apart_than_in_an_untrained_model_are_found(tiny):
 
 
 def test_p_against_untrained_models_is_uniform_where_the_model_is_one_of_them(tiny, monkeypatch):
-    monkeypatch.setattr(plotting, "similarity_over_layers", lambda *_, **__: Figure())
-    monkeypatch.setattr(
-        "interp.experiments.layer_similarity.figures.null_distributions", lambda *_, **__: {}
-    )
+    without_figures(monkeypatch)
     found = []
     for seed in range(80):
         values = np.random.default_rng(seed).normal(size=(10, 2, 16, 4))
@@ -453,7 +452,7 @@ def test_a_single_reference_is_shown_beside(planted, tiny):
     assert "reference_p_corrected" not in result.series
     few = run(planted, source=tiny, reference=twins(drawn(4, 0), planted))
     assert (
-        "4 draws of an untrained model are too few to lie beyond at p < 0.05; give refer"
+        "4 seeds of an untrained model are too few for p < 0.05; set reference_draws=20 or more."
         in few.finding
     )
 
@@ -481,4 +480,4 @@ def test_two_clouds_that_differ_by_a_rotation_alone(metric, tiny):
     turned = first @ scipy.stats.ortho_group.rvs(6, random_state=3)
     result = run(np.concatenate([first, turned], axis=1), metric=metric, source=tiny)
     sees = "orthogonal" not in metric.invariances
-    assert (result.series["score"].values[0] < 0.9) == sees
+    assert (result.tested[0].score[0] < 0.9) == sees

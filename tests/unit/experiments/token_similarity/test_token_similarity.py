@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from interp import plotting
 from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 from interp.data.positions import Target
@@ -43,11 +42,11 @@ def planted():
 @pytest.mark.parametrize("metric", [Cosine(), Euclidean(), KLDivergence()], ids=repr)
 def test_the_planted_layer_is_found_and_no_other(metric, planted, tiny):
     result = run(planted, metric, tiny)
-    p = result.series["p_corrected"].values
+    p = result.tested[0].p_corrected
     assert p[2] == pytest.approx(1 / 190 if metric.symmetric else 1 / 380)
     assert (np.delete(p, 2) > 0.05).all()
     x, y = (planted[2, i].astype(np.float32).astype(float)[None] for i in (0, 1))
-    assert result.series["value"].values[2] == pytest.approx(metric(x, y))
+    assert result.tested[0].values[2] == pytest.approx(metric(x, y))
     assert result.finding.startswith(
         "'cat' in 'a cat' and 'cat' in 'one cat' are closer than other tokens at layer 2 ("
     )
@@ -60,10 +59,10 @@ def test_the_null_is_every_other_pair(planted, tiny):
     pairs = [p for p in itertools.combinations(range(20), 2) if p != (0, 1)]
     others = [Cosine()(points[[i]], points[[j]]) for i, j in pairs]
     assert len(others) == 189
-    assert result.series["null_mean"].values[1] == pytest.approx(np.mean(others))
+    assert result.tested[0].null_mean[1] == pytest.approx(np.mean(others))
     observed = Cosine()(points[[0]], points[[1]])
     share = (1 + (np.array(others) >= observed).sum()) / 190
-    assert result.series["p"].values[1] == pytest.approx(share)
+    assert result.tested[0].p[1] == pytest.approx(share)
 
 
 def test_the_null_of_an_asymmetric_metric_holds_each_pair_both_ways(planted, tiny):
@@ -71,13 +70,15 @@ def test_the_null_of_an_asymmetric_metric_holds_each_pair_both_ways(planted, tin
     points = planted[1, :5].astype(np.float32).astype(float)
     pairs = [p for p in itertools.permutations(range(5), 2) if p != (0, 1)]
     others = [KLDivergence()(points[[i]], points[[j]]) for i, j in pairs]
-    assert result.series["null_mean"].values[1] == pytest.approx(np.mean(others))
+    assert result.tested[0].null_mean[1] == pytest.approx(np.mean(others))
 
 
 def test_p_is_uniform_where_the_two_tokens_are_like_any_others(tiny, monkeypatch):
-    monkeypatch.setattr(plotting, "similarity_over_layers", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "interp.experiments.token_similarity.figures.similarity_curve", lambda *_: None
+    )
     found = [
-        run(np.random.default_rng(seed).normal(size=(1, 12, 5)), Cosine(), tiny).series["p"].values
+        run(np.random.default_rng(seed).normal(size=(1, 12, 5)), Cosine(), tiny).tested[0].p
         for seed in range(200)
     ]
     assert scipy.stats.kstest(np.ravel(found), "uniform").pvalue > 0.01
@@ -85,9 +86,9 @@ def test_p_is_uniform_where_the_two_tokens_are_like_any_others(tiny, monkeypatch
 
 def test_so_many_pairs_are_drawn_and_the_same_seed_draws_the_same(planted, tiny):
     first, again, other = (run(planted, Cosine(), tiny, s, permutations=30) for s in (0, 0, 1))
-    assert first.series["p"].values[2] == pytest.approx(1 / 31)
-    np.testing.assert_array_equal(first.series["z"].values, again.series["z"].values)
-    assert not np.array_equal(first.series["z"].values, other.series["z"].values)
+    assert first.tested[0].p[2] == pytest.approx(1 / 31)
+    np.testing.assert_array_equal(first.tested[0].z, again.tested[0].z)
+    assert not np.array_equal(first.tested[0].z, other.tested[0].z)
     few = run(planted[:, :5], Cosine(), tiny)
     assert "no p can fall below 0.1." in few.finding
 
@@ -109,7 +110,7 @@ def test_tokens_that_coincide_are_refused(planted, tiny):
         ),
         ({"a": ["x"], "b": ["z", "w", "v"]}, Cosine(), 1, "first group .a. holds the two .* not 1"),
         ({"a": ["x", "y"], "b": ["z"]}, Cosine(), 1, "1 tokens besides the pair are too few"),
-        ({"a": ["x", "y"], "b": ["z", "w"]}, Cosine(), 2, "reads one token a prompt"),
+        ({"a": ["x", "y"], "b": ["z", "w"]}, Cosine(), 2, "reads one token per prompt"),
     ],
 )
 def test_what_is_no_pair_of_tokens_is_refused_beforehand(groups, metric, each, said):
