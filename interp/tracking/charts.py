@@ -27,7 +27,7 @@ _COLOURS = (
 
 # What stands beside a curve rather than being one to look at first.
 _BESIDE = re.compile(r"(?:.*_)?(?:null_\w+|low|high|p|p_\w+|z|t)")
-_FIRST = ("score", "value", "peak_value", "peak_score", "peak_layer")
+_FIRST = ("value_score", "value", "peak_value", "peak_score", "peak_layer")
 _MOST_CURVES, _MOST_NUMBERS, _MOST_COLUMNS = 4, 8, 6
 
 

@@ -110,8 +110,9 @@ def test_every_preset_runs_on_a_tiny_model(preset, tmp_path):
             chosen.append("reduction=pca")
     chosen += [f"analysis.{name}=20" for name in {"permutations", "draws"} & fields]
     outcome = run(composed(*chosen), tmp_path / "run")
-    assert outcome.result.series or outcome.result.spectra or outcome.result.scalars
-    tables = ["layers"] * bool(outcome.result.series) + ["prompts"]
+    found = outcome.result
+    assert found.tested or found.series or found.spectra or found.scalars
+    tables = ["layers"] * (not found.layer_table().empty) + ["prompts"]
     for name in ("config.yaml", "result.json", *(f"tables/{table}.csv" for table in tables)):
         assert (tmp_path / "run" / name).stat().st_size > 0
     figures = {path.name for path in Path(tmp_path / "run" / "figures").iterdir()}

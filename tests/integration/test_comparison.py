@@ -325,10 +325,10 @@ def history(client, run, key):
 def peak_by_hand(client, child):
     """Where a run is above its null by most, from the client alone."""
     values = history(client, child, "layer/value")
-    means = history(client, child, "layer/null_mean")
+    means = history(client, child, "layer/value_null_mean")
     layer = max(values, key=lambda at: values[at] - means[at])
     others = ("null_low", "null_high", "p_corrected", "score")
-    beside = [history(client, child, f"layer/{name}")[layer] for name in others]
+    beside = [history(client, child, f"layer/value_{name}")[layer] for name in others]
     return [layer, values[layer], means[layer], *beside]
 
 

@@ -36,7 +36,9 @@ def test_it_is_the_configuration_that_the_command_line_prints():
 def test_what_it_returns_is_what_the_run_left(outcome):
     left = json.loads((outcome.folder / "result.json").read_text())
     assert outcome.result.scalars == left["scalars"]
-    assert outcome.result.series["score"].values.tolist() == left["series"]["score"]["values"]
+    (similarity,) = outcome.result.tested
+    recorded = left["tested"]["metrics"]["layer/value_score"]
+    assert dict(zip(map(str, similarity.steps), similarity.score, strict=True)) == recorded
     assert "linear CKA" in repr(outcome)
 
 

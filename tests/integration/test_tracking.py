@@ -50,10 +50,12 @@ def test_a_run_ends_finished_with_its_finding_as_description(logged):
 
 def test_series_are_metrics_with_the_layer_as_step(logged):
     outcome, record = logged
-    for name, series in outcome.result.series.items():
-        history = outcome.store.client.get_metric_history(record.info.run_id, f"layer/{name}")
+    (similarity,) = outcome.result.tested
+    assert "layer/value_p_corrected" in similarity.metrics
+    for key, values in similarity.metrics.items():
+        history = outcome.store.client.get_metric_history(record.info.run_id, key)
         found = {metric.step: metric.value for metric in history}
-        assert found == dict(zip(series.layers, series.values.tolist(), strict=True))
+        assert found == dict(zip(similarity.steps, values.tolist(), strict=True))
     for name, value in outcome.result.scalars.items():
         assert record.data.metrics[name] == value
 
@@ -93,7 +95,7 @@ def test_a_run_says_what_read_the_vocabulary_and_what_it_was_held_against(tmp_pa
     assert tags["unembedding"] == "lm_head (GPT2LMHeadModel)"
     assert tags["reference"] == "random gpt2"
     assert tags["reference_revision"].endswith("seed 5")
-    assert tags["null"] == "prompts paired anew; above 0: closer than chance"
+    assert tags["null"] == "pairs of prompts permuted; above 0: closer than chance"
     assert outcome.name == "random gpt2 · KL(first ‖ second) in nats"
     subtitle = outcome.result.figures["similarity"].axes[0].texts[0].get_text()
     assert "read through the lm_head (GPT2LMHeadModel)" in subtitle.replace("\n", " ")

@@ -206,7 +206,7 @@ def test_the_ui_names_the_page_that_the_sweep_printed(served):
     assert served.named == served.link
 
 
-@pytest.mark.parametrize("key", ["layer/score", "layer/value"])
+@pytest.mark.parametrize("key", ["layer/value_score", "layer/value"])
 def test_the_printed_link_shows_a_curve_a_job_over_layers(view, served, key):
     shown = drawn(card(view, key), "shown.strokes.length >= 4")
     # MLflow draws each curve twice: as it is, and smoothed.
@@ -348,7 +348,7 @@ def test_screenshots_for_the_readme(opened, served, tmp_path):
     page = opened(served.link, 830, [closed], width=1280)
     page.get_by_label("Toggle sidebar").click()
     page.get_by_label("Hide banner").click()
-    for key in ("layer/score", "layer/value"):
+    for key in ("layer/value_score", "layer/value"):
         drawn(card(page, key), "shown.strokes.length >= 4")
     page.mouse.move(640, 5)
     page.screenshot(path=raw, **options)

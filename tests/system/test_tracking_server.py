@@ -246,7 +246,7 @@ def test_a_sweep_is_logged_to_a_server_on_postgresql(on_postgres, interp, tmp_pa
             run = kept[f"{metric} · {position}"]
             assert run["params"]["metric.name"] == metric
             assert run["params"]["position.name"] == position
-            assert [step for step, _ in run["metrics"]["layer/score"]] == [0, 1, 2, 3]
+            assert [step for step, _ in run["metrics"]["layer/value_score"]] == [0, 1, 2, 3]
             ((dataset, context),) = run["datasets"]
             assert (dataset["name"], context) == ("digits / words", ["prompts"])
             images = [path for path in run["artifacts"] if path.startswith("images/")]
@@ -255,12 +255,8 @@ def test_a_sweep_is_logged_to_a_server_on_postgresql(on_postgres, interp, tmp_pa
         [client.get_experiment_by_name("four").experiment_id], "tags.job = '0'"
     )
     there = Path(client.download_artifacts(run.info.run_id, "", str(tmp_path)))
-    assert json.loads((there / "result.json").read_text())["series"]["score"]["layers"] == [
-        0,
-        1,
-        2,
-        3,
-    ]
+    recorded = json.loads((there / "result.json").read_text())["tested"]["metrics"]
+    assert list(recorded["layer/value_score"]) == ["0", "1", "2", "3"]
     assert (there / "figures" / "similarity.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "outputs" / ".unsent").exists()
 

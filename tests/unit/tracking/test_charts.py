@@ -46,7 +46,10 @@ def read(store, sweep):
 
 
 CURVE = {0: 0.5, 1: 0.7}
-FOUND = {f"layer/{key}": CURVE for key in ("value", "score", "null_low", "p_corrected", "z")}
+FOUND = {
+    f"layer/{key}": CURVE
+    for key in ("value", *(f"value_{name}" for name in ("score", "null_low", "p_corrected", "z")))
+}
 
 
 def test_the_address_names_the_view_and_little_else(store):
@@ -76,7 +79,7 @@ def test_the_view_shows_the_jobs_what_differs_and_the_main_curves_first(store):
     assert state["selectedColumns"] == state["columnOrder"] == columns
     charts = [(c["type"], c["metricKey"], c["metricSectionId"]) for c in state["compareRunCharts"]]
     assert charts == [
-        ("LINE", "layer/score", "over layers"),
+        ("LINE", "layer/value_score", "over layers"),
         ("LINE", "layer/value", "over layers"),
         ("BAR", "peak_value", "numbers"),
         ("BAR", "extra", "numbers"),
