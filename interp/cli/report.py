@@ -88,16 +88,16 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
     """Return a table with a row a run: where it departs from its null by most, or its numbers."""
     import pandas as pd
 
-    from interp.results.comparison import are_jobs_of_one, peak_table, shown
+    from interp.results.comparison import are_jobs_of_one_sweep, format_peaks, peak_table
 
-    table = shown(peak_table(runs, names, most=1))
+    table = format_peaks(peak_table(runs, names, most=1))
     if len(table):
         if table["what"].nunique() == 1:
             # What is the same in all rows stands above them.
             return f"{table['what'].iloc[0]}\n{_table(table.drop(columns='what'))}"
         return _table(table)
     rows = [
-        {**({"": run.number} if are_jobs_of_one(runs) else {}), "run": name, **run.scalars}
+        {**({"": run.number} if are_jobs_of_one_sweep(runs) else {}), "run": name, **run.scalars}
         for run, name in zip(runs, names, strict=True)
     ]
     return _table(pd.DataFrame(rows))

@@ -134,16 +134,16 @@ def show_late(besides: str = "") -> None:
 
 def show(sweep: Sweep, records: "Sequence[RunRecord]", jobs: Sequence[str], folder: Path) -> None:
     """Write the comparison of a sweep's jobs into a folder, and log it to the parent run."""
-    from interp.results.comparison import Asked, described, shortened
+    from interp.results.comparison import Scope, describe_runs, shorten
 
     about = f"a {sweep.name()}"
     begun = {record.number for record in records}
     missing = tuple(job for number, job in enumerate(jobs) if number not in begun)
-    asked = Asked(about, max(len(jobs), len(records)), missing)
+    scope = Scope(about, max(len(jobs), len(records)), missing)
     names = [record.name for record in records]
-    text = described(records, names, asked)
-    write(records, text, sweep.name(), asked.count, folder)
-    sweep.log_comparison(folder, shortened(text, LONGEST_TAG), _shows(records, jobs))
+    text = describe_runs(records, names, scope)
+    write(records, text, sweep.name(), scope.count, folder)
+    sweep.log_comparison(folder, shorten(text, LONGEST_TAG), _shows(records, jobs))
 
 
 def write(records: "Sequence[RunRecord]", text: str, about: str, count: int, folder: Path) -> None:
@@ -156,11 +156,16 @@ def write(records: "Sequence[RunRecord]", text: str, about: str, count: int, fol
         count: how many runs there are to be.
         folder: where to.
     """
-    from interp.results.comparison import difference_table, labels, peak_table, pictures
+    from interp.results.comparison import (
+        difference_table,
+        draw_comparison,
+        label_runs,
+        peak_table,
+    )
 
     good = [record for record in records if record.is_finished]
-    told = labels(good)
-    names = [" · ".join(label) for label in told]
+    labels = label_runs(good)
+    names = [" · ".join(label) for label in labels]
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     (folder / "finding.md").write_text(text, encoding="utf-8")
     for name, table in (
@@ -169,7 +174,7 @@ def write(records: "Sequence[RunRecord]", text: str, about: str, count: int, fol
     ):
         if len(table):
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
-    if drawn := pictures(good, told, about, count):
+    if drawn := draw_comparison(good, labels, about, count):
         from interp import plotting
 
         for name, figure in drawn.items():

@@ -3,11 +3,9 @@
 from interp.plotting.animations import gif, player
 from interp.plotting.curves import Statistic, similarity_over_layers, statistics_over_layers
 from interp.plotting.heatmaps import (
-    calibrated_scores,
     component_heatmap,
     head_heatmap,
     layer_matrix,
-    values_of_runs,
 )
 from interp.plotting.layouts import Layout, layout_frames, layout_panels
 from interp.plotting.spectra import (
@@ -25,7 +23,6 @@ __all__ = [
     "Layout",
     "SpectrumBand",
     "Statistic",
-    "calibrated_scores",
     "component_heatmap",
     "correlation_matrix",
     "embedding_pair",
@@ -42,6 +39,5 @@ __all__ = [
     "spectra",
     "spectra_over_layers",
     "statistics_over_layers",
-    "values_of_runs",
     "vocabulary_projection",
 ]

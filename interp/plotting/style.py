@@ -1,4 +1,4 @@
-"""One palette, one style, and how a figure is kept."""
+"""The palette, the style and the file formats of all figures."""
 
 import math
 import textwrap
@@ -14,10 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-# Okabe and Ito (2008): told apart under every common form of colour blindness.
+# Okabe and Ito (2008): distinct under every common form of colour blindness.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 _PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-# Told apart without their colours too; with the areas at which they look alike in size.
+# Markers distinguish groups without colour; their areas make them look equally large.
 _MARKERS = {"o": 1.0, "^": 1.2, "s": 0.85, "D": 0.7, "v": 1.2, "P": 1.4, "X": 1.3, "*": 2.0}
 
 _STYLE: dict[Any, Any] = {
@@ -37,12 +37,15 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "svg.hashsalt": "interp",
-    # Names are shown as they are written, dollar signs and all.
+    # Names may contain dollar signs, which are not mathematics.
     "text.parse_math": False,
 }
 
-# Of what is kept; letters are a little wider or narrower at another resolution.
+# The resolution of saved figures. Layout runs at it too, since the width of letters depends on it.
 _DPI = 200
+
+# The colour of a cell without a value, so that it is not read as 0.
+ABSENT = "#D9D9D9"
 
 Array = NDArray[np.float64]
 P = ParamSpec("P")
@@ -69,33 +72,33 @@ class Mark(NamedTuple):
 
 
 def mark(group: int) -> Mark:
-    """Return how the group of that number is drawn; 64 of them are distinct."""
+    """Return how to draw the group with a number; 64 groups are distinct."""
     turn, number = divmod(group, len(_PALETTE))
     marker, area = list(_MARKERS.items())[(number + turn) % len(_MARKERS)]
-    # Yellow alone would be lost on white.
+    # Yellow is hard to see on white without a darker edge.
     edge = "#7A7A7A" if number == len(_PALETTE) - 1 else "white"
     return Mark(_PALETTE[number], marker, area, edge)
 
 
 def cut(text: str, longest: int) -> str:
-    """Return the text on one line, with an ellipsis in place of what is beyond `longest` signs."""
+    """Return the text on one line, cut to `longest` characters with an ellipsis."""
     line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
 
 
 def name_places(axes: Axes, places: Sequence[int], names: Sequence[str], apart: float) -> None:
-    """Name places on the x axis that are so many inches apart.
+    """Label places on the x axis that are `apart` inches apart.
 
-    Names that would touch are wrapped or slanted and, where that is not enough, thinned.
+    Names that would touch are wrapped or slanted and, where that is not enough, thinned out.
     """
     if len(names) != len(places):
         raise ValueError(f"{len(places)} places need as many names, not {len(names)}")
-    # About as many letters as fit from one place to the next.
+    # About how many letters fit from one place to the next.
     letters = max(1, int((apart - 0.08) / 0.08))
     upright = [textwrap.wrap(name, letters, break_long_words=False) for name in names]
     longest = max(len(line) for lines in upright for line in lines)
     if longest <= max(3, letters) and max(map(len, upright)) <= 3:
-        # Numbers that have no room are left out; their neighbours tell what they are.
+        # Numbers without room are left out: their neighbours show what they are.
         step = math.ceil((0.08 * longest + 0.08) / apart)
         axes.set_xticks(places[::step], ["\n".join(lines) for lines in upright[::step]])
         return
@@ -111,19 +114,18 @@ def _wrapped(title: str, subtitle: str, wide: float) -> tuple[str, str]:
 
 
 def title_height(title: str, subtitle: str, wide: float) -> float:
-    """Return how many inches above the axes `put_titles` takes up, with a margin."""
+    """Return the height in inches that `put_titles` needs above the axes, with a margin."""
     bold, fine = (text.count("\n") + 1 for text in _wrapped(title, subtitle, wide))
     return (14 + 12 * fine + 14 * bold) / 72
 
 
 def put_titles(axes: Axes, title: str, subtitle: str, wide: float = 6.4) -> None:
-    """Put a title over a subtitle; long ones are wrapped and never squeeze the axes.
+    """Put a title over a subtitle; long ones are wrapped and leave the axes their size.
 
     `wide` is the figure's width in inches.
     """
     bold, fine = _wrapped(title, subtitle, wide)
-    # A place of its own: otherwise every drawing measures what stands above the axes, where
-    # nothing does.
+    # With y left out, matplotlib measures what lies above the axes at every drawing.
     axes.set_title(bold, pad=8 + 12 * (fine.count("\n") + 1), y=1)
     note = axes.annotate(
         fine,
@@ -146,12 +148,12 @@ def save(figure: Figure, path: Path) -> None:
         FigureCanvasAgg(figure)
         figure.set_dpi(_DPI)
         if engine := figure.get_layout_engine():
-            # For good, where each drawing would lay out anew, and twice.
+            # The layout runs once here; otherwise each drawing would run it twice.
             engine.execute(figure)
             figure.set_layout_engine(None)
-        # Stronger compression takes twice as long for a sixth of the size.
+        # Stronger compression would take twice as long and save a sixth of the size.
         figure.savefig(path.with_suffix(".png"), dpi=_DPI, pil_kwargs={"compress_level": 1})
-        # The dots are those of what is too much to be kept as curves.
+        # The resolution applies to parts that are drawn as pixels within the SVG.
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None}, dpi=_DPI)
     figure.set_dpi(shown)
 

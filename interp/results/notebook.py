@@ -1,4 +1,4 @@
-"""A run as a notebook shows it: what came out, the table, the figures."""
+"""A run in a notebook: its finding, summary table and figures as HTML."""
 
 from base64 import b64encode
 from html import escape
@@ -12,12 +12,12 @@ _STYLE = "max-width: 100%; height: auto; background: white"
 
 
 def html(name: str, result: "Result", folder: Path, url: str) -> str:
-    """Return HTML that stands for itself, its figures and animations within it.
+    """Return HTML that contains the run's figures and animations and needs no other file.
 
     Args:
-        name: what the run is called.
-        result: what it found.
-        folder: what it left: figures and animations are shown as they lie there.
+        name: of the run.
+        result: its result.
+        folder: with its figures and animations.
         url: its page in MLflow; empty where it waits to be sent there.
     """
     parts = [f"<h3>{escape(name)}</h3>"]
@@ -28,7 +28,7 @@ def html(name: str, result: "Result", folder: Path, url: str) -> str:
         )
     for path in (*sorted(folder.glob("figures/*.png")), *sorted(folder.glob("animations/*.gif"))):
         kind, data = path.suffix[1:], path.read_bytes()
-        # A PNG's header begins with its width; figures are saved with two pixels for one of a page.
+        # A PNG's header begins with its width; figures are saved at twice the width on the page.
         size = f"; width: {int.from_bytes(data[16:20]) // 2}px" if kind == "png" else ""
         parts.append(
             f'<p><img alt="{escape(path.stem)}" style="{_STYLE}{size}" '
@@ -36,6 +36,6 @@ def html(name: str, result: "Result", folder: Path, url: str) -> str:
         )
     more = sorted(set(result.tables) - {"summary", "layers"})
     tables = f" Tables: {', '.join(map(escape, more))}." if more else ""
-    where = escape(url) if url else "waits to be sent to MLflow, which the next start does"
+    where = escape(url) if url else "waits to be sent to MLflow by the next start"
     parts.append(f"<p><small>{escape(str(folder))} · {where}.{tables}</small></p>")
     return "\n".join(parts)

@@ -1,4 +1,4 @@
-"""What an analysis returns, and how it lies on disk: exactly what is logged, and nothing else."""
+"""The result of an analysis, and its files: what is logged, and nothing else."""
 
 import json
 import math
@@ -29,7 +29,11 @@ class Series:
 
     @classmethod
     def over(cls, layers: Sequence[int], values: ArrayLike) -> "Series":
-        """Build a series; a ValueError where lengths differ or a value is not finite."""
+        """Build a series.
+
+        Raises:
+            ValueError: lengths differ, or a value is not finite.
+        """
         array = np.asarray(values, dtype=np.float64)
         if array.shape != (len(layers),):
             raise ValueError(f"{len(layers)} layers need as many values, not shape {array.shape}")
@@ -40,12 +44,12 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Animation:
-    """Figures of one size that are shown one after the other.
+    """Figures of one size, to be shown one after the other.
 
     Attributes:
-        title: what they show.
+        title: of the animation.
         frames: the figure of each layer.
-        names: what each frame is called, in order.
+        names: of the frames, in order.
     """
 
     title: str
@@ -58,7 +62,7 @@ class Animation:
 
     @cached_property
     def pixels(self) -> dict[int, NDArray[np.uint8]]:
-        """The frames as RGB images [height, width, 3], rendered once for all who need them."""
+        """The frames as RGB images [height, width, 3], rendered once."""
         from interp import plotting
 
         return {layer: plotting.pixels(figure) for layer, figure in self.frames.items()}
@@ -69,19 +73,19 @@ class Result:
     """Everything that a run found.
 
     Attributes:
-        tested: the series by which runs of this kind are compared, the primary one first; each with
-            its null, its test and its interval as far as it has them.
-        series: what is logged beside these without a test: a value for each layer; MLflow draws one curve a run, with step = layer.
-        spectra: finite values of components 1, 2, …; one curve a run too, with step = component.
-        scalars: single numbers, finite.
-        tables: written as CSV and shown side by side in MLflow.
+        tested: series with their null, test and interval; runs are compared by these, the primary
+            one first.
+        series: further series over layers, without a test.
+        spectra: finite values of components 1, 2, …
+        scalars: single finite numbers.
+        tables: written as CSV, and shown side by side in MLflow.
         figures: written as PNG and SVG.
-        images: figures of one size and the same axes, one a layer, for MLflow's slider.
-        animations: the same, played: besides written as a GIF and as a page to step through.
-        folders: folders to keep with the run, as a model that was trained.
-        finding: what came out, in a sentence or two.
-        null: what the series `score` is calibrated against, in a few words.
-        headlines: the curves by which runs of this kind are compared, the most telling first.
+        images: figures of one size with the same axes, one per layer, for MLflow's slider.
+        animations: as images; written as a GIF and as a page to step through, too.
+        folders: folders to keep with the run, such as a trained model.
+        finding: the result in a sentence or two.
+        null: in a few words, what scores are calibrated against.
+        headlines: the former way to name the series that runs are compared by.
     """
 
     tested: tuple[TestedSeries, ...] = ()
@@ -112,9 +116,9 @@ class Result:
 
     @classmethod
     def merged(cls, parts: Sequence["Result"]) -> "Result":
-        """Return what several parts found as one result, the findings below one another.
+        """Merge the results of several parts, with their findings as paragraphs.
 
-        What two parts name alike is that of the later one.
+        Where two parts use the same name, the later one wins.
         """
         kept = (
             "series",
@@ -137,6 +141,27 @@ class Result:
             tested=tuple(one for part in parts for one in part.tested),
         )
 
+    @property
+    def compared(self) -> tuple[TestedSeries, ...]:
+        """The series that runs are compared by: the tested ones, else all that have no test."""
+        if self.tested:
+            return self.tested
+        plain = [
+            TestedSeries(name, name.replace("_", " "), series.layers, series.values)
+            for name, series in self.series.items()
+        ]
+        plain += [
+            TestedSeries(
+                name,
+                name.replace("_", " "),
+                tuple(range(1, len(values) + 1)),
+                values,
+                axis="component",
+            )
+            for name, values in self.spectra.items()
+        ]
+        return tuple(plain)
+
     def layer_table(self) -> "pd.DataFrame":
         """Return all series over layers side by side, one row per layer.
 
@@ -154,12 +179,12 @@ class Result:
         return pd.DataFrame(columns).rename_axis("layer").reset_index()
 
     def summary_table(self) -> "pd.DataFrame":
-        """Return what a reader wants to see first: the table of that name, or else all series."""
+        """Return the table named "summary", or the table of all series where there is none."""
         return self.tables["summary"] if "summary" in self.tables else self.layer_table()
 
     @classmethod
     def load(cls, folder: Path) -> "Result":
-        """Return numbers, tables and finding of what `save` wrote; figures stay files."""
+        """Return the numbers, tables and finding that `save` wrote; figures stay files."""
         import pandas as pd
 
         numbers = json.loads((folder / "result.json").read_text(encoding="utf-8"))

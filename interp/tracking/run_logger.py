@@ -112,7 +112,7 @@ class RunLogger(Run):
                 tags["mlflow.note.content"] = result.finding
             if result.null:
                 tags["null"] = result.null
-            tags |= series_tags.to_tags(result.tested)
+            tags |= series_tags.to_tags(() if result.headlines else result.compared)
             if result.headlines:
                 tags["headlines"] = to_text(result.headlines)
             points = [p for p in _points(result) if p.name not in self.logged_steps]

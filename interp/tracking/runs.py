@@ -1,5 +1,6 @@
 """Runs read back from MLflow: which there are, and their results."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,32 +9,32 @@ from functools import cache
 from typing import Any
 
 from interp.core.errors import ConfigError, nearest
-from interp.results.comparison import Curve, RunRecord
-from interp.results.primary_series import BESIDE, Headline, from_text, guessed
+from interp.results.comparison import RunRecord, finite_series
+from interp.stats.tested_series import TestedSeries
 from interp.tracking import series_tags
 from interp.tracking.queries import find_newest_sweep
 from interp.tracking.store import Store, experiment_id_of
 
-# Of an id, which has 32 digits.
+# The fewest digits of an id, which has 32.
 _SHORTEST_ID = 6
-# Names that are looked through for what was meant.
+# How many names are searched for one that is close to a wrong one.
 _MOST_NAMES = 1000
-# A server is asked for several runs at a time; a database answers sooner than a thread starts.
+# Requests to a server at the same time; a database answers sooner than a thread starts.
 _AT_ONCE = 8
 
 
 def read_jobs(store: Store, parent: str) -> list[RunRecord]:
-    """Return a sweep's jobs that have begun, in the order of their numbers.
+    """Return a sweep's jobs that have begun, by number.
 
-    Of a job that ran several times, the last.
+    A job that ran several times has its last run here.
     """
     query = f"tags.mlflow.parentRunId = '{parent}'"
-    found = _searched(store, [experiment_id_of(store, parent)], query)
+    found = _search(store, [experiment_id_of(store, parent)], query)
     return _read(store, list({int(run.data.tags.get("job", -1)): run for run in found}.values()))
 
 
 def read_runs(store: Store, run_ids: Sequence[str]) -> list[RunRecord]:
-    """Return runs by their ids, in that order; of a sweep its jobs."""
+    """Return runs by their ids, in that order; a sweep stands for its jobs."""
     found: dict[str, RunRecord] = {}
     for run_id in run_ids:
         run = store.client.get_run(run_id)
@@ -44,7 +45,7 @@ def read_runs(store: Store, run_ids: Sequence[str]) -> list[RunRecord]:
 
 
 def find_run_id(store: Store, given: str) -> str:
-    """Return the id of the run that is meant: by its id, the beginning of one, or its name.
+    """Return the id of the run with that id, with an id that begins so, or with that name.
 
     Raises:
         ConfigError: there is none, or several.
@@ -52,12 +53,13 @@ def find_run_id(store: Store, given: str) -> str:
     experiments = [e.experiment_id for e in store.client.search_experiments()]
     found: list[Any] = []
     if re.fullmatch(r"[0-9a-f]{1,32}", given) and len(given) >= _SHORTEST_ID:
-        found = _searched(store, experiments, f"attributes.run_id LIKE '{given}%'")
+        found = _search(store, experiments, f"attributes.run_id LIKE '{given}%'")
     if not found:
         quoted = f'"{given}"' if "'" in given else f"'{given}'"
-        found = _searched(store, experiments, f"attributes.run_name = {quoted}")
+        found = _search(store, experiments, f"attributes.run_name = {quoted}")
     if len(found) > 1:
-        named = ", ".join(f"{run.info.run_id[:8]} ({_told(run)})" for run in reversed(found[-6:]))
+        newest = [f"{run.info.run_id[:8]} ({_name_and_date(run)})" for run in found[:-7:-1]]
+        named = ", ".join(newest)
         more = ", …" * (len(found) > 6)
         raise ConfigError(f"compare: {given!r} is {len(found)} runs: {named}{more}; give an id")
     if not found:
@@ -65,13 +67,13 @@ def find_run_id(store: Store, given: str) -> str:
             experiments, order_by=["attributes.start_time DESC"], max_results=_MOST_NAMES
         )
         names = list(dict.fromkeys(str(run.info.run_name) for run in newest))
-        said = nearest(given, names)
+        suggestion = nearest(given, names)
         if len(names) > _SHORTEST_ID:
-            # Of many names those that come near are enough.
-            said = f"{said.partition(' (known: ')[0]} ({len(names)} names are known)"
+            # The list of many names would fill the screen.
+            suggestion = f"{suggestion.partition(' (known: ')[0]} ({len(names)} names are known)"
         raise ConfigError(
             f"compare: there is no run {given!r}: expected a name, or at least {_SHORTEST_ID} "
-            f"digits of an id{said}"
+            f"digits of an id{suggestion}"
         )
     return str(found[0].info.run_id)
 
@@ -90,8 +92,8 @@ def find_last_sweep(store: Store) -> str:
     return str(found[0].info.run_id)
 
 
-def _searched(store: Store, experiments: Sequence[str], query: str) -> list[Any]:
-    """Return all runs that a search finds, in the order in which they began."""
+def _search(store: Store, experiments: Sequence[str], query: str) -> list[Any]:
+    """Return all runs that match a query, in the order in which they began."""
     found: list[Any] = []
     token: str | None = ""
     while token is not None:
@@ -106,13 +108,13 @@ def _searched(store: Store, experiments: Sequence[str], query: str) -> list[Any]
     return found
 
 
-def _told(run: Any) -> str:
+def _name_and_date(run: Any) -> str:
     began = datetime.fromtimestamp(run.info.start_time / 1000).astimezone()
     return f"{run.info.run_name}, {began:%Y-%m-%d %H:%M}"
 
 
 def _read(store: Store, runs: Sequence[Any]) -> list[RunRecord]:
-    """Return what runs recorded, in the order of their jobs' numbers."""
+    """Return the records of runs, in the order of their jobs' numbers."""
     ordered = sorted(runs, key=lambda run: int(run.data.tags.get("job", -1)))
     if not store.is_server():
         return [_record(store, run) for run in ordered]
@@ -122,19 +124,7 @@ def _read(store: Store, runs: Sequence[Any]) -> list[RunRecord]:
 
 def _record(store: Store, run: Any) -> RunRecord:
     tags: Mapping[str, str] = run.data.tags
-    status, recorded = run.info.status, run.data.metrics
-    curves: tuple[Curve, ...] = ()
-    if status == "FINISHED":
-        headlines = (
-            tuple(_headline(one) for one in series_tags.from_tags(tags))
-            or from_text(tags.get("headlines", ""))
-            or guessed(recorded)
-        )
-        curves = tuple(
-            _curve(store, run.info.run_id, headline, frozenset(recorded))
-            for headline in headlines
-            if headline.key in recorded
-        )
+    status, metrics = run.info.status, run.data.metrics
     return RunRecord(
         run_id=run.info.run_id,
         parent=tags.get("mlflow.parentRunId", ""),
@@ -149,37 +139,57 @@ def _record(store: Store, run: Any) -> RunRecord:
         prompts=" and ".join(given.dataset.name for given in run.inputs.dataset_inputs),
         site=tags.get("hook", ""),
         params=run.data.params,
-        scalars={key: value for key, value in recorded.items() if "/" not in key},
-        curves=curves,
+        scalars={key: value for key, value in metrics.items() if "/" not in key},
+        tested=_tested(store, run) if status == "FINISHED" else (),
     )
 
 
-def _headline(specification: Mapping[str, Any]) -> Headline:
-    """Return how the comparison calls a tested series, until it reads these itself."""
-    name, direction = specification["name"], specification["direction"]
-    return Headline(
-        name,
-        specification["label"],
-        f"{name}_",
-        "both" if direction == "two-sided" else direction,
-        specification["alpha"],
-        specification["axis"],
-        "logarithmic" if specification["scale"] == "log" else "linear",
-    )
+def _tested(store: Store, run: Any) -> tuple[TestedSeries, ...]:
+    """Read the tested series of a finished run."""
+    tags, recorded, series = run.data.tags, run.data.metrics, []
+    for specification in series_tags.from_tags(tags) or _former_specifications(tags, recorded):
+        prefix = specification.pop("prefix", f"{specification['name']}_")
+        own = f"{specification['axis']}/{specification['name']}"
+        keys = {own: own}
+        for name in specification["statistics"]:
+            keys[f"{own}_{name}"] = f"{specification['axis']}/{prefix}{name}"
+        metrics = {
+            key: _history(store, run.info.run_id, recorded_key)
+            for key, recorded_key in keys.items()
+            if recorded_key in recorded
+        }
+        if own in metrics:
+            series.append(finite_series(specification, metrics))
+    return tuple(series)
+
+
+def _former_specifications(
+    tags: Mapping[str, str], recorded: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Return the headlines of a question that has no tested series yet, as specifications."""
+    specifications = []
+    for one in json.loads(tags.get("headlines", "[]")):
+        names = ("null_mean", "null_low", "null_high", "p_corrected", "score")
+        known = [name for name in names if f"{one['over']}/{one['prefix']}{name}" in recorded]
+        specifications.append(
+            {
+                "name": one["name"],
+                "label": one["label"],
+                "prefix": one["prefix"],
+                "statistics": known,
+                "direction": "two-sided" if one["direction"] == "both" else one["direction"],
+                "alpha": one["alpha"],
+                "axis": one["over"],
+                "scale": "log" if one["scale"] == "logarithmic" else "linear",
+                "undefined": {},
+            }
+        )
+    return specifications
 
 
 @cache
-def _curve(store: Store, run_id: str, headline: Headline, recorded: frozenset[str]) -> Curve:
-    """Read a curve of a finished run, which never changes."""
-
-    def values(key: str) -> dict[int, float]:
-        history = store.client.get_metric_history(run_id, key)
-        # Of a step that was logged twice the later value.
-        return {m.step: m.value for m in sorted(history, key=lambda m: m.timestamp)}
-
-    beside = {what: headline.beside(what) for what in BESIDE}
-    return Curve.of(
-        headline,
-        values(headline.key),
-        {what: values(key) for what, key in beside.items() if key in recorded},
-    )
+def _history(store: Store, run_id: str, key: str) -> dict[int, float]:
+    """Return the value at each step of a metric of a finished run, which never changes."""
+    history = store.client.get_metric_history(run_id, key)
+    # The dictionary keeps the later value of a step that was logged twice.
+    return {point.step: point.value for point in sorted(history, key=lambda m: m.timestamp)}

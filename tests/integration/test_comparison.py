@@ -20,21 +20,20 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from interp.cli import sweep_comparison
 from interp.cli.main import main
 from interp.results.comparison import (
-    Asked,
-    Curve,
     RunRecord,
-    came_out,
-    described,
+    Scope,
+    describe_runs,
     difference_table,
-    differences,
-    labels,
+    draw_comparison,
+    find_differences,
+    find_peaks,
+    finite_series,
+    label_runs,
     peak_table,
-    peaks,
-    pictures,
-    shortened,
+    shorten,
+    summarise,
 )
-from interp.results.comparison.differences import shared
-from interp.results.primary_series import Headline, from_text, guessed, to_text
+from interp.results.comparison.differences import describe_shared
 from interp.tracking import Store, Sweep
 from interp.tracking.runs import read_jobs
 from tests.servers import free_port
@@ -58,7 +57,16 @@ def curve(values, label="mean cosine", *, over="layer", direction="greater", fir
             "p_corrected": p,
             "score": {step: value - null for step, value in at.items()},
         }
-    return Curve.of(Headline("value", label, direction=direction, over=over), at, beside)
+    return series("value", at, beside, label=label, direction=direction, axis=over)
+
+
+def series(name, at, statistics, **fields):
+    """A series as MLflow records it: `at` holds the values, `statistics` the others, by step."""
+    axis = fields.setdefault("axis", "layer")
+    given = {"name": name, "label": name, "direction": "two-sided", "alpha": 0.05} | fields
+    given |= {"statistics": list(statistics), "undefined": {}}
+    metrics = {f"{axis}/{name}_{key}": numbers for key, numbers in statistics.items()}
+    return finite_series(given, {f"{axis}/{name}": at, **metrics})
 
 
 def run(number, name, *curves, parent="sweep", **fields):
@@ -69,7 +77,7 @@ def run(number, name, *curves, parent="sweep", **fields):
         number,
         name,
         **(given | fields),
-        curves=tuple(curves),
+        tested=tuple(curves),
     )
 
 
@@ -97,46 +105,31 @@ def lines_of(axes):
 
 def test_a_peak_is_where_the_value_departs_in_the_direction_that_is_tested():
     values = [0.6, 0.9, 0.5, 0.05]
-    for direction, layer in (("greater", 1), ("less", 3), ("both", 3)):
-        (peak,) = peaks(run(0, "a", curve(values, direction=direction)))
+    for direction, layer in (("greater", 1), ("less", 3), ("two-sided", 3)):
+        (peak,) = find_peaks(run(0, "a", curve(values, direction=direction)))
         assert (peak.step, peak.value) == (layer, values[layer])
-        assert (peak.null_mean, peak.null_low, peak.null_high) == (0.5, 0.4, 0.6)
-        assert peak.p_corrected == 0.01
-        assert peak.beyond == pytest.approx({1: 0.4, 3: 0.45}[layer])
+        assert [peak.statistic(f"null_{x}") for x in ("mean", "low", "high")] == [0.5, 0.4, 0.6]
+        assert peak.statistic("p_corrected") == 0.01
+        assert peak.excess == pytest.approx({1: 0.4, 3: 0.45}[layer])
 
 
 def test_what_is_held_against_nothing_has_no_peak_and_a_difference_is_held_against_0():
-    assert peaks(run(0, "a", curve([1, 2], null=None))) == ()
-    headline = Headline("minus_before_difference", "degrees", "minus_before_")
-    signed = Curve.of(headline, {1: 2.0, 2: -3.0}, {"p_corrected": {1: 0.2, 2: 0.01}})
-    (peak,) = peaks(run(0, "a", signed))
+    assert find_peaks(run(0, "a", curve([1, 2], null=None))) == ()
+    signed = series("difference", {1: 2.0, 2: -3.0}, {"p_corrected": {1: 0.2, 2: 0.01}})
+    (peak,) = find_peaks(run(0, "a", signed))
     assert (peak.step, peak.value) == (2, -3.0)
     table = peak_table([run(0, "a", signed)], ["a"])
     assert list(table) == ["", "run", "what", "layer", "value", "p (corrected)"]
-
-
-def test_headlines_are_read_as_written_and_guessed_where_none_is_named():
-    given = (Headline("value", "KL(a ‖ b) in nats"), Headline("loss", "nats", over="epoch"))
-    assert from_text(to_text(given)) == given
-    assert from_text("") == ()
-    recorded = ["value", "null_mean", "p", "p_corrected", "silhouette", "silhouette_null_mean"]
-    recorded += ["silhouette_p", "explained_variance"]
-    found = guessed([f"layer/{name}" for name in recorded] + ["peak_layer"])
-    assert [one.key for one in found] == ["layer/silhouette", "layer/value"]
-    assert [one.beside("p_corrected") for one in found] == [
-        "layer/silhouette_p_corrected",
-        "layer/p_corrected",
-    ]
-    # Where nothing has a null, everything that stands for itself.
-    bare = guessed(["layer/angle", "layer/angle_low", "layer/angle_high", "component/size"])
-    assert [one.key for one in bare] == ["component/size", "layer/angle"]
 
 
 def test_only_what_differs_is_told_and_names_of_components_come_first():
     shared = {"seed": "0", "metric.name": "cosine", "metric.k": "5", "outputs": "a"}
     one = run(0, "a", params=shared)
     other = run(1, "b", params=shared | {"metric.k": "6", "metric.name": "rsa", "outputs": "b"})
-    assert differences([one, other]) == {"metric.name": ["cosine", "rsa"], "metric.k": ["5", "6"]}
+    assert find_differences([one, other]) == {
+        "metric.name": ["cosine", "rsa"],
+        "metric.k": ["5", "6"],
+    }
     table = difference_table([one, other], ["a", "b"])
     assert list(table["parameter"]) == ["metric.name", "metric.k"]
     assert list(table["b"]) == ["rsa", "6"]
@@ -147,14 +140,14 @@ def test_runs_of_any_origin_are_told_apart():
         return run(number, "the same name", parent="", model=model, params=params)
 
     by_model = [alone(0, "gpt2", **{"model.name": "hub"}), alone(1, "t5", **{"model.name": "path"})]
-    assert labels(by_model) == [("gpt2",), ("t5",)]
+    assert label_runs(by_model) == [("gpt2",), ("t5",)]
     by_seed = [alone(i, "gpt2", **{"model.seed": str(i)}) for i in (0, 1)]
-    assert labels(by_seed) == [("seed=0",), ("seed=1",)]
+    assert label_runs(by_seed) == [("seed=0",), ("seed=1",)]
     equal = [alone(i, "gpt2") for i in (0, 1)]
-    assert labels(equal) == [("00000000",), ("00000001",)]
+    assert label_runs(equal) == [("00000000",), ("00000001",)]
     # Jobs of one sweep have their names; what all of them share is left out.
     jobs = [run(i, f"tiny · {metric}") for i, metric in enumerate(("cosine", "rsa"))]
-    assert labels(jobs) == [("cosine",), ("rsa",)]
+    assert label_runs(jobs) == [("cosine",), ("rsa",)]
 
 
 # --- words
@@ -167,7 +160,7 @@ def test_the_description_names_every_job_that_did_not_finish_and_why():
         run(3, "c", status="KILLED", error="the job's process ended before the job"),
         run(4, "d", status="RUNNING"),
     ]
-    text = described(records, [r.name for r in records], Asked("a sweep", 6, ("seed=5",)))
+    text = describe_runs(records, [r.name for r in records], Scope("a sweep", 6, ("seed=5",)))
     assert text.startswith(
         "A sweep: 1 of 6 finished, 2 failed, 1 killed, 1 running, 1 not begun.\n"
     )
@@ -175,15 +168,15 @@ def test_the_description_names_every_job_that_did_not_finish_and_why():
     assert "- **c**: the job's process ended before the job\n" in text
     assert "- **d**\n" in text
     assert "- seed=5\n" in text
-    cut = shortened(text, 200)
+    cut = shorten(text, 200)
     assert len(cut) <= 200
-    assert cut.endswith("the rest stands in finding.md among the artifacts.\n")
+    assert cut.endswith("finding.md among the artifacts has the rest.\n")
     assert text.startswith(cut.partition("\n\n…")[0])
 
 
 def test_the_words_say_in_how_many_runs_and_where_most():
     records = [run(0, "a", curve([0.9, 0.5])), run(1, "b", curve([0.55, 0.6]))]
-    said = came_out(records, ["a", "b"])
+    said = summarise(records, ["a", "b"])
     assert said == [
         "In 1 of 2 runs something differs from chance (corrected p < 0.05).",
         "Mean cosine is furthest beyond its null in “a” (layer 0: 0.9, null 0.5 [0.4, 0.6], "
@@ -208,7 +201,7 @@ def test_the_words_say_in_how_many_runs_and_where_most():
     ],
 )
 def test_there_is_one_curve_a_run_with_its_band_and_its_marks(records, panels, curves):
-    drawn = pictures(records, labels(records), "a sweep", len(records))
+    drawn = draw_comparison(records, label_runs(records), "a sweep", len(records))
     assert set(drawn) == {"curves", "calibrated_scores"}
     axes = shows(drawn["curves"])
     assert len(axes) == panels
@@ -220,29 +213,29 @@ def test_there_is_one_curve_a_run_with_its_band_and_its_marks(records, panels, c
         found += [line.get_ydata().tolist() for line in coloured]
         # Runs behind one that is shown are in one piece.
         assert len(lines_of(panel)) - curves == (panels == len(records) > 4 and panels != 27)
-    assert sorted(found) == sorted(record.curves[0].values.tolist() for record in records)
+    assert sorted(found) == sorted(record.tested[0].values.tolist() for record in records)
     scores = [image for a in drawn["calibrated_scores"].axes for image in a.get_images()]
     np.testing.assert_allclose(
-        scores[0].get_array(), [record.curves[0].beside["score"] for record in records]
+        scores[0].get_array(), [record.tested[0].score for record in records]
     )
 
 
 def test_filled_marks_are_where_the_corrected_p_is_small():
-    (axes,) = shows(pictures(several(1), [("a",)], "", 1)["curves"])
+    (axes,) = shows(draw_comparison(several(1), [("a",)], "", 1)["curves"])
     filled, open_ = (line for line in axes.lines if line.get_linestyle() == "None")
-    values = several(1)[0].curves[0].values
+    values = several(1)[0].tested[0].values
     assert filled.get_ydata().tolist() == values[np.abs(values - 0.5) > 0.2].tolist()
     assert open_.get_ydata().tolist() == values[np.abs(values - 0.5) <= 0.2].tolist()
 
 
 def test_what_has_no_score_is_a_table_of_values_and_epochs_are_logarithmic_where_they_say_so():
     untested = [run(i, f"m{i}", curve([0.1 * i, 0.2], null=None)) for i in range(3)]
-    drawn = pictures(untested, labels(untested), "", 5)
+    drawn = draw_comparison(untested, label_runs(untested), "", 5)
     assert set(drawn) == {"curves", "values"}
     assert drawn["curves"].axes[0].get_title(loc="left").endswith("in 3 of 5 runs")
-    loss = Headline("test_loss", "test loss (nats)", over="epoch", scale="logarithmic")
-    trained = [run(i, f"m{i}", Curve.of(loss, {0: 4.7, 200: 0.0}, {})) for i in range(2)]
-    (axes,) = shows(pictures(trained, labels(trained), "", 2)["training"])
+    loss = series("test_loss", {0: 4.7, 200: 0.0}, {}, axis="epoch", scale="log")
+    trained = [run(i, f"m{i}", loss) for i in range(2)]
+    (axes,) = shows(draw_comparison(trained, label_runs(trained), "", 2)["training"])
     assert axes.get_yscale() == "log"
     # 0 has no place on a logarithmic axis.
     assert lines_of(axes)[0].get_ydata().tolist() == [4.7, 1e-10]
@@ -250,32 +243,34 @@ def test_what_has_no_score_is_a_table_of_values_and_epochs_are_logarithmic_where
 
 @pytest.mark.parametrize("infinite", [np.inf, 1.7976931348623157e308])
 def test_a_loss_that_is_infinite_leaves_a_gap_and_one_that_always_is_draws_nothing(infinite):
-    loss = Headline("loss", "training loss (nats)", over="epoch", scale="logarithmic")
-    diverged = Curve.of(loss, {0: 4.0, 1: infinite, 2: 1e199}, {"null_mean": {0: 3.0, 1: 0.0}})
-    lost = Curve.of(loss, {0: infinite, 1: -infinite}, {"null_mean": {0: infinite, 1: 1.0}})
+    how = {"axis": "epoch", "scale": "log"}
+    values, means = {0: 4.0, 1: infinite, 2: 1e199}, {0: 3.0, 1: 0.0}
+    diverged = series("loss", values, {"null_mean": means}, **how)
+    never, means = {0: infinite, 1: -infinite}, {0: infinite, 1: 1.0}
+    lost = series("loss", never, {"null_mean": means}, **how)
     records = [run(0, "a", diverged), run(1, "b", lost), run(2, "c", curve([0.9, 0.1]))]
     np.testing.assert_array_equal(diverged.values, [4.0, np.nan, 1e199])
-    (peak,) = peaks(records[0])
+    (peak,) = find_peaks(records[0])
     assert (peak.step, peak.value) == (0, 4.0)
-    assert peaks(records[1]) == ()
+    assert find_peaks(records[1]) == ()
     assert list(peak_table(records, ["a", "b", "c"])["run"]) == ["a", "c"]
-    assert described(records, ["a", "b", "c"], Asked("a sweep", 3))
-    drawn = pictures(records, labels(records), "a sweep", 3)
+    assert describe_runs(records, ["a", "b", "c"], Scope("a sweep", 3))
+    drawn = draw_comparison(records, label_runs(records), "a sweep", 3)
     (axes,) = shows(drawn["training"])
     (line,) = lines_of(axes)
     np.testing.assert_array_equal(line.get_ydata(), diverged.values)
     for figure in drawn.values():
         figure.savefig(StringIO(), format="svg")
-    assert set(pictures(records[1:2], [("b",)], "", 1)) == set()
+    assert set(draw_comparison(records[1:2], [("b",)], "", 1)) == set()
     # Linear axes and tables of values stand as much.
     far = [run(i, f"m{i}", curve([-1e199, 1e200, infinite], null=None)) for i in range(2)]
-    for figure in pictures(far, labels(far), "", 2).values():
+    for figure in draw_comparison(far, label_runs(far), "", 2).values():
         figure.savefig(StringIO(), format="svg")
 
 
 def test_runs_of_one_layer_each_have_their_null_as_a_bar():
     records = [run(i, f"layers={i}", curve([0.9 - i / 4], first=i)) for i in range(3)]
-    (axes,) = shows(pictures(records, labels(records), "", 3)["curves"])
+    (axes,) = shows(draw_comparison(records, label_runs(records), "", 3)["curves"])
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([0.2] * 3)
     assert axes.get_xlim()[0] <= -0.15
     assert axes.get_xlim()[1] >= 2.15
@@ -338,7 +333,7 @@ def test_the_parent_shows_peaks_figures_and_words(swept):
     note = parent.data.tags["mlflow.note.content"]
     assert "2 of 4 finished, 2 failed." in note
     for name in ("cosine · target", "singular_values · target"):
-        assert f"**{name}**" in note.partition("**What came out**")[0]
+        assert f"**{name}**" in note.partition("**Results**")[0]
     assert "position: no target is marked in '1 2 3 4'" in note
     run_id = parent.info.run_id
     assert Path(client.download_artifacts(run_id, "finding.md")).read_text() == note
@@ -571,6 +566,6 @@ def test_what_is_shown_already_is_not_drawn_again(swept, tmp_path, monkeypatch):
 def test_a_figure_says_what_all_runs_have_in_common():
     same = {"prompts": "a / b", "site": "hidden_states", "params": {"position.name": "mean"}}
     both = [run(0, "x", model="one", **same), run(1, "y", model="other", **same)]
-    assert shared(both) == "a / b · hidden_states, mean"
-    assert shared(both[:1]) == "one · a / b · hidden_states, mean"
-    assert shared([run(0, "bare")]) == ""
+    assert describe_shared(both) == "a / b · hidden_states, mean"
+    assert describe_shared(both[:1]) == "one · a / b · hidden_states, mean"
+    assert describe_shared([run(0, "bare")]) == ""

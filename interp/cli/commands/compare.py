@@ -55,14 +55,14 @@ def serve(conf: str, arguments: list[str]) -> None:
 
 
 def _compare(store: Store, named: Sequence[str]) -> None:
-    from interp.results.comparison import labels
+    from interp.results.comparison import label_runs
     from interp.tracking import runs
 
     ids = [runs.find_run_id(store, name) for name in named] or [runs.find_last_sweep(store)]
     records = runs.read_runs(store, ids)
     _refuse_several_questions(records)
     good = [record for record in records if record.is_finished]
-    names = [" · ".join(label) for label in labels(good)]
+    names = [" · ".join(label) for label in label_runs(good)]
     print(f"\n{len(good)} of {len(records)} runs are finished\n")
     if good:
         _print_found(good, names)
@@ -121,7 +121,7 @@ def _refuse_several_questions(records: "Sequence[RunRecord]") -> None:
 
 
 def _print_found(good: "Sequence[RunRecord]", names: Sequence[str]) -> None:
-    from interp.results.comparison import came_out, difference_table
+    from interp.results.comparison import difference_table, summarise
 
     table = difference_table(good, names)
     if len(table):
@@ -129,8 +129,8 @@ def _print_found(good: "Sequence[RunRecord]", names: Sequence[str]) -> None:
     elif len(good) > 1:
         print("The configurations are equal\n")
     print(report.table_of(good, names))
-    if said := came_out(good, names):
-        print("", *said, sep="\n")
+    if sentences := summarise(good, names):
+        print("", *sentences, sep="\n")
 
 
 def _write(
@@ -141,7 +141,7 @@ def _write(
     names: Sequence[str],
 ) -> None:
     """Write the comparison, and say where it is and where MLflow charts the runs."""
-    from interp.results.comparison import Asked, described
+    from interp.results.comparison import Scope, describe_runs
     from interp.tracking.store import experiment_id_of
 
     parents = {record.parent for record in records}
@@ -151,9 +151,10 @@ def _write(
     folder = store.outputs / "comparisons" / (whole or digest)[:12]
     called = {record.run_id: name for record, name in zip(good, names, strict=True)}
     told = [called.get(record.run_id, record.name) for record in records]
-    asked = Asked(f"a {about}" if whole else f"{len(records)} runs", len(records))
+    scope = Scope(f"a {about}" if whole else f"{len(records)} runs", len(records))
     _remove_earlier(folder)
-    sweep_comparison.write(records, described(records, told, asked), about, len(records), folder)
+    text = describe_runs(records, told, scope)
+    sweep_comparison.write(records, text, about, len(records), folder)
     print()
     for figure in sorted((folder / "figures").glob("*.png")):
         print(f"figure   {report.shown_path(figure)}")

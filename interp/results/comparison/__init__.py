@@ -1,25 +1,35 @@
-"""What several runs found, side by side: records in, tables, figures and words out."""
+"""A comparison of several runs: records in; tables, figures and sentences out."""
 
-from interp.results.comparison.description import Asked, came_out, described, shortened
-from interp.results.comparison.differences import difference_table, differences, labels
-from interp.results.comparison.figures import pictures
-from interp.results.comparison.peaks import Peak, are_jobs_of_one, peak_table, peaks, shown
-from interp.results.comparison.records import Curve, RunRecord
+from interp.results.comparison.description import Scope, describe_runs, shorten, summarise
+from interp.results.comparison.differences import (
+    difference_table,
+    find_differences,
+    label_runs,
+)
+from interp.results.comparison.panels import draw_comparison
+from interp.results.comparison.peaks import (
+    Peak,
+    are_jobs_of_one_sweep,
+    find_peaks,
+    format_peaks,
+    peak_table,
+)
+from interp.results.comparison.records import RunRecord, finite_series
 
 __all__ = [
-    "Asked",
-    "Curve",
     "Peak",
     "RunRecord",
-    "are_jobs_of_one",
-    "came_out",
-    "described",
+    "Scope",
+    "are_jobs_of_one_sweep",
+    "describe_runs",
     "difference_table",
-    "differences",
-    "labels",
+    "draw_comparison",
+    "find_differences",
+    "find_peaks",
+    "finite_series",
+    "format_peaks",
+    "label_runs",
     "peak_table",
-    "peaks",
-    "pictures",
-    "shortened",
-    "shown",
+    "shorten",
+    "summarise",
 ]

@@ -1,4 +1,4 @@
-"""In what runs differ, and what each is called for it."""
+"""The parameters in which runs differ, and labels of runs made from them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,15 +8,15 @@ from interp.results.comparison.records import RunRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-# Where things are kept, and how, decides nothing that is found.
+# Settings of storage, which do not change a result.
 _INDIFFERENT = ("outputs", "rerun", "tracking", "activations", "dry", "imports")
 _ABSENT = "–"
-# Signs of a value, and fields of one component, that a run's name has room for.
+# The longest value in a label, in characters, and the most fields of one component.
 _LONGEST, _MOST_FIELDS = 32, 3
 
 
-def differences(records: Sequence[RunRecord]) -> dict[str, list[str]]:
-    """Return the parameters that differ, in the configuration's order: a value a run, in order."""
+def find_differences(records: Sequence[RunRecord]) -> dict[str, list[str]]:
+    """Return the parameters that differ, with one value per run; names of components come first."""
     found: dict[str, list[str]] = {}
     for key in dict.fromkeys(key for record in records for key in record.params):
         if key.partition(".")[0] in _INDIFFERENT:
@@ -24,12 +24,11 @@ def differences(records: Sequence[RunRecord]) -> dict[str, list[str]]:
         values = [record.params.get(key, _ABSENT) for record in records]
         if len(set(values)) > 1:
             found[key] = values
-    # A component's name tells most of it.
     return dict(sorted(found.items(), key=lambda item: not item[0].endswith(".name")))
 
 
-def shared(records: Sequence[RunRecord]) -> str:
-    """Return what all runs have in common of model, prompts and place, in a few words."""
+def describe_shared(records: Sequence[RunRecord]) -> str:
+    """Return the model, the prompts and the site, as far as all runs share them."""
     places = [
         f"{record.site}, {record.params.get('position.name', '')}" if record.site else ""
         for record in records
@@ -39,14 +38,14 @@ def shared(records: Sequence[RunRecord]) -> str:
 
 
 def difference_table(records: Sequence[RunRecord], names: Sequence[str]) -> "pd.DataFrame":
-    """Return what differs as a table: a row a parameter and a column a run.
+    """Return the differences as a table with one row per parameter and one column per run.
 
-    Of many runs a row a run and a column a parameter: a page is taller than wide.
+    With more runs than parameters it is transposed, because a page is taller than wide.
     """
     import pandas as pd
 
     columns = {
-        key: [_cut(value) for value in values] for key, values in differences(records).items()
+        key: [_cut(value) for value in values] for key, values in find_differences(records).items()
     }
     table = pd.DataFrame(columns, index=list(names))
     if len(records) > len(columns):
@@ -54,11 +53,11 @@ def difference_table(records: Sequence[RunRecord], names: Sequence[str]) -> "pd.
     return table.T.rename_axis("parameter").reset_index()
 
 
-def labels(records: Sequence[RunRecord]) -> list[tuple[str, ...]]:
-    """Return what tells each run from the others, in parts: ("minilm", "cosine").
+def label_runs(records: Sequence[RunRecord]) -> list[tuple[str, ...]]:
+    """Return a distinct label for each run, in parts: ("minilm", "cosine").
 
-    Jobs of one sweep are named so already. Labels are distinct: where nothing else is, they end in
-    the beginning of the run's id.
+    The parts come from the names of a sweep's jobs, or from the parameters that differ. Labels that
+    would be equal end in the first digits of the run's id.
     """
     if len({record.parent for record in records}) == 1 and records[0].parent:
         found = [tuple(record.name.split(" · ")) for record in records]
@@ -66,7 +65,7 @@ def labels(records: Sequence[RunRecord]) -> list[tuple[str, ...]]:
             found = [(record.name,) for record in records]
     else:
         found = list(zip(*_parts(records), strict=True)) or [() for _ in records]
-    # A part that all have in common says nothing, unless it is all there is.
+    # A part that all runs share is left out, unless there is no other.
     kept = [i for i, part in enumerate(zip(*found, strict=True)) if len(set(part)) > 1]
     if kept:
         found = [tuple(label[i] for i in kept) for label in found]
@@ -79,8 +78,8 @@ def labels(records: Sequence[RunRecord]) -> list[tuple[str, ...]]:
 
 
 def _parts(records: Sequence[RunRecord]) -> list[list[str]]:
-    """Return what differs between runs of any origin: a value a run for each component."""
-    differing = differences(records)
+    """Return, for each component that differs between runs, one value per run."""
+    differing = find_differences(records)
     parts = []
     for group in dict.fromkeys(key.partition(".")[0] for key in differing):
         fields = {

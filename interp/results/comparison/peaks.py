@@ -1,4 +1,4 @@
-"""Where each run departs from its null by most."""
+"""The steps at which runs lie furthest beyond their null."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,122 +6,98 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.results.comparison.records import Array, Curve, RunRecord
+from interp.results.comparison.records import RunRecord
+from interp.stats.tested_series import TestedSeries
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Peak:
-    """Where a curve departs from the mean of its null by most, in the direction that is tested.
-
-    Numbers that were not recorded are nan.
+    """The step at which a series lies furthest beyond the mean of its null.
 
     Attributes:
-        curve: the curve.
-        step: the layer, component or epoch.
-        value: what it is there.
-        null_mean, null_low, null_high: the null there, and where 95% of it lie.
-        p_corrected: the corrected p there.
-        score: the calibrated score there.
+        series: the series.
+        index: the index of the step.
     """
 
-    curve: Curve
-    step: int
-    value: float
-    null_mean: float
-    null_low: float
-    null_high: float
-    p_corrected: float
-    score: float
+    series: TestedSeries
+    index: int
 
     @property
-    def beyond(self) -> float:
-        """How far the value lies beyond the null's mean, in the direction that is tested."""
-        return float(_beyond(self.curve)[self.curve.steps.index(self.step)])
+    def step(self) -> int:
+        """The layer, component or epoch."""
+        return self.series.steps[self.index]
+
+    @property
+    def value(self) -> float:
+        """The value there."""
+        return float(self.series.values[self.index])
+
+    @property
+    def excess(self) -> float:
+        """How far the value lies beyond the null's mean, in the direction tested."""
+        return float(self.series.excess[self.index])
+
+    def statistic(self, name: str) -> float:
+        """Return one of `interp.stats.tested_series.STATISTICS` there; nan where not recorded."""
+        values = self.series.statistics.get(name)
+        return float("nan") if values is None else float(values[self.index])
 
 
-def peaks(record: RunRecord) -> tuple[Peak, ...]:
-    """Return the peak of each of a run's curves that is held against a null.
+def find_peaks(record: RunRecord) -> tuple[Peak, ...]:
+    """Return the peak of each tested series of a run that has a value to compare with its null.
 
-    A difference whose null's mean is not recorded is held against 0. A curve without any value to
-    hold against its null has no peak.
+    A series with a p but without a null's mean is compared with 0.
     """
     return tuple(
-        _peak(curve)
-        for curve in record.curves
-        if curve.is_tested and not np.isnan(_beyond(curve)).all()
+        Peak(series, series.peak)
+        for series in record.tested
+        if series.is_tested and np.isfinite(series.excess).any()
     )
 
 
-def _beyond(curve: Curve) -> Array:
-    mean = curve.beside.get("null_mean", np.zeros(1))
-    beyond = curve.values - (np.zeros(1) if np.isnan(mean).all() else mean)
-    if curve.headline.direction == "both":
-        return np.asarray(np.abs(beyond))
-    return np.asarray(-beyond if curve.headline.direction == "less" else beyond)
-
-
-def _peak(curve: Curve) -> Peak:
-    at = int(np.nanargmax(_beyond(curve)))
-
-    def there(name: str) -> float:
-        return float(curve.beside[name][at]) if name in curve.beside else np.nan
-
-    return Peak(
-        curve,
-        curve.steps[at],
-        float(curve.values[at]),
-        there("null_mean"),
-        there("null_low"),
-        there("null_high"),
-        there("p_corrected"),
-        there("score"),
-    )
-
-
-def are_jobs_of_one(records: Sequence[RunRecord]) -> bool:
-    """Whether runs are jobs of one sweep, so that their numbers tell them apart."""
+def are_jobs_of_one_sweep(records: Sequence[RunRecord]) -> bool:
+    """Whether runs are jobs of one sweep, so that their numbers distinguish them."""
     return len({r.parent for r in records}) == 1 and all(r.number >= 0 for r in records)
 
 
 def peak_table(
     records: Sequence[RunRecord], names: Sequence[str], *, most: int | None = None
 ) -> "pd.DataFrame":
-    """Return the peaks of runs, a row a run and curve; what no run has recorded has no column.
+    """Return the peaks of runs, one row per run and series; columns without numbers are left out.
 
     Args:
         records: the runs.
-        names: what each is called.
-        most: of each run only so many curves.
+        names: of the runs.
+        most: the largest number of series of a run; all, where it is left out.
     """
     import pandas as pd
 
     rows = []
     for record, name in zip(records, names, strict=True):
-        for peak in peaks(record)[:most]:
-            headline = peak.curve.headline
-            numbered = {"": record.number} if are_jobs_of_one(records) else {}
+        for peak in find_peaks(record)[:most]:
+            numbered = {"": record.number} if are_jobs_of_one_sweep(records) else {}
             rows.append(
                 {
                     **numbered,
                     "run": name,
-                    "what": headline.label,
-                    headline.over: peak.step,
+                    "what": peak.series.label,
+                    peak.series.axis: peak.step,
                     "value": peak.value,
-                    "null mean": peak.null_mean,
-                    "null low": peak.null_low,
-                    "null high": peak.null_high,
-                    "p (corrected)": peak.p_corrected,
-                    "score": peak.score,
+                    "null mean": peak.statistic("null_mean"),
+                    "null low": peak.statistic("null_low"),
+                    "null high": peak.statistic("null_high"),
+                    "p (corrected)": peak.statistic("p_corrected"),
+                    "score": peak.statistic("score"),
                 }
             )
     return pd.DataFrame(rows).dropna(axis=1, how="all")
 
 
-def shown(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table of peaks as one reads it: four digits, and the null's band in one column."""
+def format_peaks(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table of peaks for a reader: four digits, and the null's band in one column."""
     import pandas as pd
 
     columns: dict[str, object] = {}

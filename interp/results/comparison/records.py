@@ -1,71 +1,14 @@
-"""A run as its record tells it: what it was asked, how it ended, and the curves it left."""
+"""A run as MLflow records it: its configuration, how it ended, and its tested series."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from interp.stats.tested_series import TestedSeries
 
-from interp.results.primary_series import Headline
-
-Array = NDArray[np.float64]
-
-# MLflow gives infinity back as 1.8e308, and a logarithmic axis has marks far beyond the last value.
+# MLflow returns infinity as 1.8e308, and a logarithmic axis has marks far beyond the last value.
 _LARGEST = 1e200
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """One headline of a run.
-
-    Attributes:
-        headline: what it is.
-        steps: layers, components or epochs, ascending.
-        values: [step]; nan where there was no number, or none that can be drawn.
-        beside: of `interp.results.primary_series.BESIDE` what was recorded, [step] each; nan where a step has
-            none.
-    """
-
-    headline: Headline
-    steps: tuple[int, ...]
-    values: Array
-    beside: Mapping[str, Array]
-
-    @classmethod
-    def of(
-        cls,
-        headline: Headline,
-        values: Mapping[int, float],
-        beside: Mapping[str, Mapping[int, float]],
-    ) -> "Curve":
-        """Build it of values by step; what is infinite, or as good as that, becomes nan."""
-        steps = tuple(sorted(values))
-        return cls(
-            headline,
-            steps,
-            _finite([values[step] for step in steps]),
-            {
-                name: _finite([known.get(step, np.nan) for step in steps])
-                for name, known in beside.items()
-                if known
-            },
-        )
-
-    @property
-    def significant(self) -> NDArray[np.bool_]:
-        """Where the corrected p is below alpha, [step]; nowhere, where there is no p."""
-        p = self.beside.get("p_corrected", np.full(len(self.steps), np.nan))
-        return np.asarray(p < self.headline.alpha)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it has no value at all."""
-        return bool(np.isnan(self.values).all())
-
-    @property
-    def is_tested(self) -> bool:
-        """Whether its values are held against anything."""
-        return bool({"null_mean", "p_corrected"} & set(self.beside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,21 +16,21 @@ class RunRecord:
     """A run, finished or not.
 
     Attributes:
-        run_id: as MLflow numbers it.
+        run_id: its id in MLflow.
         parent: the sweep that it is a job of; "" where it is of none.
-        number: which job of its sweep; -1 where it is of none.
-        name: what it is called.
+        number: its number in the sweep; -1 where it is of none.
+        name: its name.
         status: FINISHED, FAILED, KILLED or RUNNING.
-        error: why it did not finish, in a line.
-        finding: what it found, in a sentence or two.
+        error: in one line, why it did not finish.
+        finding: its result in a sentence or two.
         null: what its scores are calibrated against.
-        analysis: the question; "" of a run that could not begin.
+        analysis: the question; "" of a run that could not start.
         model: the model's title.
-        prompts: the names of their groups.
-        site: where it read; "" where it read nothing.
+        prompts: the names of the prompts' groups.
+        site: the hook; "" where nothing was read.
         params: the whole configuration, flattened.
-        scalars: single numbers that it found.
-        curves: its headlines, the most telling first; none where it is not finished.
+        scalars: its single numbers.
+        tested: its tested series, the primary one first; none where it is not finished.
     """
 
     run_id: str
@@ -104,14 +47,33 @@ class RunRecord:
     site: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     scalars: Mapping[str, float] = field(default_factory=dict)
-    curves: tuple[Curve, ...] = ()
+    tested: tuple[TestedSeries, ...] = ()
 
     @property
     def is_finished(self) -> bool:
-        """Whether it found what it was to find."""
+        """Whether it has a result."""
         return self.status == "FINISHED"
 
 
-def _finite(values: Sequence[float]) -> Array:
-    found = np.array(values, float)
-    return np.where(np.abs(found) <= _LARGEST, found, np.nan)
+def finite_series(
+    specification: Mapping[str, Any], metrics: Mapping[str, Mapping[int, float]]
+) -> TestedSeries:
+    """Build a series from what MLflow recorded, without numbers that no axis can show.
+
+    A value that is infinite becomes undefined. A statistic without any finite number is left out.
+
+    Args:
+        specification: from `TestedSeries.specification`.
+        metrics: for each MLflow name the value at each step.
+    """
+    finite = {
+        key: {step: x if abs(x) <= _LARGEST else math.nan for step, x in numbers.items()}
+        for key, numbers in metrics.items()
+    }
+    own = f"{specification['axis']}/{specification['name']}"
+    statistics = [
+        name
+        for name in specification["statistics"]
+        if any(map(math.isfinite, finite.get(f"{own}_{name}", {}).values()))
+    ]
+    return TestedSeries.from_metrics({**specification, "statistics": statistics}, finite)
