@@ -1,1 +1,1 @@
-"""The parts of `experiments/rotation.py`: what layers do to vectors, and what is tested of it."""
+"""The question `rotation`: by what angle each step from layer to layer turns a token's vector."""

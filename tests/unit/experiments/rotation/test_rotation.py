@@ -1,5 +1,6 @@
 """The analysis on constructed rotations, and its tests against SciPy and simulated nulls."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,8 @@ from interp.data.activations import Activations
 from interp.data.positions import Target, TargetAndBefore
 from interp.data.prompts import from_marked
 from interp.experiments.rotation.analysis import Rotation
-from interp.experiments.rotation.differences import differences, smallest_p
-from interp.experiments.rotation.turns import Turns, turns
+from interp.experiments.rotation.measures import StepChanges, measure_changes
+from interp.experiments.rotation.paired_tests import paired_tests, smallest_p
 from interp.hooks.heads import AttentionScores
 from interp.hooks.residual import Embed, HiddenStates
 from interp.hooks.vocabulary import LogitLens
@@ -37,7 +38,7 @@ def planned(prompts, layers, alike=()):
     return SimpleNamespace(
         layers=layers,
         samples=pd.DataFrame(rows, columns=["prompt", "group", "token"]),
-        seen=ids,
+        duplicate_of=ids,
         layer_names=tuple(f"layer {layer}" for layer in layers),
         notice="before the final norm",
     )
@@ -74,6 +75,13 @@ def run(values, prompts, layers=None, alike=(), seed=0, **settings):
     )
 
 
+def minus_before(result):
+    """The tested difference from the token before the target."""
+    primary = result.tested[0]
+    assert primary.name == "minus_before_difference"
+    return primary
+
+
 def noisy(n, target, before, spread=1.0, seed=0):
     """Angles [prompt, 2, step] about means of each step."""
     means = np.stack([before, target])[None]
@@ -101,16 +109,18 @@ def test_shuffled_is_the_mean_over_all_pairs_of_layers_and_positions(monkeypatch
         values.astype(np.float32), (0, 1, 2), pd.DataFrame({"prompt": np.arange(10) // 2}), 1e-5
     )
     lengths = np.linalg.norm(values, axis=2).reshape(3, 5, 2)
-    found = turns(activations, lengths, np.arange(5))
+    found = measure_changes(activations, lengths, np.arange(5))
     for i in range(5):
         cells = values[:, 2 * i : 2 * i + 2].reshape(6, 4)
         unit = cells / np.linalg.norm(cells, axis=1, keepdims=True)
         cosine = (unit @ unit.T)[np.triu_indices(6, 1)]
-        assert found.shuffled[i] == pytest.approx(np.degrees(np.arccos(cosine)).mean(), rel=1e-5)
+        assert found.angle_shuffled[i] == pytest.approx(
+            np.degrees(np.arccos(cosine)).mean(), rel=1e-5
+        )
     # In pieces of one prompt each, and of some of the prompts, it is the same.
-    monkeypatch.setattr("interp.experiments.rotation.turns._AT_ONCE", 1)
-    again = turns(activations, lengths, np.array([3, 1]))
-    for name in ("target", "before", "shuffled", "growth_target", "growth_before"):
+    monkeypatch.setattr("interp.experiments.rotation.measures._CHUNK_SIZE", 1)
+    again = measure_changes(activations, lengths, np.array([3, 1]))
+    for name in (field.name for field in dataclasses.fields(found)):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name)[[3, 1]])
 
 
@@ -120,7 +130,7 @@ def test_the_tests_are_those_of_scipy_step_by_step():
     y[:, 1] += 1
     # A step with a difference of 0, which has SciPy approximate, leaves the others as they are.
     x[0, 2] = y[0, 2]
-    found = differences(x - y, exchanges(20, 99, rng), 1e-9)
+    found = paired_tests(x - y, exchanges(20, 99, rng), 1e-9)
     for i in range(5):
         t = stats.ttest_rel(x[:, i], y[:, i])
         assert found.t[i] == pytest.approx(t.statistic)
@@ -143,7 +153,7 @@ def test_the_tests_are_those_of_scipy_step_by_step():
 def test_the_limits_of_very_large_effects_are_in_proportion():
     spread = np.tile([1.0, -1.0], 10)
     values = np.stack([mean + spread for mean in (1e4, 1e5, 1e7)], axis=1)
-    found = differences(values, exchanges(20, 99, np.random.default_rng(0)), 1e-9)
+    found = paired_tests(values, exchanges(20, 99, np.random.default_rng(0)), 1e-9)
     for limit in (found.d_low, found.d_high):
         np.testing.assert_allclose(limit / limit[0], [1, 10, 1000], rtol=1e-3)
 
@@ -151,21 +161,21 @@ def test_the_limits_of_very_large_effects_are_in_proportion():
 def test_intervals_of_d_hold_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(3)
     values = rng.normal(0.8, 1, size=(12, 1500))
-    found = differences(values, np.zeros((2, 12), bool), 1e-9)
+    found = paired_tests(values, np.zeros((2, 12), bool), 1e-9)
     held = (found.d_low < 0.8) & (found.d_high > 0.8)
     assert held.mean() == pytest.approx(0.95, abs=0.017)
 
 
 def test_signs_of_few_observations_are_flipped_in_every_way():
     values = np.random.default_rng(4).normal(0.7, 1, size=(7, 1))
-    found = differences(values, exchanges(7, 999, np.random.default_rng(0)), 1e-9)
+    found = paired_tests(values, exchanges(7, 999, np.random.default_rng(0)), 1e-9)
     exact = stats.permutation_test(
         (values[:, 0],),
         lambda x, axis: np.abs(x.mean(axis)),
         permutation_type="samples",
         alternative="greater",
     )
-    assert found.flips.p[0] == pytest.approx(exact.pvalue)
+    assert found.sign_flips.p[0] == pytest.approx(exact.pvalue)
     assert smallest_p(7, 999) == 2 / 2**7
     assert smallest_p(7, 19) == 1 / 20
 
@@ -173,30 +183,30 @@ def test_signs_of_few_observations_are_flipped_in_every_way():
 def test_corrected_p_keep_to_their_level_where_nothing_differs():
     rng = np.random.default_rng(5)
     n, steps, times = 16, 6, 200
-    false = {"p_t_holm": 0, "p_wilcoxon_holm": 0, "flips": 0}
+    false = {"p_t_holm": 0, "p_wilcoxon_holm": 0, "sign_flips": 0}
     for _ in range(times):
         shared = rng.normal(size=(n, 1))
         own = rng.standard_t(4, size=(n, steps))
         values = 0.5 * shared + own
         # Steps of very different size: none may outweigh the others.
         values *= np.logspace(-2, 2, steps)
-        found = differences(values, exchanges(n, 99, rng), 1e-9)
+        found = paired_tests(values, exchanges(n, 99, rng), 1e-9)
         false["p_t_holm"] += found.p_t_holm.min() <= 0.1
         false["p_wilcoxon_holm"] += found.p_wilcoxon_holm.min() <= 0.1
-        false["flips"] += found.flips.p_corrected.min() <= 0.1
+        false["sign_flips"] += found.sign_flips.p_corrected.min() <= 0.1
     # 0.1 and three standard errors above it; flips are exact, so that they are not far below.
     assert max(false.values()) / times < 0.164
-    assert false["flips"] / times > 0.036
+    assert false["sign_flips"] / times > 0.036
 
 
 def test_a_difference_is_found_where_it_is_planted_in_either_direction():
     degrees = noisy(14, target=[30, 20, 25], before=[20, 20, 30])
     result = run(turning(degrees), prompts_of(a=14))
-    p = result.series["minus_before_p_corrected"].values
+    p = minus_before(result).p_corrected
     assert p[0] == p[2] == 1 / 200
     assert p[1] > 0.05
     assert "The target turns more than the token before it at 0→1; less at 2→3" in result.finding
-    difference = result.series["minus_before_difference"].values
+    difference = minus_before(result).values
     expected = (degrees[:, TARGET] - degrees[:, BEFORE]).mean(0)
     np.testing.assert_allclose(difference, expected, atol=1e-4)
     assert set(result.figures) == {"rotation", "differences"}
@@ -218,7 +228,7 @@ def test_a_figure_says_what_was_found_and_on_which_side_of_the_final_norm():
 def test_nothing_planted_is_said_to_be_nothing():
     result = run(turning(noisy(14, [20, 20], [20, 20])), prompts_of(a=14))
     assert "At no step does the target turn more or less" in result.finding
-    assert (result.series["minus_before_p_corrected"].values > 0.05).all()
+    assert (minus_before(result).p_corrected > 0.05).all()
 
 
 def test_what_the_model_reads_alike_counts_once():
@@ -235,6 +245,9 @@ def test_what_the_model_reads_alike_counts_once():
     assert set(once.series) == set(twice.series)
     for name, series in once.series.items():
         np.testing.assert_allclose(series.values, twice.series[name].values, rtol=1e-6)
+    for one, other in zip(once.tested, twice.tested, strict=True):
+        for key, values in one.metrics.items():
+            np.testing.assert_allclose(values, other.metrics[key], rtol=1e-6)
     # Were they counted twice, p would be smaller.
     counted = run(again, prompts_of(a=12, b=12))
     assert "24 prompts are 12 observations" in counted.finding
@@ -253,7 +266,7 @@ def test_sentences_that_share_a_word_count_once():
     result = run(turning(degrees), prompts_of(columns, a=48), permutations=999)
     assert "48 prompts are 8 observations, one per verb" in result.finding
     assert (result.tables["tests"]["n"] == 8).all()
-    p = result.series["minus_before_p"].values
+    p = minus_before(result).p
     difference = pd.Series(degrees[:, TARGET, 1] - degrees[:, BEFORE, 1]).groupby(words).mean()
     exact = stats.permutation_test(
         (difference,),
@@ -265,7 +278,7 @@ def test_sentences_that_share_a_word_count_once():
     assert p[1] == pytest.approx(exact.pvalue, abs=0.01)
     assert exact.pvalue > 0.05
     sentences = run(turning(degrees), prompts_of(columns, a=48), words="none")
-    assert (sentences.series["minus_before_p_corrected"].values < 0.05).all()
+    assert (minus_before(sentences).p_corrected < 0.05).all()
     kinds = run(turning(degrees), prompts_of(columns, a=48), words="kind")
     assert "48 prompts are 3 observations, one per kind" in kinds.finding
     with pytest.raises(ConfigError, match="words cannot be 'verbs'; did you mean 'verb'"):
@@ -274,9 +287,9 @@ def test_sentences_that_share_a_word_count_once():
 
 def test_means_over_an_observation_are_arithmetic_for_angles_and_geometric_for_growth():
     one = np.array([[1.0], [3.0], [10.0]])
-    found = Turns(one, one, one[:, 0], one**2, one).averaged(np.array([0, 0, 1]))
-    np.testing.assert_allclose(found.target, [[2], [10]])
-    np.testing.assert_allclose(found.growth_target, [[3], [100]])
+    found = StepChanges(one, one, one[:, 0], one**2, one).averaged(np.array([0, 0, 1]))
+    np.testing.assert_allclose(found.angle_target, [[2], [10]])
+    np.testing.assert_allclose(found.norm_growth_target, [[3], [100]])
     assert len(found) == 2
 
 
@@ -289,13 +302,14 @@ def test_one_observation_is_drawn_and_not_tested():
         result = run(values, prompts, alike=alike)
         assert "One observation: its angles are drawn, and nothing is tested" in result.finding
         assert set(result.figures) == {"rotation"}
+        assert not result.tested
         assert not [name for name in result.series if "minus" in name]
         assert "p (corrected)" not in result.tables["summary"]
 
 
 def test_too_few_observations_are_said_to_be_too_few():
     result = run(turning(noisy(3, [40, 20], [20, 20])), prompts_of(a=3))
-    assert "too few observations to tell from chance" in result.finding
+    assert "too few observations to reach p < 0.05" in result.finding
     assert "no p can fall below 0.25" in result.finding
 
 
@@ -314,16 +328,16 @@ def test_differences_that_do_not_vary_have_no_t(apart):
     result = run(turning(degrees), prompts_of(a=10))
     assert "At 1→2 the target minus before does not vary beyond rounding" in result.finding
     assert result.series["minus_before_t"].layers == (1,)
-    assert result.series["minus_before_difference"].values[1] == pytest.approx(apart, abs=1e-4)
+    assert minus_before(result).values[1] == pytest.approx(apart, abs=1e-4)
     # Nor does it count among the tests that are corrected for.
     p_t, p_t_holm = (result.series[f"minus_before_{x}"].values for x in ("p_t", "p_t_holm"))
     np.testing.assert_array_equal(p_t, p_t_holm)
-    p = result.series["minus_before_p_corrected"].values[1]
+    p = minus_before(result).p_corrected[1]
     p_wilcoxon = result.series["minus_before_p_wilcoxon"].values[1]
     assert (p == p_wilcoxon == 1) if apart == 0 else (p < 0.05 and p_wilcoxon < 0.05)
     constant = run(turning(np.full((10, 2, 2), 20.0)), prompts_of(a=10))
     assert "minus_before_t" not in constant.series
-    assert (constant.series["minus_before_p_corrected"].values == 1).all()
+    assert (minus_before(constant).p_corrected == 1).all()
 
 
 def test_a_vector_at_the_origin_is_left_out_with_its_observation():
