@@ -1,1 +1,1 @@
-"""The parts of `experiments/context_clustering.py`: its design, its measures, its pictures."""
+"""The question `context_clustering`: when does an object become a subject, by its context?"""

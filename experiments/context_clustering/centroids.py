@@ -1,8 +1,9 @@
 """How far objects lie from subjects, for many weightings of the same words at once.
 
 A weighting gives each of n words a weight in one of two classes: whole numbers where words are
-resampled, ones where classes are shuffled. No word is ever compared with itself or fitted on
-itself, so that a word that is drawn twice does not pass for two that are close.
+resampled, ones where classes are permuted. No word is compared with itself or projected on a
+direction that was fitted with it, so a word that was sampled twice does not count as two close
+words.
 """
 
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from interp.metrics.functional.points import Array
 
 @dataclass(frozen=True, eq=False)
 class Weightings:
-    """Two classes of the same words, many times; of each class at least two different words.
+    """Many weightings of words in two classes, each with at least two different words per class.
 
     Attributes:
         subjects: the weight of each word among the subjects, [b, n].
-        objects: that among the objects, 0 where the other is not, [b, n].
+        objects: the weight of each word among the objects, 0 where the other is above 0, [b, n].
     """
 
     subjects: Array
@@ -27,38 +28,38 @@ class Weightings:
 
     @cached_property
     def sizes(self) -> tuple[Array, Array]:
-        """The weight of all subjects and that of all objects, [b, 1] each."""
+        """The total weight of the subjects and that of the objects, [b, 1] each."""
         return self.subjects.sum(1, keepdims=True), self.objects.sum(1, keepdims=True)
 
     @cached_property
     def others(self) -> tuple[Array, Array]:
-        """The weight of all subjects, and that of all objects, but the word, [b, n] each."""
+        """The same totals without the weight of each word, [b, n] each."""
         of_subjects, of_objects = self.sizes
         return of_subjects - self.subjects, of_objects - self.objects
 
 
 def relative_distance(squares: Array, words: Weightings) -> tuple[Array, Array]:
-    """Return the objects' mean distance from the subjects' centroid, in their spreads; and these.
+    """Return the objects' mean distance from the subjects' centroid, in spreads, and the spread.
 
     The spread is the root of the subjects' variance, the squared distances from their centroid
-    summed and divided by n - 1: an object that is drawn as the subjects are lies at about 1. Both
+    summed and divided by n - 1: an object from the subjects' own distribution lies at about 1. Both
     are [b].
 
     Args:
-        squares: squared Euclidean distance of every word from every other, [n, n].
-        words: the classes.
+        squares: squared Euclidean distance between all words, [n, n].
+        words: the weightings.
 
     Raises:
-        ValueError: subjects that coincide.
+        ValueError: the subjects coincide.
     """
     size = words.sizes[0]
     to_subjects = words.subjects @ squares / size
-    # Twice the mean square from the centroid, be a word drawn twice or not.
+    # Twice the mean square from the centroid, whether or not a word was sampled twice.
     between = np.einsum("bn,bn->b", to_subjects, words.subjects)[:, None] / size
     pairs = 1 - (words.subjects**2).sum(1) / size[:, 0] ** 2
     variance = between[:, 0] / 2 / pairs
     if (variance <= 0).any():
-        raise ValueError("the subjects coincide, so that nothing can be measured in their spread")
+        raise ValueError("the subjects coincide, so their spread cannot be a unit of distance")
     from_centroid = np.sqrt(np.maximum(to_subjects - between / 2, 0))
     distance = np.einsum("bn,bn->b", from_centroid, words.objects) / words.sizes[1][:, 0]
     spread = np.sqrt(variance)
@@ -68,11 +69,11 @@ def relative_distance(squares: Array, words: Weightings) -> tuple[Array, Array]:
 def silhouette(distances: Array, words: Weightings) -> Array:
     """Return the mean silhouette coefficient of the two classes, [b] (Rousseeuw, 1987).
 
-    That of `separation.silhouette`, which takes no weights, where every weight is 0 or 1.
+    Equal to `separation.silhouette`, which takes no weights, where every weight is 0 or 1.
 
     Args:
-        distances: of every word from every other, [n, n].
-        words: the classes.
+        distances: between all words, [n, n].
+        words: the weightings.
     """
     is_subject = words.subjects > 0
     to_subjects, to_objects = words.subjects @ distances, words.objects @ distances
@@ -88,25 +89,25 @@ def silhouette(distances: Array, words: Weightings) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """The direction from the objects' centroid to the subjects', for each word without that word.
+    """The direction from the objects' centroid to the subjects', fitted without each word in turn.
 
     Attributes:
-        words: the classes.
-        foot: inner product of the objects' centroid and the direction, [b, n].
-        length: squared length of the direction, [b, n].
+        words: the weightings.
+        origin: inner product of the objects' centroid and the direction, [b, n].
+        squared_length: squared length of the direction, [b, n].
     """
 
     words: Weightings
-    foot: Array
-    length: Array
+    origin: Array
+    squared_length: Array
 
     @classmethod
     def fitted(cls, products: Array, words: Weightings) -> "Direction":
         """Fit the direction.
 
         Args:
-            products: inner product of every word with every other where it is fitted, [n, n].
-            words: the classes.
+            products: inner products of all words in the condition that it is fitted on, [n, n].
+            words: the weightings.
         """
         a, o = words.subjects, words.objects
         with_a, with_o = a @ products, o @ products
@@ -118,25 +119,26 @@ class Direction:
         rest_a, rest_o = words.others
         aa, oo, ao = aa / rest_a**2, oo / rest_o**2, ao / (rest_a * rest_o)
         length = aa - 2 * ao + oo
-        # What is left of centroids that coincide is rounding.
+        # A length this small is rounding: the centroids coincide.
         return cls(words, ao - oo, np.where(length > 1e-12 * (aa + oo), length, 0))
 
     @cached_property
     def _factors(self) -> tuple[Array, Array, Array, Array]:
-        """What turns products into projections: for subjects, objects, the word, and for none."""
-        has_length = self.length > 0
-        scale = np.where(has_length, 1 / np.where(has_length, self.length, 1), 0)
+        """Coefficients of a projection: of subjects, objects, the word itself; and the constant."""
+        has_length = self.squared_length > 0
+        scale = np.where(has_length, 1 / np.where(has_length, self.squared_length, 1), 0)
         a, o = (scale / rest for rest in self.words.others)
-        return a, o, self.words.subjects * a - self.words.objects * o, self.foot * scale
+        return a, o, self.words.subjects * a - self.words.objects * o, self.origin * scale
 
     def projections(self, products: Array) -> Array:
         """Return each word's projection, [b, n]: 0 at the objects' centroid, 1 at the subjects'.
 
-        Both centroids and the direction are those of all other words where it was fitted; 0 where
-        these centroids coincide.
+        Both centroids are those of all other words in the condition that the direction was fitted
+        on; the projection is 0 where these centroids coincide.
 
         Args:
-            products: inner product of every word here with every word there, [n, n].
+            products: inner product of every word, as it is projected, with every word as the
+                direction was fitted on it, [n, n].
         """
         by_subjects, by_objects, by_itself, offset = self._factors
         along = self.words.subjects @ products.T

@@ -1,212 +1,251 @@
-"""The pictures of what contexts do: a heatmap, curves over doses, and the words as they move."""
+"""Figures of `context_clustering`: effects and levels over layers and sentences, moving words."""
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.results.captions import Reading
 from interp.results.result import Animation
 
 from .design import OTHER, PROBE, SUBJECT, Condition, Design
-from .measures import Effect, Level, Measured
+from .effects import Level
+from .panel_figures import Band, Curve, CurvePanels, Reference, curve_panels
+from .report import ContextEffects, describe_significance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .dose_figures import DoseCurve
+# What the sentences before do with a word, in legends.
+_CONTEXTS = {OTHER: "mentioned otherwise", SUBJECT: "treated as subjects"}
 
-# What the sentences before do with a word, as a legend says it.
-_BEFORE = {OTHER: "mentioned otherwise", SUBJECT: "treated as subjects"}
+_NULL_LABEL = "95% of the null: contexts exchanged"
+_SENTENCES = "sentences before the word's own"
 
-_NULL = "95% of the null: contexts exchanged"
-_DOSES = "sentences before the word's own"
+_EFFECT_LABELS = {
+    "distance": "nearer to the {subjects} by (their spreads)",
+    "projection": "gap along the direction smaller by",
+    "silhouette": "silhouette smaller by",
+}
 
 
-def over_layers_and_doses(
-    effect: Effect, design: Design, reading: Reading, title: str, alpha: float
-) -> "Figure":
-    """Draw by how much nearer the objects come, layer by dose."""
+def figures(found: ContextEffects) -> "dict[str, Figure]":
+    """Return the figures of a run."""
+    names, objects = found.design.subjects, found.design.objects
+    distance = LevelPlot(
+        {objects: found.levels["distance"]},
+        title=f"How far {objects} lie from {names}, by the number of sentences",
+        ylabel=f"distance from the {names}' centroid, in their spreads",
+        reference=Reference(f"the {names}' own spread", 1.0),
+    )
+    projection = LevelPlot(
+        {
+            objects: found.levels["projection_objects"],
+            names: found.levels["projection_subjects"],
+        },
+        title=f"Where {objects} and {names} lie along the direction between them",
+        ylabel=f"projection: other bare {objects} 0, {names} 1",
+        reference=Reference("halfway", 0.5),
+    )
+    return {
+        "effect": _effect_heatmap(found),
+        "effect_over_sentences": _effect_over_sentences(found),
+        "measures": _effects_over_layers(found),
+        "distance": _level_over_sentences(distance, found),
+        "projection": _level_over_sentences(projection, found),
+    }
+
+
+def _effect_heatmap(found: ContextEffects) -> "Figure":
+    """Draw by how much nearer the objects come, layer by number of sentences."""
     from interp import plotting
 
+    effect, caption = found.effects["distance"], found.caption
     return plotting.component_heatmap(
-        reading.names,
-        [str(dose) for dose in design.doses],
+        caption.names,
+        [str(count) for count in found.design.sentence_counts],
         effect.values,
-        effect.p_corrected < alpha,
-        title=title,
-        subtitle=reading.told(),
-        xlabel=f"{_DOSES}, of either kind",
-        ylabel=reading.xlabel,
-        label=f"nearer by, in the {design.subjects}' spreads",
-        faint_label=f"p ≥ {alpha:g} for nearer, corrected over {reading.unit}s and doses",
+        effect.p_corrected < found.alpha,
+        title=describe_significance(found),
+        subtitle=caption.subtitle(),
+        xlabel=f"{_SENTENCES}, of either kind",
+        ylabel=caption.xlabel,
+        label=f"nearer by, in the {found.design.subjects}' spreads",
+        faint_label=f"p ≥ {found.alpha:g} for nearer, corrected over {caption.unit}s and "
+        "numbers of sentences",
         signed=True,
     )
 
 
-def over_layers(
-    tested: dict[str, Effect], design: Design, reading: Reading, alpha: float
-) -> "Figure":
-    """Draw all three effects of most sentences over layers, beside contexts exchanged."""
+def _effects_over_layers(found: ContextEffects) -> "Figure":
+    """Draw the effect of most sentences by each measure, with the null of exchanged contexts."""
     from interp import plotting
     from interp.plotting import Statistic
 
-    labels = {
-        "distance": f"nearer to the {design.subjects} by (their spreads)",
-        "projection": "gap along the direction less by",
-        "silhouette": "silhouette less by",
-    }
+    design, caption = found.design, found.caption
     panels = []
-    for name, effect in tested.items():
+    for name, effect in found.effects.items():
         of_most = {key: values[:, -1] for key, values in vars(effect.contexts).items()}
-        # Filled is what both nulls leave standing.
+        # Points are filled where both nulls are rejected.
         of_most["p_corrected"] = effect.p_corrected[:, -1]
         test = dataclasses.replace(effect.contexts, **of_most)
-        panels.append(Statistic(labels[name], effect.values[:, -1], test))
+        label = _EFFECT_LABELS[name].format(subjects=design.subjects)
+        panels.append(Statistic(label, effect.values[:, -1], test))
     return plotting.statistics_over_layers(
-        reading.layers,
+        caption.layers,
         panels,
-        title=f"{design.objects} after {design.doses[-1]} sentences that treat them as subjects, "
-        "beside as many that do not",
-        subtitle=reading.told("p against both nulls, corrected over doses too"),
-        xlabel=reading.xlabel,
-        null_label=_NULL,
-        alpha=alpha,
-        layer_names=reading.ticks,
+        title=f"{design.objects} after {design.most_sentences} sentences that treat them as "
+        "subjects, compared with as many that do not",
+        subtitle=caption.subtitle(
+            "p by both nulls, corrected over layers and numbers of sentences"
+        ),
+        xlabel=caption.xlabel,
+        null_label=_NULL_LABEL,
+        alpha=found.alpha,
+        layer_names=caption.ticks,
     )
 
 
-def effect_over_doses(
-    effect: Effect, design: Design, reading: Reading, title: str, alpha: float
-) -> "Figure":
-    """Draw by how much nearer the objects come over doses, with its interval and its null."""
-    from . import dose_figures
-    from .dose_figures import DoseBand, DoseCurve
-
-    test = effect.contexts
-    curve = DoseCurve(
-        "effect and 95% interval, filled where p "
-        f"< {alpha:g}, corrected over {reading.unit}s and doses",
+def _effect_over_sentences(found: ContextEffects) -> "Figure":
+    """Draw by how much nearer the objects come by the number of sentences, with its null."""
+    effect, caption = found.effects["distance"], found.caption
+    curve = Curve(
+        f"effect and 95% interval; filled: p < {found.alpha:g}, corrected over all panels",
         effect.values,
         effect.low,
         effect.high,
-        effect.p_corrected >= alpha,
-        0,
+        effect.p_corrected >= found.alpha,
+        colour=0,
     )
-    return dose_figures.dose_curves(
-        reading.names,
-        [str(dose) for dose in design.doses],
-        [curve],
-        title=title,
-        subtitle=reading.told("intervals over words and templates"),
-        units=f"{reading.unit}s",
-        xlabel=f"{_DOSES}, of either kind",
-        ylabel=f"nearer by, in the {design.subjects}' spreads",
-        reference=("no difference", 0.0),
-        band=DoseBand(_NULL, test.null_low, test.null_high),
+    return curve_panels(
+        CurvePanels(
+            panels=caption.names,
+            columns=[str(count) for count in found.design.sentence_counts],
+            curves=[curve],
+            reference=Reference("no difference", 0.0),
+            title=describe_significance(found),
+            subtitle=caption.subtitle("intervals over words and templates"),
+            xlabel=f"{_SENTENCES}, of either kind",
+            ylabel=f"nearer by, in the {found.design.subjects}' spreads",
+            band=Band(_NULL_LABEL, effect.contexts.null_low, effect.contexts.null_high),
+            units=f"{caption.unit}s",
+        )
     )
 
 
-def levels_over_doses(
-    classes: dict[str, Level],
-    design: Design,
-    reading: Reading,
-    *,
-    title: str,
-    ylabel: str,
-    reference: tuple[str, float],
-) -> "Figure":
-    """Draw a level over doses in both kinds of context, and beside it that of the words alone.
+@dataclass(frozen=True, eq=False)
+class LevelPlot:
+    """A level to be drawn in both kinds of context.
 
-    Args:
+    Attributes:
         classes: the level of each class of words, by its name; from the second on they are rings.
-        design: the conditions.
-        reading: the words for what was read.
         title: what is shown.
         ylabel: what the values are.
-        reference: a height to hold the curves against, and its name before it.
+        reference: a value to compare the curves with.
     """
-    from . import dose_figures
 
-    places = _places(design)
-    columns = list(dict.fromkeys(column for column, _, _ in places))
+    classes: dict[str, Level]
+    title: str
+    ylabel: str
+    reference: Reference
+
+
+def _level_over_sentences(level: LevelPlot, found: ContextEffects) -> "Figure":
+    """Draw a level by the number of sentences of either kind, and that of the words alone."""
+    placed = _placed_conditions(found.design)
+    columns = list(dict.fromkeys(one.column for one in placed))
     curves = []
-    for number, (name, level) in enumerate(classes.items()):
-        for colour, (kind, said) in enumerate(_BEFORE.items()):
-            # Both curves begin at the probe, which no sentence stands before.
-            chosen = [(column, c) for column, c, of in places if of in (kind, PROBE)]
-            label = f"{name}, {said}"
-            curves.append(_curve(label, level, columns, chosen, number > 0, colour, joined=True))
-        chosen = [(column, c) for column, c, of in places if of not in (*_BEFORE, PROBE)]
+    for number, (name, of_class) in enumerate(level.classes.items()):
+        hollow = number > 0
+        for colour, (kind, described) in enumerate(_CONTEXTS.items()):
+            # Both curves begin at the probe, which no sentence precedes.
+            shown = [one for one in placed if one.name in (kind, PROBE)]
+            label = f"{name}, {described}"
+            curves.append(_curve(label, of_class, columns, shown, hollow, colour))
+        shown = [one for one in placed if one.name not in (*_CONTEXTS, PROBE)]
         label = f"{name} without sentences before"
-        curves.append(_curve(label, level, columns, chosen, number > 0, 2, joined=False))
-    return dose_figures.dose_curves(
-        reading.names,
-        columns,
-        curves,
-        title=title,
-        subtitle=reading.told("95% intervals over words and templates"),
-        units=f"{reading.unit}s",
-        xlabel=_DOSES,
-        ylabel=ylabel,
-        reference=reference,
+        alone = _curve(label, of_class, columns, shown, hollow, 2)
+        curves.append(dataclasses.replace(alone, joined=False))
+    caption = found.caption
+    return curve_panels(
+        CurvePanels(
+            panels=caption.names,
+            columns=columns,
+            curves=curves,
+            reference=level.reference,
+            title=level.title,
+            subtitle=caption.subtitle("95% intervals over words and templates"),
+            xlabel=_SENTENCES,
+            ylabel=level.ylabel,
+            units=f"{caption.unit}s",
+        )
     )
 
 
-def _places(design: Design) -> list[tuple[str, int, str]]:
-    """Return the column, the number and the kind of each condition, in the order of columns."""
-    both: Sequence[Condition] = (design.bare, *design.conditions)
-    alone = [(c, i) for i, c in enumerate(both) if c.name not in (*_BEFORE, PROBE)]
-    dosed = [(c, i) for i, c in enumerate(both) if c.name in (*_BEFORE, PROBE)]
-    return [
-        *((c.name.replace("_", " "), i, c.name) for c, i in alone),
-        *((str(c.dose), i, c.name) for c, i in dosed),
-    ]
+@dataclass(frozen=True)
+class _Placed:
+    """A condition by its name and index, and the column of the figure that it stands in."""
+
+    name: str
+    index: int
+    column: str
+
+
+def _placed_conditions(design: Design) -> list[_Placed]:
+    """Return all conditions in the order of columns: words alone, then by number of sentences."""
+    every: Sequence[Condition] = (design.bare, *design.conditions)
+    alone, counted = [], []
+    for i, condition in enumerate(every):
+        if condition.name in (*_CONTEXTS, PROBE):
+            counted.append(_Placed(condition.name, i, str(condition.n_context_sentences)))
+        else:
+            alone.append(_Placed(condition.name, i, condition.name.replace("_", " ")))
+    return alone + counted
 
 
 def _curve(
     label: str,
     level: Level,
     columns: list[str],
-    chosen: list[tuple[str, int]],
+    shown: list[_Placed],
     hollow: bool,
     colour: int,
-    *,
-    joined: bool,
-) -> "DoseCurve":
-    """Put the chosen conditions of a level at their columns."""
-    from .dose_figures import DoseCurve
-
+) -> Curve:
+    """Return the shown conditions of a level at their columns."""
     values, low, high = (np.full((len(level.values), len(columns)), np.nan) for _ in range(3))
-    for column, condition in chosen:
-        at = columns.index(column)
-        values[:, at] = level.values[:, condition]
-        low[:, at], high[:, at] = level.low[:, condition], level.high[:, condition]
-    return DoseCurve(label, values, low, high, np.full(values.shape, hollow), colour, joined)
+    for condition in shown:
+        at = columns.index(condition.column)
+        values[:, at] = level.values[:, condition.index]
+        low[:, at], high[:, at] = level.low[:, condition.index], level.high[:, condition.index]
+    return Curve(label, values, low, high, np.full(values.shape, hollow), colour)
 
 
-def words_moving(found: Measured, effect: Effect, design: Design, reading: Reading) -> Animation:
-    """Show each word's way from the one kind of context to the other, a frame a layer."""
+def word_animation(found: ContextEffects) -> Animation:
+    """Show each word's move from the one kind of context to the other, one frame per layer."""
     from interp import plotting
     from interp.plotting import Layout
 
-    n, most = len(design.words), design.doses[-1]
+    design, caption = found.design, found.caption
+    n = len(design.words)
     classes = np.where(design.is_subject, design.subjects, design.objects)
     layout = Layout(
-        found.picture,
-        tuple(f"{name}, {said}" for said in _BEFORE.values() for name in classes),
+        found.measured.layout,
+        tuple(f"{name}, {described}" for described in _CONTEXTS.values() for name in classes),
         ("",) * n + design.words,
         tuple(np.array([word, n + word]) for word in range(n)),
     )
-    title = f"{design.objects} and {design.subjects} after {most} sentences of either kind"
-    nearer = [f"{design.objects} nearer by {value:.3f}" for value in effect.values[:, -1]]
+    title = (
+        f"{design.objects} and {design.subjects} after {design.most_sentences} sentences of "
+        "either kind"
+    )
+    nearer = [f"{design.objects} nearer by {value:.3f}" for value in found.nearer.values[:, -1]]
     frames = plotting.layout_frames(
         layout,
-        reading.layers,
-        titles=[f"{name}: {title}" for name in reading.names],
-        subtitles=[reading.told(said.replace("-", "−")) for said in nearer],
+        caption.layers,
+        titles=[f"{name}: {title}" for name in caption.names],
+        subtitles=[caption.subtitle(of_layer.replace("-", "−")) for of_layer in nearer],
         xlabel=f"from the bare {design.objects} (0) to the bare {design.subjects} (1)",
         ylabel="main axis across",
     )
-    return Animation(title, frames, reading.names)
+    return Animation(title, frames, caption.names)

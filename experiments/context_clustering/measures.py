@@ -1,6 +1,5 @@
-"""How near objects lie to subjects in every condition, as it is, resampled, and shuffled."""
+"""How near objects lie to subjects in every condition: as given, resampled, and permuted."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,94 +10,94 @@ from interp.hooks import HookPoint
 from interp.metrics.functional.points import Array, distances
 from interp.runner.analysis import at_layer
 from interp.stats import permutation_tests
-from interp.stats.permutation_tests import PermutationTest
-from interp.stats.permutations import exchanges
-from interp.stats.resampling import interval, times_drawn
+from interp.stats.intervals import resample_counts
+from interp.stats.permutations import draw_exchanges
 
 from .centroids import Direction, Weightings, relative_distance, silhouette
-from .design import OTHER, PROBE, SUBJECT, Condition, Design
+from .design import OTHER, SUBJECT, Condition, Design
 
-# What is measured in a frame, in this order; the last is the subjects' spread, in that of the bare.
+# What is measured in a frame, in this order. The spread is the subjects', relative to that of the
+# bare words.
 LEVELS = ("distance", "projection_subjects", "projection_objects", "silhouette", "spread")
-
-# What one context is said to do beyond the other; each is larger the nearer objects come.
-EFFECTS = ("distance", "projection", "silhouette")
+_SPREAD = LEVELS.index("spread")
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """Weightings of words and templates: as they are, then resampled, then with classes shuffled.
+class Reweightings:
+    """Weights of words and templates: first as given, then resampled, then with permuted classes.
 
     Attributes:
-        words: weightings of the words, [1 + resamples + shuffles, word].
-        templates: weights of the templates that sum to 1, [1 + resamples + shuffles, template].
-        resamples: how many of them are resampled.
-        exchanged: which templates exchange the two contexts, the first none, [1 + b, template].
+        words: weightings of the words, [1 + resample + permutation, word].
+        templates: weights of the templates that sum to 1, [1 + resample + permutation, template].
+        n_resamples: how many of them are resampled.
+        exchanged: the templates whose two contexts are exchanged, none of them in the first row,
+            [1 + permutation, template].
     """
 
     words: Weightings
     templates: Array
-    resamples: int
+    n_resamples: int
     exchanged: NDArray[np.bool_]
 
-    @property
-    def as_given(self) -> int:
-        """How many of the shuffles leave the classes as they are: with few words, many."""
-        subjects = self.words.subjects > 0
-        return int((subjects[1 + self.resamples :] == subjects[0]).all(1).sum())
-
-    def parted(self, values: Array) -> tuple[Array, Array, Array]:
-        """Part values [..., draw] into the one as it is, those resampled, and those shuffled."""
-        first = 1 + self.resamples
-        return values[..., 0], values[..., 1:first], values[..., first:]
-
     @classmethod
-    def of(
+    def sample(
         cls, design: Design, resamples: int, permutations: int, rng: np.random.Generator
-    ) -> "Draws":
-        """Draw them."""
-        n, templates = len(design.words), design.templates
+    ) -> "Reweightings":
+        """Resample words within classes and templates, and permute the classes among the words."""
+        n, n_templates = len(design.words), design.n_templates
         given = design.is_subject
-        times = times_drawn(given.astype(np.intp), resamples, rng)
-        shuffled = given[permutation_tests.permutations(n, permutations, rng)]
-        one = np.ones((1, n))
-        weights = np.concatenate([one, times, np.ones(shuffled.shape)])
-        subject = np.concatenate([np.tile(given, (1 + resamples, 1)), shuffled])
-        everywhere = np.zeros(templates, np.intp)
+        times = resample_counts(given.astype(np.intp), resamples, rng)
+        permuted = given[permutation_tests.draw_permutations(n, permutations, rng)]
+        weights = np.concatenate([np.ones((1, n)), times, np.ones(permuted.shape)])
+        subject = np.concatenate([np.tile(given, (1 + resamples, 1)), permuted])
+        one_stratum = np.zeros(n_templates, np.intp)
         of_template = np.concatenate(
             [
-                np.ones((1, templates)),
-                times_drawn(everywhere, resamples, rng),
-                np.ones((permutations, templates)),
+                np.ones((1, n_templates)),
+                resample_counts(one_stratum, resamples, rng),
+                np.ones((permutations, n_templates)),
             ]
         )
         return cls(
             Weightings(weights * subject, weights * ~subject),
-            of_template / templates,
+            of_template / n_templates,
             resamples,
-            exchanges(templates, permutations, rng),
+            draw_exchanges(n_templates, permutations, rng),
         )
+
+    @property
+    def n_unchanged(self) -> int:
+        """How many permutations leave the classes as they are: many, where there are few words."""
+        subjects = self.words.subjects > 0
+        return int((subjects[1 + self.n_resamples :] == subjects[0]).all(1).sum())
+
+    def split(self, values: Array) -> tuple[Array, Array, Array]:
+        """Split values [..., reweighting] into the one as given, the resampled, the permuted."""
+        first_permuted = 1 + self.n_resamples
+        return values[..., 0], values[..., 1:first_permuted], values[..., first_permuted:]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measurements:
     """What was measured.
 
     Attributes:
-        levels: every level in every condition, the bare words first, at every draw,
-            [layer, 1 + condition, level, draw].
-        by_template: the same in each template as it is, [layer, 1 + condition, level, template];
-            the bare words' in all of them alike.
-        picture: the words' means over templates after most sentences of either kind, others first:
-            along the direction and along one axis across it, [layer, 2 words, 2].
+        levels: every level in every condition, the bare words first, under every reweighting,
+            [layer, 1 + condition, level, reweighting].
+        by_template: the same in each template, as given, [layer, 1 + condition, level, template];
+            of the bare words the same in all templates.
+        layout: the words' means over templates after most sentences of either kind, the other
+            contexts first: along the direction and along one axis across it, [layer, 2 words, 2].
     """
 
     levels: Array
     by_template: Array
-    picture: Array
+    layout: Array
 
 
-def measured(activations: Activations, hook: HookPoint, design: Design, draws: Draws) -> Measured:
+def measure_conditions(
+    activations: Activations, hook: HookPoint, design: Design, reweightings: Reweightings
+) -> Measurements:
     """Measure every condition at each layer.
 
     Raises:
@@ -106,235 +105,104 @@ def measured(activations: Activations, hook: HookPoint, design: Design, draws: D
     """
     from tqdm import tqdm
 
-    layers, n = activations.layers, len(design.words)
-    shape = (len(layers), 1 + len(design.conditions), len(LEVELS))
-    levels = np.empty((*shape, len(draws.templates)))
-    by_template = np.empty((*shape, design.templates))
-    picture = np.empty((len(layers), 2 * n, 2))
-    shown = [design.rows(name, design.doses[-1]) for name in (OTHER, SUBJECT)]
-
-    def measure(i: int) -> None:
-        bare = activations.points(i, design.bare.rows[0])
-        origin = bare.mean(0)
-        bare = bare - origin
-        direction = Direction.fitted(bare @ bare.T, draws.words)
-
-        def in_frame(rows: NDArray[np.intp]) -> Array:
-            if activations.is_degenerate(i, rows[design.is_subject]):
-                raise ValueError(f"the {design.subjects} coincide up to rounding")
-            x = activations.points(i, rows) - origin
-            squares = distances(x, x, "sqeuclidean")
-            distance, spread = relative_distance(squares, draws.words)
-            along = direction.class_means(x @ bare.T)
-            apart = silhouette(np.sqrt(squares), draws.words)
-            return np.stack([distance, *along, apart, spread])
-
-        levels[i, 0] = in_frame(design.bare.rows[0])
-        by_template[i, 0] = levels[i, 0, :, :1]
-        for c, condition in enumerate(design.conditions, 1):
-            levels[i, c] = 0
-            for t, rows in enumerate(condition.rows):
-                found = in_frame(_twin(activations, i, design, condition, t, rows))
-                levels[i, c] += found * draws.templates[:, t]
-                by_template[i, c, :, t] = found[:, 0]
-        # The last level is the spread, in that of the bare words.
-        by_template[i, :, -1] /= levels[i, 0, -1, 0]
-        levels[i, :, -1] /= levels[i, 0, -1].copy()
-        means = [np.mean([activations.points(i, r) for r in rows], axis=0) for rows in shown]
-        picture[i] = _plane(np.concatenate(means) - origin, bare, design.is_subject)
-
+    layers = activations.layers
+    of_layers = []
     for i, layer in enumerate(tqdm(layers, "measuring", unit="layer", delay=2, disable=None)):
         with at_layer(hook, layer, layers):
-            measure(i)
-        if i and (picture[i, :, 1] * picture[i - 1, :, 1]).sum() < 0:
-            picture[i, :, 1] *= -1
-    return Measured(levels, by_template, picture)
+            of_layers.append(_measure_layer(activations, i, design, reweightings))
+    layout = np.array([of_layer.layout for of_layer in of_layers])
+    for i in range(1, len(layers)):
+        # The sign of the axis across is arbitrary: neighbouring layers are shown alike.
+        if (layout[i, :, 1] * layout[i - 1, :, 1]).sum() < 0:
+            layout[i, :, 1] *= -1
+    return Measurements(
+        np.array([of_layer.levels for of_layer in of_layers]),
+        np.array([of_layer.by_template for of_layer in of_layers]),
+        layout,
+    )
 
 
-def _twin(
-    activations: Activations,
-    i: int,
-    design: Design,
-    condition: Condition,
-    t: int,
-    rows: NDArray[np.intp],
+def _measure_layer(
+    activations: Activations, i: int, design: Design, reweightings: Reweightings
+) -> Measurements:
+    """Measure every condition at the layer of index i; arrays without their first axis."""
+    bare = activations.points(i, design.bare.rows[0])
+    origin = bare.mean(0)
+    bare = bare - origin
+    direction = Direction.fitted(bare @ bare.T, reweightings.words)
+
+    def measure_frame(rows: NDArray[np.intp]) -> Array:
+        """Return the levels of the words in one frame, [level, reweighting]."""
+        if activations.is_degenerate(i, rows[design.is_subject]):
+            raise ValueError(f"the {design.subjects} coincide up to rounding")
+        x = activations.points(i, rows) - origin
+        squares = distances(x, x, "sqeuclidean")
+        distance, spread = relative_distance(squares, reweightings.words)
+        along = direction.class_means(x @ bare.T)
+        apart = silhouette(np.sqrt(squares), reweightings.words)
+        return np.stack([distance, *along, apart, spread])
+
+    shape = (1 + len(design.conditions), len(LEVELS))
+    levels = np.zeros((*shape, len(reweightings.templates)))
+    by_template = np.empty((*shape, design.n_templates))
+    levels[0] = measure_frame(design.bare.rows[0])
+    by_template[0] = levels[0, :, :1]
+    for c, condition in enumerate(design.conditions, 1):
+        for t in range(design.n_templates):
+            of_frame = measure_frame(_without_rounding(activations, i, design, condition, t))
+            levels[c] += of_frame * reweightings.templates[:, t]
+            by_template[c, :, t] = of_frame[:, 0]
+    bare_spread = levels[0, _SPREAD].copy()
+    by_template[:, _SPREAD] /= bare_spread[0]
+    levels[:, _SPREAD] /= bare_spread
+    shown = [design.rows(name, design.most_sentences) for name in (OTHER, SUBJECT)]
+    means = [
+        np.mean([activations.points(i, rows) for rows in of_context], axis=0)
+        for of_context in shown
+    ]
+    layout = _word_layout(np.concatenate(means) - origin, bare, design.is_subject)
+    return Measurements(levels, by_template, layout)
+
+
+def _without_rounding(
+    activations: Activations, i: int, design: Design, condition: Condition, t: int
 ) -> NDArray[np.intp]:
-    """Return a subject context's rows, or those of its pair where they differ by rounding alone.
+    """Return the rows of one frame; those of its pair where the two differ by rounding alone.
 
-    Rounding depends on a prompt's length, and would pass for an effect.
+    Rounding depends on a prompt's length, and would otherwise count as an effect.
     """
+    rows = condition.rows[t]
     if condition.name != SUBJECT:
         return rows
-    paired = design.rows(OTHER, condition.dose)[t]
+    paired = design.rows(OTHER, condition.n_context_sentences)[t]
     a, b = (activations.values[i, r].astype(np.float64) for r in (rows, paired))
     differ = ((a - b) ** 2).sum() > activations.resolution**2 * (a**2).sum()
     return rows if differ else paired
 
 
-def _plane(x: Array, bare: Array, is_subject: NDArray[np.bool_]) -> Array:
+def _word_layout(x: Array, bare: Array, is_subject: NDArray[np.bool_]) -> Array:
     """Return coordinates [2 words, 2] along the direction and along the main axis across it.
 
-    Both are in units of the distance of the two centroids of the bare words; a word's own place
-    does not count for the direction that it is shown along.
+    Both are in units of the distance between the two centroids of the bare words. A word is left
+    out of the direction that it is shown along.
 
     Args:
-        x: the words in one context, then in the other, around the mean of the bare words.
-        bare: the bare words around their mean.
+        x: the words in one context, then in the other, relative to the mean of the bare words.
+        bare: the bare words relative to their mean.
         is_subject: [word].
     """
     classes = (mask[None].astype(np.float64) for mask in (is_subject, ~is_subject))
     direction = Direction.fitted(bare @ bare.T, Weightings(*classes))
     n = len(bare)
     along = np.concatenate([direction.projections(half @ bare.T)[0] for half in (x[:n], x[n:])])
-    way = bare[is_subject].mean(0) - bare[~is_subject].mean(0)
-    length = np.linalg.norm(way)
+    difference = bare[is_subject].mean(0) - bare[~is_subject].mean(0)
+    length = np.linalg.norm(difference)
     if length == 0:
         return np.column_stack([along, np.zeros(2 * n)])
-    unit = way / length
+    unit = difference / length
     across = x - x.mean(0)
     across = across - np.outer(across @ unit, unit)
-    # The main axis, by way of the few words and not of the many dimensions.
+    # The main axis, from the small Gram matrix of words instead of the large one of dimensions.
     axis = np.linalg.eigh(across @ across.T)[1][:, -1] @ across
     axis /= np.linalg.norm(axis) or 1.0
     return np.column_stack([along, across @ axis / length])
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """A level in every condition, the bare words first, with its 95% interval.
-
-    Every array is [layer, 1 + condition].
-    """
-
-    values: Array
-    low: Array
-    high: Array
-
-
-def levels(found: Measured, design: Design, draws: Draws) -> dict[str, Level]:
-    """Return every level with its interval."""
-    named = {}
-    for number, name in enumerate(LEVELS):
-        values, resampled, _ = draws.parted(found.levels[:, :, number])
-        limits = interval(
-            values, resampled, found.by_template[:, :, number], design.words_in_a_class
-        )
-        named[name] = Level(values, *limits)
-    return named
-
-
-def _nearness(levels: Array, condition: int) -> Array:
-    """Return what is compared between conditions, in one of them, [layer, effect, ...].
-
-    The projection counts as the distance between the classes: a context that moves every word
-    along the direction brings none nearer to another.
-
-    Args:
-        levels: [layer, 1 + condition, level, ...].
-        condition: its number.
-    """
-    distance, subjects, objects, apart, _ = np.moveaxis(levels[:, condition], 1, 0)
-    return np.stack([distance, subjects - objects, apart], axis=1)
-
-
-def gap_before_and_after(found: Measured, design: Design, draws: Draws) -> tuple[Array, Level]:
-    """Return what any context does: the gap between the classes along the direction.
-
-    Returns the gap after most other sentences, [layer], and by how much less it is than before any
-    sentence, [layer]; needs the probe without a sentence before.
-    """
-    before, after = design.number(PROBE, 0), design.number(OTHER, design.doses[-1])
-    less, by_template = (
-        (_nearness(values, before) - _nearness(values, after))[:, 1]
-        for values in (found.levels, found.by_template)
-    )
-    values, resampled, _ = draws.parted(less)
-    limits = interval(values, resampled, by_template, design.words_in_a_class)
-    return _nearness(found.levels, after)[:, 1, 0], Level(values, *limits)
-
-
-@dataclass(frozen=True, eq=False)
-class Effect:
-    """What sentences of one kind do beyond as many of the other kind, at each layer and dose.
-
-    Every array is [layer, dose].
-
-    Attributes:
-        values: by how much nearer the objects come.
-        low: the lower limit of the 95% interval.
-        high: the upper limit.
-        contexts: the test against contexts exchanged within templates.
-        classes: the test against classes shuffled among words.
-        p_corrected: the larger of both corrected p; corrected over layers and doses.
-        p_other_way: the same for objects that move away.
-        smallest_p: the smallest p that so many templates and draws allow.
-    """
-
-    values: Array
-    low: Array
-    high: Array
-    contexts: PermutationTest
-    classes: PermutationTest
-    p_corrected: Array
-    p_other_way: Array
-    smallest_p: float
-
-
-def effects(found: Measured, design: Design, draws: Draws) -> dict[str, Effect]:
-    """Test what the contexts do, by each measure.
-
-    Both nulls must be beaten, so that the larger p stands for both (an intersection-union test,
-    which needs no correction for being two: Berger, 1982).
-    """
-    less, by_template = (
-        np.stack(
-            [
-                _nearness(values, design.number(OTHER, dose))
-                - _nearness(values, design.number(SUBJECT, dose))
-                for dose in design.doses
-            ],
-            axis=2,
-        )
-        for values in (found.levels, found.by_template)
-    )
-    signs = 1.0 - 2.0 * draws.exchanged
-    tested = {}
-    for e, name in enumerate(EFFECTS):
-        values, resampled, shuffled = draws.parted(less[:, e])
-        of_templates = by_template[:, e]
-        exchanged = of_templates @ signs[1:].T / design.templates
-        low, high = interval(values, resampled, of_templates, design.words_in_a_class)
-        nulls = [null.reshape(values.size, -1) for null in (exchanged, shuffled)]
-        nearer = [permutation_tests.permutation_test(values.ravel(), n, "greater") for n in nulls]
-        away = [permutation_tests.permutation_test(values.ravel(), n, "less") for n in nulls]
-        shape = values.shape
-        tested[name] = Effect(
-            values=values,
-            low=low,
-            high=high,
-            contexts=_shaped(nearer[0], shape),
-            classes=_shaped(nearer[1], shape),
-            p_corrected=np.maximum(*(test.p_corrected for test in nearer)).reshape(shape),
-            p_other_way=np.maximum(*(test.p_corrected for test in away)).reshape(shape),
-            smallest_p=max(
-                1 / (1 + exchanged.shape[-1]), (1 + draws.as_given) / (1 + shuffled.shape[-1])
-            ),
-        )
-    return tested
-
-
-def nearer_by_both(distance: Effect, projection: Effect) -> Effect:
-    """Return the effect on the distance, its p that of what both measures show.
-
-    In the subjects' own spreads objects also come nearer where the subjects alone spread out, and
-    along the direction where all words draw together. Neither is a move of one towards the other.
-    """
-    return dataclasses.replace(
-        distance,
-        p_corrected=np.maximum(distance.p_corrected, projection.p_corrected),
-        p_other_way=np.maximum(distance.p_other_way, projection.p_other_way),
-    )
-
-
-def _shaped(test: PermutationTest, shape: tuple[int, ...]) -> PermutationTest:
-    return PermutationTest(**{name: values.reshape(shape) for name, values in vars(test).items()})

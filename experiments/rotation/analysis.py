@@ -22,12 +22,12 @@ from interp.hooks import HookPoint
 from interp.hooks.vocabulary import LogitLens, Logits
 from interp.metrics.functional.points import Array
 from interp.models import ModelSource
-from interp.results.captions import Reading
+from interp.results.captions import Caption
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES, at_layer, refuse_scores
 from interp.stats import permutations
 from interp.stats.calibration import check_settings
-from interp.stats.observations import check_words, observations, words
+from interp.stats.observations import check_words, group_observations, number_observations
 
 from . import report
 from .measures import MeasuredPrompts, measure_changes, vector_norms
@@ -100,7 +100,8 @@ class Rotation:
         from . import figures
 
         norms = vector_norms(activations)
-        shared = words(prompts, observations(prompts, plan, activations), self.words)
+        observation = number_observations(prompts, plan, activations)
+        shared = group_observations(prompts, observation, self.words)
         measured = MeasuredPrompts.of(shared, norms)
         if measured.n == 0:
             _refuse_zero_vectors(norms, hook, activations.layers)
@@ -109,7 +110,7 @@ class Rotation:
 
         minus_before = minus_shuffled = None
         if measured.n > 1:
-            flipped = permutations.exchanges(measured.n, self.permutations, rng)
+            flipped = permutations.draw_exchanges(measured.n, self.permutations, rng)
             rounding = float(np.degrees(activations.resolution))
             target, before = of_observations.angle_target, of_observations.angle_before
             shuffled = of_observations.angle_shuffled[:, None]
@@ -124,14 +125,14 @@ class Rotation:
             shared=shared,
             minus_before=minus_before,
             minus_shuffled=minus_shuffled,
-            caption=Reading(
+            caption=Caption(
                 layers=activations.layers[1:],
                 names=_step_names(plan),
                 model=source.title,
                 hook=hook.label,
                 position=f"position: {described(position)}",
                 groups=prompts.group_names,
-                units=f"{n_prompts} prompt{'s' * (n_prompts != 1)}, {shared.counted(measured.n)}",
+                units=f"{n_prompts} prompt{'s' * (n_prompts != 1)}, {shared.describe(measured.n)}",
                 notice=plan.notice,
             ),
             alpha=self.alpha,

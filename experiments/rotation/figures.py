@@ -94,7 +94,7 @@ def figures(found: Rotations) -> dict[str, Figure]:
     caption = found.caption
     texts = StepTexts(
         title=describe_significance(found),
-        subtitle=caption.told(),
+        subtitle=caption.subtitle(),
         steps=caption.names,
         xlabel=caption.xlabel,
         significant_label=f"target − before: p < {found.alpha:g}, corrected over steps",

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from interp.data.activations import Activations
 from interp.metrics.functional.points import Array
-from interp.stats.observations import Words
+from interp.stats.observations import ObservationGroups
 
 from .angles import angles, mean_angle
 
@@ -101,7 +101,7 @@ class MeasuredPrompts:
     n_left_out: int
 
     @classmethod
-    def of(cls, shared: Words, norms: Array) -> "MeasuredPrompts":
+    def of(cls, shared: ObservationGroups, norms: Array) -> "MeasuredPrompts":
         """Leave out the observations of prompts with a vector at the origin.
 
         Args:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from interp.metrics.functional.points import Array
 from interp.stats import permutation_tests
 from interp.stats.permutation_tests import PermutationTest
-from interp.stats.two_sample import corrected, d_interval
+from interp.stats.two_sample import cohens_d_interval, correct_p
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def paired_tests(values: Array, flipped: NDArray[np.bool_], rounding: float) -> 
     # One call per step: a zero difference in one would make SciPy approximate the p of all steps.
     p_wilcoxon = np.array([_wilcoxon(column) for column in settled.T])
     d_low, d_high = np.full((2, *mean.shape), np.nan)
-    d_low[varies], d_high[varies] = d_interval((mean / spread)[varies], n, n, paired=True)
+    d_low[varies], d_high[varies] = cohens_d_interval((mean / spread)[varies], n, n, paired=True)
     margin = np.where(varies, student.ppf(0.975, n - 1) * spread / math.sqrt(n), 0.0)
     return PairedTests(
         n_observations=n,
@@ -100,9 +100,9 @@ def paired_tests(values: Array, flipped: NDArray[np.bool_], rounding: float) -> 
         d_high=d_high,
         t=t,
         p_t=p_t,
-        p_t_holm=corrected(p_t, "holm"),
+        p_t_holm=correct_p(p_t, "holm"),
         p_wilcoxon=p_wilcoxon,
-        p_wilcoxon_holm=corrected(p_wilcoxon, "holm"),
+        p_wilcoxon_holm=correct_p(p_wilcoxon, "holm"),
         sign_flips=sign_flip_test(values, flipped, rounding),
         varies=varies,
     )

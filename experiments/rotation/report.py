@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from interp.data.prompts import PromptSet
 from interp.metrics.functional.points import Array
-from interp.results.captions import Reading
+from interp.results.captions import Caption
 from interp.results.result import Series
-from interp.stats.observations import Words
+from interp.stats.observations import ObservationGroups
 from interp.stats.tested_series import TestedSeries
 
 from .measures import MeanChanges, MeasuredPrompts, StepChanges
@@ -42,10 +42,10 @@ class Rotations:
     of_prompts: StepChanges
     means: MeanChanges
     measured: MeasuredPrompts
-    shared: Words
+    shared: ObservationGroups
     minus_before: PairedTests | None
     minus_shuffled: PairedTests | None
-    caption: Reading
+    caption: Caption
     alpha: float
     permutations: int
 
@@ -74,8 +74,8 @@ def describe_finding(found: Rotations) -> str:
     for control, tests in found.tests.items():
         if not tests.varies.all():
             sentences.append(
-                f"At {found.caption.where(~tests.varies)} the target minus {control} does not vary "
-                "beyond rounding, and has no t and no d_z."
+                f"At {found.caption.name_layers(~tests.varies)} the target minus {control} does "
+                "not vary beyond rounding, and has no t and no d_z."
             )
     return " ".join(sentences)
 
@@ -140,7 +140,7 @@ def _more_or_less(tests: PairedTests, control: str, found: Rotations) -> str:
     ):
         if which.any():
             than = "" if clauses else f" than {control}"
-            clauses.append(f"{word}{than} at {found.caption.where(which)}")
+            clauses.append(f"{word}{than} at {found.caption.name_layers(which)}")
     if not clauses:
         return f"At no step does the target turn more or less than {control}"
     return f"The target turns {'; '.join(clauses)}"
@@ -151,9 +151,9 @@ def _describe_observations(found: Rotations) -> list[str]:
     measured, sentences = found.measured, []
     n_prompts = len(measured.prompts)
     if measured.n < n_prompts:
-        alike = f" or that share their {found.shared.called}" if found.shared.name else ""
+        alike = f" or that share their {found.shared.label}" if found.shared.name else ""
         sentences.append(
-            f"{n_prompts} prompts are {found.shared.counted(measured.n)}: the members of a pair "
+            f"{n_prompts} prompts are {found.shared.describe(measured.n)}: the members of a pair "
             f"count once, and so do prompts that the model reads alike{alike}."
         )
     if measured.n_left_out:
@@ -289,7 +289,7 @@ def _summary(found: Rotations) -> "pd.DataFrame":
     return pd.DataFrame(columns)
 
 
-def _test_table(control: str, tests: PairedTests, caption: Reading) -> "pd.DataFrame":
+def _test_table(control: str, tests: PairedTests, caption: Caption) -> "pd.DataFrame":
     """Return every test of the target against one control, one row per step."""
     import pandas as pd
 
@@ -311,7 +311,7 @@ def _test_table(control: str, tests: PairedTests, caption: Reading) -> "pd.DataF
 
 
 def _angle_table(
-    of_prompts: StepChanges, measured: MeasuredPrompts, prompts: PromptSet, caption: Reading
+    of_prompts: StepChanges, measured: MeasuredPrompts, prompts: PromptSet, caption: Caption
 ) -> "pd.DataFrame":
     """Return what was measured, one row per prompt and step."""
     import pandas as pd

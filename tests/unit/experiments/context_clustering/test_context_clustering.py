@@ -13,7 +13,7 @@ from interp.core.errors import ConfigError
 from interp.data.activations import Activations
 from interp.data.positions import Mean, Target
 from interp.data.prompts import PromptSet
-from interp.experiments.context_clustering import dose_figures
+from interp.experiments.context_clustering import panel_figures
 from interp.experiments.context_clustering.analysis import ContextClustering
 from interp.experiments.context_clustering.centroids import (
     Direction,
@@ -21,20 +21,19 @@ from interp.experiments.context_clustering.centroids import (
     relative_distance,
     silhouette,
 )
-from interp.experiments.context_clustering.design import design
-from interp.experiments.context_clustering.measures import (
-    Draws,
-    effects,
-    gap_before_and_after,
-    levels,
-    measured,
+from interp.experiments.context_clustering.design import read_design
+from interp.experiments.context_clustering.effects import (
+    context_drift,
+    context_effects,
+    levels_with_intervals,
     nearer_by_both,
 )
+from interp.experiments.context_clustering.measures import Reweightings, measure_conditions
 from interp.hooks.residual import ResidPost
 from interp.metrics.functional import separation
 from interp.metrics.functional.points import distances
-from interp.stats.permutations import exchanges
-from interp.stats.resampling import interval, times_drawn
+from interp.stats.intervals import bootstrap_interval, resample_counts
+from interp.stats.permutations import draw_exchanges
 
 D = 6
 
@@ -62,7 +61,7 @@ def prompt_set(words=10, templates=7, doses=(1,), extra=("as_object", "probe"), 
 
 PROMPTS = prompt_set()
 FEW = prompt_set(extra=())
-designs = lru_cache(design)
+designs = lru_cache(read_design)
 
 
 def activations(prompts, seed, act=None, gap=2.0, frame=0.3):
@@ -88,12 +87,12 @@ def activations(prompts, seed, act=None, gap=2.0, frame=0.3):
 
 def found(values, prompts=PROMPTS, seed=0, resamples=120, permutations=99):
     words = designs(prompts)
-    draws = Draws.of(words, resamples, permutations, np.random.default_rng(seed))
-    return measured(values, ResidPost(), words, draws), words, draws
+    reweightings = Reweightings.sample(words, resamples, permutations, np.random.default_rng(seed))
+    return measure_conditions(values, ResidPost(), words, reweightings), words, reweightings
 
 
 def effects_of(values, prompts=PROMPTS, **settings):
-    return effects(*found(values, prompts, **settings))
+    return context_effects(*found(values, prompts, **settings))
 
 
 def pulled(by, spread=0.0):
@@ -221,20 +220,20 @@ def test_centroids_that_coincide_have_no_direction():
 
 def test_units_are_drawn_within_their_stratum_and_never_one_alone():
     stratum = np.array([0, 1, 0, 1, 0, 1, 1])
-    times = times_drawn(stratum, 500, np.random.default_rng(0))
+    times = resample_counts(stratum, 500, np.random.default_rng(0))
     np.testing.assert_array_equal(times[:, stratum == 0].sum(1), 3)
     np.testing.assert_array_equal(times[:, stratum == 1].sum(1), 4)
     for name in (0, 1):
         assert ((times[:, stratum == name] > 0).sum(1) >= 2).all()
     np.testing.assert_allclose(times.mean(0), 1, atol=0.12)
-    np.testing.assert_array_equal(times_drawn(np.zeros(1, int), 3, np.random.default_rng(0)), 1)
+    np.testing.assert_array_equal(resample_counts(np.zeros(1, int), 3, np.random.default_rng(0)), 1)
 
 
 def test_few_units_are_exchanged_in_every_way_once():
-    every = exchanges(5, 31, np.random.default_rng(0))
+    every = draw_exchanges(5, 31, np.random.default_rng(0))
     assert len(np.unique(every, axis=0)) == len(every) == 32
     assert not every[0].any()
-    some = exchanges(5, 30, np.random.default_rng(0))
+    some = draw_exchanges(5, 30, np.random.default_rng(0))
     assert some.shape == (31, 5)
     assert not some[0].any()
 
@@ -244,10 +243,10 @@ def test_an_interval_is_as_wide_as_few_units_make_it():
     # Templates that make all of the variance, and none of it.
     six = np.sqrt(6) * scipy.stats.zscore([[0.0, 1, 2, 3, 4, 5]], axis=1, ddof=1)
     for by_template, units in ((six, 6), (np.ones((1, 6)), 24)):
-        (low,), (high,) = interval(np.array([3.0]), drawn, by_template, 24)
+        (low,), (high,) = bootstrap_interval(np.array([3.0]), drawn, by_template, 24)
         reach = np.sqrt(units / (units - 1)) * scipy.stats.t.ppf(0.975, units - 1)
         assert (low, high) == pytest.approx((3 - reach, 3 + reach), abs=0.1)
-    still = interval(np.array([3.0]), np.full((1, 50), 9.0), np.ones((1, 6)), 24)
+    still = bootstrap_interval(np.array([3.0]), np.full((1, 50), 9.0), np.ones((1, 6)), 24)
     np.testing.assert_array_equal(still, [[3.0], [3.0]])
 
 
@@ -255,17 +254,19 @@ def test_an_interval_is_as_wide_as_few_units_make_it():
 def test_the_levels_of_a_draw_against_a_plain_loop(draw):
     """Words and templates weigh what they were drawn, everywhere alike."""
     values = activations(PROMPTS, 1, pulled({"subject": 0.4}))
-    result, words, draws = found(values, resamples=100)
-    of_templates = draws.templates[draw] * words.templates
-    assert of_templates.sum() == pytest.approx(words.templates)
-    weights = Weightings(*(w[[draw]] for w in (draws.words.subjects, draws.words.objects)))
+    result, words, reweightings = found(values, resamples=100)
+    of_templates = reweightings.templates[draw] * words.n_templates
+    assert of_templates.sum() == pytest.approx(words.n_templates)
+    weights = Weightings(
+        *(w[[draw]] for w in (reweightings.words.subjects, reweightings.words.objects))
+    )
     for kind in ("other", "subject", "as_object"):
-        number = words.number(kind, 0 if kind == "as_object" else 1)
+        number = words.index_of(kind, 0 if kind == "as_object" else 1)
         expected = 0.0
         for t, rows in enumerate(words.conditions[number - 1].rows):
             x = values.values[0, rows].astype(float)
             value, _ = relative_distance(distances(x, x, "sqeuclidean"), weights)
-            expected += of_templates[t] * value[0] / words.templates
+            expected += of_templates[t] * value[0] / words.n_templates
         assert result.levels[0, number, 0, draw] == pytest.approx(expected)
 
 
@@ -396,12 +397,12 @@ def test_a_planted_shift_is_found_by_both_nulls():
     assert effect.smallest_p == pytest.approx(1 / 2**7)
     values = activations(prompts, 0, pulled({"other": 0.8}))
     away = effects_of(values, prompts, permutations=999)["distance"]
-    assert away.p_other_way[0, 0] == pytest.approx(1 / 2**7)
+    assert away.p_further[0, 0] == pytest.approx(1 / 2**7)
     assert away.p_corrected[0, 0] == 1
     assert away.high[0, 0] < 0
 
 
-def test_the_correction_is_over_layers_and_doses():
+def test_the_correction_is_over_layers_and_numbers_of_sentences():
     prompts = prompt_set(doses=(1, 2))
     one, two, three = (
         activations(prompts, seed, pulled({"subject": 0.5}) if seed == 1 else None).values
@@ -421,7 +422,7 @@ def test_turning_and_scaling_change_nothing():
     turned = Activations((plain.values @ turn).astype(np.float32), (0,), plain.samples, 1e-5)
     a, b = found(plain)[0], found(turned)[0]
     np.testing.assert_allclose(a.levels, b.levels, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(np.abs(a.picture), np.abs(b.picture), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(np.abs(a.layout), np.abs(b.layout), rtol=1e-3, atol=1e-3)
 
 
 def test_contexts_that_differ_by_rounding_alone_have_no_effect():
@@ -436,7 +437,7 @@ def test_contexts_that_differ_by_rounding_alone_have_no_effect():
     values[:, subject] = values[:, other] * noise
     effect = effects_of(Activations(values, (0,), table, 1e-5), prompts)["distance"]
     assert effect.values[0, 0] == effect.low[0, 0] == effect.high[0, 0] == 0
-    assert effect.p_corrected[0, 0] == effect.p_other_way[0, 0] == 1
+    assert effect.p_corrected[0, 0] == effect.p_further[0, 0] == 1
 
 
 def test_subjects_that_coincide_are_named_with_their_layer():
@@ -446,14 +447,15 @@ def test_subjects_that_coincide_are_named_with_their_layer():
         found(Activations(values, (0,), PROMPTS.table(), 1e-5))
 
 
-def test_what_any_context_does_is_told_beside():
+def test_what_any_context_does_is_reported_too():
     act = pulled({"other": 0.5, "subject": 0.5})
     values = activations(PROMPTS, 3, act, gap=3.0)
-    result, words, draws = found(values)
-    gap, less = gap_before_and_after(result, words, draws)
-    level = levels(result, words, draws)
+    result, words, reweightings = found(values)
+    drift = context_drift(result, words, reweightings)
+    gap, less = drift.gap, drift.closed_by
+    level = levels_with_intervals(result, words, reweightings)
     projections = [level[f"projection_{name}"].values[0] for name in ("subjects", "objects")]
-    probe, other = words.number("probe", 0), words.number("other", 1)
+    probe, other = words.index_of("probe", 0), words.index_of("other", 1)
     assert gap[0] == pytest.approx(projections[0][other] - projections[1][other])
     assert less.values[0] == pytest.approx(projections[0][probe] - projections[1][probe] - gap[0])
     # Half of 2 out of a gap of 3, in units that few words make a little shorter.
@@ -491,7 +493,8 @@ def test_the_finding_says_what_was_planted():
     result = run(np.stack(values), prompts)
     assert result.finding.startswith(
         "objects lie nearer to names after sentences that treat them as subjects than after as "
-        "many that do not, at layer 1 (p < 0.05, corrected over layers and doses). Of these most "
+        "many that do not, at layer 1 (p < 0.05, corrected over layers and numbers of sentences). "
+        "The largest significant effect is "
     )
     assert "at layer 1 after 2 sentences" in result.finding
     assert result.scalars["peak_layer"] == 1
@@ -499,17 +502,21 @@ def test_the_finding_says_what_was_planted():
     low, high = result.scalars["peak_low"], result.scalars["peak_high"]
     assert 0 < low < result.scalars["peak_effect"] < high
     assert "What any context does: after 2 sentences" in result.finding
-    assert set(result.series) >= {"value", "p_context", "p_class", "p_corrected", "effect_dose_1"}
-    np.testing.assert_array_equal(
-        result.series["value"].values, result.series["effect_dose_2"].values
-    )
-    assert result.tables["summary"]["verdict"].tolist() == ["as chance", "nearer"]
-    doses = result.tables["doses"]
-    assert len(doses) == 2 * (1 + 2 + 2 * 2)
-    assert not doses.isna().any(axis=None)
+    assert set(result.series) >= {"p_context", "p_class", "effect_after_1_sentences"}
+    (primary,) = result.tested
+    assert primary.name == "value"
+    assert primary.direction == "greater"
+    np.testing.assert_array_equal(primary.values, result.series["effect_after_2_sentences"].values)
+    assert primary.significant.tolist() == [False, True]
+    assert (primary.interval_low < primary.interval_high).all()
+    assert (primary.p >= result.series["p_class"].values).all()
+    assert result.tables["summary"]["significance"].tolist() == ["not significant", "nearer"]
+    levels = result.tables["levels"]
+    assert len(levels) == 2 * (1 + 2 + 2 * 2)
+    assert not levels.isna().any(axis=None)
     assert len(result.tables["effects"]) == 3 * 2 * 2
     assert set(result.figures) == {
-        *("effect", "effect_over_doses", "measures", "distance", "projection"),
+        *("effect", "effect_over_sentences", "measures", "distance", "projection"),
     }
     assert list(result.animations["words"].frames) == [0, 1]
     assert len({image.shape for image in result.animations["words"].pixels.values()}) == 1
@@ -519,34 +526,37 @@ def test_nothing_found_is_said_too_and_few_templates_are_named():
     prompts = prompt_set(words=4, templates=3, extra=())
     result = run(activations(prompts, 0).values, prompts)
     assert result.finding.startswith("at no layer do objects lie nearer to names after")
-    assert "With 3 templates and 199 draws no p can fall below 0.12." in result.finding
+    assert "With 3 templates and 199 permutations no p can fall below 0.12." in result.finding
     assert "any context" not in result.finding
-    assert result.tables["summary"]["verdict"].tolist() == ["too few to tell"]
+    assert result.tables["summary"]["significance"].tolist() == ["too few to test"]
 
 
-def test_objects_that_move_away_are_told():
+def test_objects_that_move_away_are_reported():
     result = run(activations(PROMPTS, 0, pulled({"other": 0.8})).values)
-    assert "At layer 0, after 1, they lie further away (p < 0.05, corrected)" in result.finding
+    assert (
+        "At layer 0, after 1 sentences, they lie further away (p < 0.05, corrected)"
+        in result.finding
+    )
     effects = result.tables["effects"]
-    assert (effects.loc[effects["measure"] != "silhouette", "p_other_way_corrected"] < 0.05).all()
-    assert result.tables["summary"]["verdict"].tolist() == ["further"]
+    assert (effects.loc[effects["measure"] != "silhouette", "p_further_corrected"] < 0.05).all()
+    assert result.tables["summary"]["significance"].tolist() == ["further"]
 
 
 def test_the_panels_of_a_figure_are_on_one_scale_and_of_many_layers_some_are_shown():
     shape = (30, 5)
     values = np.random.default_rng(0).normal(size=shape)
-    curve = dose_figures.DoseCurve(
-        "curve", values, values - 1, values + 1, np.zeros(shape, bool), 0
-    )
-    figure = dose_figures.dose_curves(
-        [f"layer {i}" for i in range(30)],
-        ["bare", "0", "1", "2", "4"],
-        [curve],
-        title="A title",
-        subtitle="of a model",
-        xlabel="dose",
-        ylabel="value",
-        reference=("zero", 0.0),
+    curve = panel_figures.Curve("curve", values, values - 1, values + 1, np.zeros(shape, bool), 0)
+    figure = panel_figures.curve_panels(
+        panel_figures.CurvePanels(
+            panels=[f"layer {i}" for i in range(30)],
+            columns=["bare", "0", "1", "2", "4"],
+            curves=[curve],
+            reference=panel_figures.Reference("zero", 0.0),
+            title="A title",
+            subtitle="of a model",
+            xlabel="sentences",
+            ylabel="value",
+        )
     )
     around, *panels = figure.axes
     assert len(panels) == 12
@@ -570,20 +580,26 @@ def without(name):
     ("prompts", "said"),
     [
         (without("word"), "there is no 'word'; prompts=names_and_objects has them"),
-        (column("dose", str), "'dose' must hold numbers alone"),
+        (column("dose", str), "'dose' must hold numbers only"),
         (prompt_set(words=2), "group 'names' has 2 words; at least 3"),
-        (prompt_set(templates=1), "the same templates, two at least, not 1"),
+        (prompt_set(templates=1), "the same templates, at least two, not 1"),
         (prompt_set(keep=lambda g, *_: g == "names"), "not 1: names"),
         (prompt_set(keep=lambda g, w, c, d, t: c != "bare"), "once in the condition 'bare'"),
-        (prompt_set(keep=lambda g, w, c, d, t: c != "other"), "at the same doses"),
-        (prompt_set(doses=(), extra=("probe",)), "at the same doses"),
+        (
+            prompt_set(keep=lambda g, w, c, d, t: c != "other"),
+            "the same values of 'dose', at least one",
+        ),
+        (
+            prompt_set(doses=(), extra=("probe",)),
+            "the same values of 'dose', at least one",
+        ),
         (
             prompt_set(keep=lambda g, w, c, d, t: (w, c, t) != ("n1", "other", 2)),
-            "in condition 'other', dose 1, each template must have each of the 20 words once",
+            "in condition 'other' with dose 1, each template must have each of the 20 words once",
         ),
         (
             prompt_set(keep=lambda g, w, c, d, t: c != "other" or t > 1),
-            "the same templates, two at least, not 5 or 7",
+            "the same templates, at least two, not 5 or 7",
         ),
         (column("word", lambda word: word[1:]), "a word is in both groups"),
     ],

@@ -19,7 +19,7 @@ from interp.hooks.heads import AttentionScores
 from interp.hooks.residual import Embed, HiddenStates
 from interp.hooks.vocabulary import LogitLens
 from interp.models import Random
-from interp.stats.permutations import exchanges
+from interp.stats.permutations import draw_exchanges
 
 TARGET, BEFORE = 1, 0
 
@@ -130,7 +130,7 @@ def test_the_tests_are_those_of_scipy_step_by_step():
     y[:, 1] += 1
     # A step with a difference of 0, which has SciPy approximate, leaves the others as they are.
     x[0, 2] = y[0, 2]
-    found = paired_tests(x - y, exchanges(20, 99, rng), 1e-9)
+    found = paired_tests(x - y, draw_exchanges(20, 99, rng), 1e-9)
     for i in range(5):
         t = stats.ttest_rel(x[:, i], y[:, i])
         assert found.t[i] == pytest.approx(t.statistic)
@@ -153,7 +153,7 @@ def test_the_tests_are_those_of_scipy_step_by_step():
 def test_the_limits_of_very_large_effects_are_in_proportion():
     spread = np.tile([1.0, -1.0], 10)
     values = np.stack([mean + spread for mean in (1e4, 1e5, 1e7)], axis=1)
-    found = paired_tests(values, exchanges(20, 99, np.random.default_rng(0)), 1e-9)
+    found = paired_tests(values, draw_exchanges(20, 99, np.random.default_rng(0)), 1e-9)
     for limit in (found.d_low, found.d_high):
         np.testing.assert_allclose(limit / limit[0], [1, 10, 1000], rtol=1e-3)
 
@@ -168,7 +168,7 @@ def test_intervals_of_d_hold_the_truth_as_often_as_they_say():
 
 def test_signs_of_few_observations_are_flipped_in_every_way():
     values = np.random.default_rng(4).normal(0.7, 1, size=(7, 1))
-    found = paired_tests(values, exchanges(7, 999, np.random.default_rng(0)), 1e-9)
+    found = paired_tests(values, draw_exchanges(7, 999, np.random.default_rng(0)), 1e-9)
     exact = stats.permutation_test(
         (values[:, 0],),
         lambda x, axis: np.abs(x.mean(axis)),
@@ -190,7 +190,7 @@ def test_corrected_p_keep_to_their_level_where_nothing_differs():
         values = 0.5 * shared + own
         # Steps of very different size: none may outweigh the others.
         values *= np.logspace(-2, 2, steps)
-        found = paired_tests(values, exchanges(n, 99, rng), 1e-9)
+        found = paired_tests(values, draw_exchanges(n, 99, rng), 1e-9)
         false["p_t_holm"] += found.p_t_holm.min() <= 0.1
         false["p_wilcoxon_holm"] += found.p_wilcoxon_holm.min() <= 0.1
         false["sign_flips"] += found.sign_flips.p_corrected.min() <= 0.1
