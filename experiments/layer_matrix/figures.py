@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from interp import plotting
+from interp.plotting import Cells, Frames, Labels
 
 from .measures import LayerPairs
 from .report import Comparison, describe_matches
@@ -14,18 +15,23 @@ def heatmap(found: LayerPairs, words: Comparison) -> Figure:
     title = describe_matches(found, words)
     if found.calibration.smallest_p >= words.alpha:
         title = "Too few prompts or permutations for any pair of layers to be significant"
-    return plotting.layer_matrix(
-        found.rows,
-        found.columns,
+    cells = Cells(
+        [str(layer) for layer in found.rows],
+        [str(layer) for layer in found.columns],
         found.similarity,
+        words.metric.label,
         found.significant,
-        np.column_stack([np.arange(len(found.rows)), found.best]),
-        title=title,
-        subtitle=words.setting,
-        ylabel=f"layer of {words.model} ({words.hook})",
-        xlabel=f"layer of {words.reference or words.model} ({words.hook})",
-        framed_label="highest score of a row",
-        label=words.metric.label,
-        faint_label=f"p ≥ {words.alpha:g}, corrected over {len(found.pairs)} pairs",
+        f"p ≥ {words.alpha:g}, corrected over {len(found.pairs)} pairs",
+    )
+    best = np.column_stack([np.arange(len(found.rows)), found.best])
+    return plotting.draw_layer_matrix(
+        cells,
+        Labels(
+            title,
+            words.setting,
+            f"layer of {words.reference or words.model} ({words.hook})",
+            f"layer of {words.model} ({words.hook})",
+        ),
+        Frames(best, "highest score of a row"),
         larger_is_closer=words.metric.larger_is_closer,
     )

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from interp import plotting
+from interp.plotting import Labels, ScorePanel
 from interp.plotting.style import GREY, ORANGE, Array, put_titles, styled
 from interp.stats.calibration import Calibration
 
@@ -23,23 +24,14 @@ def similarity_curve(
     title = f"{words.both}: too few prompts or permutations to be significant"
     if found.smallest_p < words.alpha:
         title = describe_significance(found, words)
-    scores = reference.scores if reference else np.empty((0, len(words.layers)))
-    return plotting.similarity_over_layers(
-        words.layers,
-        found.observed,
-        found.test,
-        found.significant,
-        found.score,
+    scores = None
+    if reference and len(reference.scores):
+        scores = ScorePanel(words.model, reference.scores, words.reference_label)
+    return plotting.draw_similarity(
+        found.tested_series(words.layers, words.metric.label, words.alpha),
+        Labels(title, words.setting, f"layer ({words.hook})"),
+        f"95% of the null: {words.permuted}",
         scores,
-        title=title,
-        subtitle=words.setting,
-        xlabel=f"layer ({words.hook})",
-        ylabel=words.metric.label,
-        null_label=f"95% of the null: {words.permuted}",
-        significant_label=f"p < {words.alpha:g}, corrected over layers",
-        other_label=f"p ≥ {words.alpha:g}, corrected over layers",
-        label=words.model,
-        reference_label=words.reference_label,
     )
 
 

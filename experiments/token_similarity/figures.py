@@ -1,9 +1,9 @@
 """The figure of `token_similarity`."""
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from interp import plotting
+from interp.plotting import Labels
 from interp.stats.calibration import Calibration
 
 from .report import Comparison, describe_significance
@@ -14,20 +14,8 @@ def similarity_curve(found: Calibration, words: Comparison) -> Figure:
     title = f"{words.tokens[0]!r}: too few other pairs to be significant"
     if found.smallest_p < words.alpha:
         title = describe_significance(found, words)
-    return plotting.similarity_over_layers(
-        words.layers,
-        found.observed,
-        found.test,
-        found.significant,
-        found.score,
-        np.empty((0, len(words.layers))),
-        title=title,
-        subtitle=words.setting,
-        xlabel=f"layer ({words.hook})",
-        ylabel=words.metric.label,
-        null_label="95% of the null: other pairs of tokens",
-        significant_label=f"p < {words.alpha:g}, corrected over layers",
-        other_label=f"p ≥ {words.alpha:g}, corrected over layers",
-        label=words.model,
-        reference_label="",
+    return plotting.draw_similarity(
+        found.tested_series(words.layers, words.metric.label, words.alpha),
+        Labels(title, words.setting, f"layer ({words.hook})"),
+        "95% of the null: other pairs of tokens",
     )

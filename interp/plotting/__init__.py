@@ -1,12 +1,23 @@
-"""Every matplotlib line: one palette, one style, figures that one would print."""
+"""Drawing functions that at least two questions use: one palette, one style."""
 
 from interp.plotting.animations import gif, player
-from interp.plotting.curves import Statistic, similarity_over_layers, statistics_over_layers
+from interp.plotting.curves import (
+    ScorePanel,
+    Statistic,
+    draw_similarity,
+    draw_statistics,
+    statistics_over_layers,
+)
 from interp.plotting.heatmaps import (
+    Cells,
+    Frames,
     component_heatmap,
+    draw_heatmap,
+    draw_layer_matrix,
     head_heatmap,
     layer_matrix,
 )
+from interp.plotting.labels import Labels
 from interp.plotting.layouts import Layout, layout_frames, layout_panels
 from interp.plotting.spectra import (
     SpectrumBand,
@@ -20,11 +31,19 @@ from interp.plotting.spectra import (
 from interp.plotting.style import pixels, save
 
 __all__ = [
+    "Cells",
+    "Frames",
+    "Labels",
     "Layout",
+    "ScorePanel",
     "SpectrumBand",
     "Statistic",
     "component_heatmap",
     "correlation_matrix",
+    "draw_heatmap",
+    "draw_layer_matrix",
+    "draw_similarity",
+    "draw_statistics",
     "embedding_pair",
     "gif",
     "head_heatmap",
@@ -34,7 +53,6 @@ __all__ = [
     "pixels",
     "player",
     "save",
-    "similarity_over_layers",
     "singular_vectors",
     "spectra",
     "spectra_over_layers",

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from interp.plotting.labels import Labels
 from interp.plotting.style import BLUE, GREY, ORANGE, Array, name_places, put_titles, styled
@@ -158,7 +157,7 @@ def _draw_scores(axes: Axes, series: TestedSeries, scores: ScorePanel) -> None:
     axes.set_ylabel("calibrated score")
 
 
-# Until the questions use `draw_similarity` and `draw_statistics`.
+# Until the questions use `draw_statistics`.
 @dataclass(frozen=True, eq=False)
 class Statistic:
     """One statistic over layers."""
@@ -187,28 +186,3 @@ def statistics_over_layers(
         for panel in panels
     ]
     return draw_statistics(series, Labels(title, subtitle, xlabel), null_label, layer_names)
-
-
-def similarity_over_layers(
-    layers: tuple[int, ...],
-    similarity: Array,
-    null: PermutationTest,
-    significant: NDArray[np.bool_],
-    score: Array,
-    reference: Array,
-    *,
-    title: str,
-    subtitle: str,
-    ylabel: str,
-    xlabel: str,
-    null_label: str,
-    significant_label: str,
-    other_label: str,
-    label: str,
-    reference_label: str,
-) -> Figure:
-    """Draw a similarity over layers; the former name of `draw_similarity`."""
-    alpha = float(significant_label.removeprefix("p < ").partition(",")[0])
-    series = TestedSeries.from_test("", ylabel, layers, similarity, null, score=score, alpha=alpha)
-    scores = ScorePanel(label, reference, reference_label) if len(reference) else None
-    return draw_similarity(series, Labels(title, subtitle, xlabel, ylabel), null_label, scores)

@@ -92,18 +92,6 @@ class Calibration:
             n_permutations=self.null.shape[1],
         )
 
-    # Until the questions use `tested_series`.
-    def series(self, layers):  # type: ignore[no-untyped-def]  # noqa: D102
-        from interp.results.result import Series
-
-        found = self.tested_series(layers, "", 0.05).statistics
-        return {key: Series.over(layers, v) for key, v in {"value": self.observed, **found}.items()}
-
-    def headline(self, label, alpha):  # type: ignore[no-untyped-def]  # noqa: D102
-        from interp.results.primary_series import Headline
-
-        return Headline("value", label, direction=self.tail, alpha=alpha)
-
     def describe_smallest_p(self, alpha: float) -> str:
         """Return a sentence where too few permutations rule out significance, else ""."""
         if self.smallest_p < alpha:

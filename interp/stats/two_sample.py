@@ -183,7 +183,7 @@ def _p_of_t(t: Array, df: Array) -> Array:
 
 
 def _u_tail(n1: int, n2: int) -> Array:
-    """Return the probability that U is at least 0, 1, …, n1 n2, where all orders are equally likely.
+    """Return P(U >= 0), P(U >= 1), …, P(U >= n1 n2) where all orders are equally likely.
 
     The recursion removes the largest value (Mann and Whitney, 1947): one of the first group exceeds
     the whole second group, one of the second adds nothing to U.

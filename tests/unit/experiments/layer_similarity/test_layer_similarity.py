@@ -22,10 +22,12 @@ from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine
 from interp.metrics.subspaces import Procrustes
 from interp.models import Random
+from interp.plotting import Labels, ScorePanel
 from interp.reductions.linear import PCA, Identity
 from interp.reductions.supervised import LDA
 from interp.runner.reference_model import Reference
 from interp.stats.permutation_tests import permutation_test
+from interp.stats.tested_series import TestedSeries
 
 
 def table(groups, tokens=1):
@@ -175,19 +177,15 @@ def test_names_are_shown_as_they_are_written(tiny):
 def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
     layers = (4,)
     test = permutation_test(np.zeros(1), np.random.default_rng(0).normal(size=(1, 50)), "greater")
-    words = {
-        "title": "a very long verdict " * 12,
-        "subtitle": "a very long setting " * 12,
-        "xlabel": "layer",
-        "ylabel": "value",
-        "null_label": "95% of the null: group labels shuffled",
-        "significant_label": "p < 0.05, corrected over layers",
-        "other_label": "p ≥ 0.05",
-        "label": "a model of a name that is as long",
-        "reference_label": "an untrained model of a long name, 20 draws",
-    }
-    figure = plotting.similarity_over_layers(
-        layers, np.zeros(1), test, np.array([False]), np.ones(1), np.ones((3, 1)), **words
+    figure = plotting.draw_similarity(
+        TestedSeries.from_test("value", "value", layers, np.zeros(1), test, score=np.ones(1)),
+        Labels("a very long title " * 12, "a very long setting " * 12, "layer"),
+        "95% of the null: group labels shuffled",
+        ScorePanel(
+            "a model of a name that is as long",
+            np.ones((3, 1)),
+            "an untrained model of a long name, 20 draws",
+        ),
     )
     height, width, _ = plotting.pixels(figure).shape
     axes = figure.axes[0]
@@ -470,7 +468,11 @@ def test_the_figures_table_holds_what_a_reader_wants(planted, tiny):
     assert list(summary) == [
         *("layer", "mean cosine", "null (95%)", "score", "p (corrected)", "significance"),
     ]
-    assert summary["significance"].tolist() == [*["not significant"] * 3, "above chance", "not significant"]
+    assert summary["significance"].tolist() == [
+        *["not significant"] * 3,
+        "above chance",
+        "not significant",
+    ]
 
 
 @pytest.mark.parametrize("metric", [Cosine(), LinearCKA(), SingularValues()], ids=repr)
