@@ -177,7 +177,7 @@ def _neurons(found: Measurements) -> "dict[str, Figure]":
                 FOLLOWS,
                 found.keys,
                 n_frequencies=len(predictions.order) // 2,
-                null_label=f"numbers permuted, {len(of.null)} permutations",
+                null_label=f"numbers permuted {len(of.null)} times",
             ),
             **words["neuron_frequencies"],
         ),

@@ -48,8 +48,8 @@ def _attention_titles(found: Measurements) -> dict[str, Titles]:
     most = int(spread.argmax())
     return {
         "attention": Titles(
-            title=f"Averaged over all pairs, heads attend by {_range(to_a)} to a, by "
-            f"{_range(to_b)} to b and by {_range(to_equals)} to “=”",
+            title=f"Mean attention of the heads: {_range(to_a)} to a, {_range(to_b)} to b and "
+            f"{_range(to_equals)} to “=”",
             subtitle=f"{found.subject} · without a preference: a third each",
         ),
         "attention_to_a": Titles(
