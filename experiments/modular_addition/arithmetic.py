@@ -1,4 +1,4 @@
-"""Arithmetic modulo p: the pairs of numbers, their answers, and the cyclic group that it is."""
+"""Arithmetic modulo p: the pairs of numbers, their answers, and the cyclic group of the numbers."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ _ANSWERS = {
     "multiplication": lambda a, b: a * b,
 }
 OPERATIONS = tuple(_ANSWERS)
-SIGNS = {"addition": "+", "subtraction": "−", "multiplication": "×"}
+SYMBOLS = {"addition": "+", "subtraction": "−", "multiplication": "×"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Arithmetic:
             raise ConfigError(f"modulus must be at least 3, not {self.modulus}")
 
     def __str__(self) -> str:
-        return f"a {SIGNS[self.operation]} b mod {self.modulus}"
+        return f"a {SYMBOLS[self.operation]} b mod {self.modulus}"
 
     def answers(self, a: Numbers, b: Numbers) -> Numbers:
         """Return the answers to pairs."""
@@ -46,23 +46,23 @@ class Arithmetic:
 
     @property
     def wave(self) -> str:
-        """The wave that is highest at the right answer c, as figures write it."""
+        """The wave that is highest at the correct answer c, as figures write it."""
         if self.operation == "multiplication":
             return "cos w(log a + log b − log c)"
-        return f"cos w(a {SIGNS[self.operation]} b − c)"
+        return f"cos w(a {SYMBOLS[self.operation]} b − c)"
 
     @property
     def sign(self) -> Literal[1, -1]:
-        """What the place of b counts for in the answer's: -1 for a difference, else 1."""
+        """The sign of b in the answer: -1 for a difference, else 1."""
         return -1 if self.operation == "subtraction" else 1
 
     @cached_property
     def order(self) -> Numbers:
         """The numbers in the order of the cyclic group.
 
-        The places of a and b in it add up to the answer's, less than `len(order)` at a time, or are
-        subtracted. Numbers modulo p in their own order are such a group under addition; those
-        other than 0 are one under multiplication where p is prime, in the order of the powers of a
+        The index of the answer in it is that of a plus, or minus, that of b, modulo `len(order)`.
+        Under addition and subtraction these are the numbers in their own order; under
+        multiplication, where p is prime, those other than 0 in the order of the powers of a
         primitive root.
 
         Raises:
@@ -80,16 +80,16 @@ class Arithmetic:
                 return np.array(powers)
         raise ConfigError(
             f"prompts.modulus: multiplication modulo {self.modulus}, which is not prime, has no "
-            "order in which Fourier analysis would find it"
+            "order of the numbers for Fourier analysis"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """All pairs of numbers, in the order of a and then b.
+    """All pairs of numbers, ordered by a and then b.
 
     Attributes:
-        arithmetic: what is asked of them.
+        arithmetic: the operation.
         train: which pairs are for training; the others are for testing; [p, p].
     """
 
@@ -108,14 +108,14 @@ class Pairs:
 
     @cached_property
     def answers(self) -> Numbers:
-        """What is to be predicted, [p, p]."""
+        """The answers, [p, p]."""
         return self.arithmetic.answers(self.a, self.b)
 
     @cached_property
     def new(self) -> NDArray[np.bool_]:
-        """The test pairs (a, b) of which (b, a), where it has the same answer, is one too; [p, p].
+        """The test pairs (a, b) whose (b, a), where it has the same answer, is one too; [p, p].
 
-        The others are answered by whoever has found out that the order does not matter.
+        The other test pairs follow from a training pair, once a + b is known to be b + a.
         """
         same = np.array_equal(self.answers, self.answers.T)
         return ~self.train & ~(self.train.T & same)

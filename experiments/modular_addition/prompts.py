@@ -1,4 +1,4 @@
-"""All pairs of numbers modulo p, those for training and those for testing."""
+"""Prompts of all pairs of numbers modulo p, in a training and a test group."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ class ModularArithmetic:
     Attributes:
         modulus: p.
         operation: "addition", "subtraction" or "multiplication".
-        train_fraction: how many of the p² pairs are in `train`.
-        seed: of the draw of these.
+        train_fraction: the fraction of the p² pairs that is in `train`.
+        seed: of the random choice of these.
     """
 
     modulus: int = 113
@@ -48,14 +48,14 @@ class ModularArithmetic:
 
     def pairs(self) -> Pairs:
         """Return all pairs, and which of them are for training."""
-        drawn = np.random.default_rng(self.seed).permutation(self.modulus**2)
+        order = np.random.default_rng(self.seed).permutation(self.modulus**2)
         train = np.zeros(self.modulus**2, bool)
-        train[drawn[: self._training]] = True
+        train[order[: self._training]] = True
         shape = (self.modulus, self.modulus)
         return Pairs(Arithmetic(self.modulus, self.operation), train.reshape(shape))
 
     def load(self) -> PromptSet:
-        """Return the groups, each in the order of a and then b."""
+        """Return the groups, each ordered by a and then b."""
         pairs = self.pairs()
         a, b, answers = (
             np.concatenate([numbers[pairs.train], numbers[~pairs.train]])

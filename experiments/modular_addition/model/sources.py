@@ -158,12 +158,12 @@ class ModularCheckpoint(Pretrained):
         """
         from interp.models.loading import AutoConfig
 
-        from .state_dicts import converted
+        from .state_dicts import convert
         from .transformer import ModularArithmeticConfig
 
         if self._where().is_file():
             with explained(self._where().name):
-                return converted(self._where()).config
+                return convert(self._where()).config
         with explained(str(self._where())):
             config = AutoConfig.from_pretrained(self._where(), local_files_only=True)
         if not isinstance(config, ModularArithmeticConfig):
@@ -203,7 +203,7 @@ class ModularCheckpoint(Pretrained):
         import torch
         from safetensors.torch import load_file
 
-        from .state_dicts import converted
+        from .state_dicts import convert
         from .transformer import ModularArithmeticForCausalLM
 
         if self.untrained:
@@ -212,9 +212,7 @@ class ModularCheckpoint(Pretrained):
         where, config = self._where(), self.config()
         with explained(str(where)):
             folder = where.is_dir()
-            state = (
-                load_file(where / "model.safetensors") if folder else converted(where).state_dict
-            )
+            state = load_file(where / "model.safetensors") if folder else convert(where).state_dict
             with torch.device("meta"):
                 expected = ModularArithmeticForCausalLM(config).state_dict()
             for name, weight in expected.items():

@@ -1,17 +1,17 @@
 """Weights of modular arithmetic that were trained elsewhere, converted to the names used here.
 
-Two layouts are read, which name their tensors alike and lay out some of them differently. In that
-of TransformerLens's HookedTransformer vectors stand left of every matrix, x @ W. In that of the
-first grokking notebook (Nanda et al., 2023, "Progress measures for grokking via mechanistic
-interpretability") they stand right of it, W @ x, but left of the unembedding; W_O takes what the
-heads give one head after the other, so that its column h * d_head + i is for dimension i of head h;
-scores are divided by sqrt(d_head); only the MLP has biases.
+Two layouts are read, with the same names of tensors and different axes. In that of
+TransformerLens's HookedTransformer vectors stand left of every matrix, x @ W. In that of the first
+grokking notebook (Nanda et al., 2023, "Progress measures for grokking via mechanistic
+interpretability") they stand right of it, W @ x, but left of the unembedding; W_O takes the outputs
+of the heads one head after the other, so that its column h * d_head + i is for dimension i of head
+h; scores are divided by sqrt(d_head); only the MLP has biases.
 
-W_O has three axes in the one and two in the other, which tells them apart whatever the sizes are.
+W_O has three axes in the one and two in the other, which distinguishes them whatever the sizes are.
 All other shapes must then agree with the layout, and with each other.
 
-What has no weights of its own leaves no trace in a state dict and is taken to be as in these
-models: ReLU, causal attention, no layer norm, positions added to the embedding.
+Parts without weights leave no trace in a state dict and are assumed to be as in these models: ReLU,
+causal attention, no layer norm, positions added to the embedding.
 """
 
 import difflib
@@ -29,15 +29,15 @@ from interp.core.errors import ConfigError
 
 from .transformer import ModularArithmeticConfig
 
-# Where a file may keep the state dict, beside what else it holds.
+# Keys under which a file may hold the state dict, next to other entries.
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _POSITIONS = 3
-# Of tokens: modulo 3 and "=".
+# The fewest tokens: three numbers and "=".
 _FEWEST = 4
-# The packages whose configurations lie beside the weights in files of the grokking demos.
+# Packages whose configurations are saved with the weights in files of the grokking demos.
 _SETTINGS = ("transformer_lens.", "easy_transformer.")
 
-# An axis is a letter; one that runs through heads and their dimensions is "nh".
+# Each axis is a letter; "nh" is one axis over heads and their dimensions.
 _AXES = {
     "v": "vocab",
     "c": "n_ctx",
@@ -47,7 +47,7 @@ _AXES = {
     "m": "d_mlp",
     "o": "d_vocab_out",
 }
-# The axes of each tensor; those that tell the size of an axis stand before those that need it.
+# The axes of each tensor; one that determines an axis' size stands before those that need it.
 _CURRENT = {
     "pos_embed.W_pos": "c d",
     "embed.W_E": "v d",
@@ -82,7 +82,7 @@ _BIASES = {
 }
 _WITHOUT_WEIGHTS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
 
-# Our name of each tensor, without its "weight" or "bias", and the axes of its weight.
+# The name of each tensor here, without its "weight" or "bias", and the axes of its weight.
 _OURS = {
     "pos_embed.W_pos": ("model.embed_positions", "c d"),
     "embed.W_E": ("model.embed_tokens", "v d"),
@@ -95,7 +95,7 @@ _OURS = {
     "unembed.W_U": ("lm_head", "o d"),
 }
 
-# What the names of tensors say that this model does not have.
+# Names of tensors that show a part which this architecture does not have.
 _UNSUPPORTED = {
     r"^blocks\.(?!0\.)": "more than one block",
     r"(^|\.)ln|_norm\.": "layer norm with learned weights",
@@ -118,22 +118,23 @@ class Converted:
     state_dict: dict[str, Tensor]
 
 
-def converted(path: Path) -> Converted:
+def convert(path: Path) -> Converted:
     """Read a state dict of either layout, of prompts [a, b, =] modulo vocab_size - 1.
 
-    Biases that are all zero are no biases; where one is not, those that are missing are zero. Of
-    positions beyond the third, which such prompts do not have, nothing is kept.
+    Biases that are all zero are left out; where one is not zero, missing ones are zero. Positions
+    beyond the third, which such prompts do not have, are left out.
 
     Args:
         path: what `torch.save` wrote: the state dict, or a dict that holds it under "model",
             "state_dict" or "model_state_dict". No code in it is run, and a configuration of
-            TransformerLens that it holds beside the weights is passed over.
+            TransformerLens that it holds with the weights is ignored.
 
     Raises:
-        ConfigError: the file cannot be read, or is of another model; it begins with the path.
+        ConfigError: the file cannot be read, or holds another model; the message begins with the
+            path.
     """
     try:
-        return _converted(_read(path))
+        return _convert(_read(path))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -160,30 +161,30 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _stand_ins(path: Path) -> list[Any]:
-    """Return empty classes for those that a checkpoint keeps its settings in, beside the weights.
+    """Return empty classes in place of the classes of settings that a checkpoint holds.
 
-    What torch reads into them is thrown away, and no code of theirs is needed or run.
+    The values that torch reads into them are discarded, and no code of the original is run.
     """
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:
-        # torch.load, which comes next, says what is wrong with the file.
+        # torch.load, which is called next, reports what is wrong with the file.
         return []
     return [(type("Settings", (), {}), name) for name in names if name.startswith(_SETTINGS)]
 
 
 def _reason(error: Exception) -> str:
-    """Say why a file cannot be read: torch.load's own words advise running the code in it."""
+    """Return why a file cannot be read: torch.load's own message advises running the code in it."""
     if isinstance(error, OSError):
         return str(error)
     code = re.search(r"GLOBAL (\S+)", str(error))
     if code:
-        return f"this holds {code[1]} too: save its state dict by itself"
+        return f"this also holds {code[1]}: save its state dict alone"
     return "torch.load cannot read this as one"
 
 
-def _converted(tensors: dict[str, Tensor]) -> Converted:
-    _check(tensors)
+def _convert(tensors: dict[str, Tensor]) -> Converted:
+    _check_names(tensors)
     output = tensors["blocks.0.attn.W_O"]
     if output.ndim not in _LAYOUTS:
         raise ConfigError(
@@ -191,10 +192,10 @@ def _converted(tensors: dict[str, Tensor]) -> Converted:
             "expected [n_heads, d_head, d_model] or [d_model, n_heads*d_head]"
         )
     layout = _LAYOUTS[output.ndim]
-    sizes = _sizes(tensors, layout)
+    sizes = _axis_sizes(tensors, layout)
     _check_sizes(sizes)
     state_dict = {
-        f"{ours}.weight": _rearranged(tensors[name], layout[name], axes, sizes)
+        f"{ours}.weight": _rearrange(tensors[name], layout[name], axes, sizes)
         for name, (ours, axes) in _OURS.items()
     }
     positions = f"{_OURS['pos_embed.W_pos'][0]}.weight"
@@ -214,7 +215,7 @@ def _converted(tensors: dict[str, Tensor]) -> Converted:
     return Converted(config, state_dict)
 
 
-def _check(tensors: Mapping[str, object]) -> None:
+def _check_names(tensors: Mapping[str, object]) -> None:
     for pattern, what in _UNSUPPORTED.items():
         for name in tensors:
             if re.search(pattern, name):
@@ -237,21 +238,21 @@ def _check(tensors: Mapping[str, object]) -> None:
             raise ConfigError(f"expected real numbers in {name}, not {kind}")
 
 
-def _sizes(tensors: dict[str, Tensor], layout: dict[str, str]) -> dict[str, int]:
+def _axis_sizes(tensors: dict[str, Tensor], layout: dict[str, str]) -> dict[str, int]:
     """Return the size of each axis, where all shapes agree."""
     sizes: dict[str, int] = {}
     for name, axes in (layout | _BIASES).items():
         if name not in tensors:
             continue
         shape, groups = list(tensors[name].shape), axes.split()
-        told = {group: size for group, size in zip(groups, shape, strict=False) if len(group) == 1}
-        if len(shape) != len(groups) or shape != _shape(axes, told | sizes):
-            expected = ", ".join(_said(group, sizes) for group in groups)
+        given = {group: size for group, size in zip(groups, shape, strict=False) if len(group) == 1}
+        if len(shape) != len(groups) or shape != _shape(axes, given | sizes):
+            expected = ", ".join(_axis_name(group, sizes) for group in groups)
             raise ConfigError(
                 f"{name} has shape {shape}; expected [{expected}], as blocks.0.attn.W_O has "
                 f"{tensors['blocks.0.attn.W_O'].ndim} axes"
             )
-        sizes = told | sizes
+        sizes = given | sizes
     return sizes
 
 
@@ -266,8 +267,8 @@ def _check_sizes(sizes: dict[str, int]) -> None:
         )
     if sizes["o"] not in (sizes["v"], sizes["v"] - 1):
         raise ConfigError(
-            f"unembed.W_U has {sizes['o']} columns; expected {sizes['v']}, one a token, or "
-            f"{sizes['v'] - 1}, one a number"
+            f"unembed.W_U has {sizes['o']} columns; expected {sizes['v']}, one per token, or "
+            f"{sizes['v'] - 1}, one per number"
         )
 
 
@@ -275,12 +276,12 @@ def _shape(axes: str, sizes: dict[str, int]) -> list[int]:
     return [math.prod(sizes[axis] for axis in group) for group in axes.split()]
 
 
-def _said(group: str, sizes: dict[str, int]) -> str:
+def _axis_name(group: str, sizes: dict[str, int]) -> str:
     name = "*".join(_AXES[axis] for axis in group)
     return f"{name} {_shape(group, sizes)[0]}" if all(a in sizes for a in group) else name
 
 
-def _rearranged(tensor: Tensor, axes: str, wanted: str, sizes: dict[str, int]) -> Tensor:
+def _rearrange(tensor: Tensor, axes: str, wanted: str, sizes: dict[str, int]) -> Tensor:
     letters = axes.replace(" ", "")
     apart = tensor.detach().reshape([sizes[axis] for axis in letters])
     ordered = apart.permute([letters.index(axis) for axis in wanted.replace(" ", "")])

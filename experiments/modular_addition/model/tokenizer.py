@@ -1,4 +1,4 @@
-"""The tokenizer of modular arithmetic: a number a token, and "="."""
+"""The tokenizer of modular arithmetic: one token per number, and "="."""
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 def number_tokenizer(modulus: int) -> PreTrainedTokenizerFast:
     """Return a tokenizer that reads "17 45 =": the id of a number is the number, of "=" `modulus`.
 
-    What is neither has no token, and a text without any is refused where prompts are planned.
+    Other words have no token; planning the prompts rejects a text with none.
     """
     words = [*(str(number) for number in range(modulus)), "="]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}))

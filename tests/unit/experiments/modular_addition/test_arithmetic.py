@@ -62,7 +62,7 @@ def test_the_seed_alone_decides_the_split():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"operation": "division"}, "operation cannot be 'division'"),
         ({"operation": "aditon"}, "did you mean 'addition'"),
@@ -72,6 +72,6 @@ def test_the_seed_alone_decides_the_split():
         ({"seed": -1}, "seed must be at least 0"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, said):
-    with pytest.raises(ConfigError, match=said):
+def test_invalid_settings_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
         ModularArithmetic(**settings)

@@ -68,7 +68,7 @@ def assert_words_stand_apart_and_inside(figure):
 
 
 def panels_of(figure):
-    """All axes but the one that carries the titles and those of colour bars."""
+    """All axes but the one of the titles and those of colour bars."""
     return [axes for axes in figure.axes[1:] if not hasattr(axes, "_colorbar")]
 
 
@@ -120,7 +120,7 @@ def key_names(axes):
     return {int(text.get_text()): text.get_position() for text in axes.texts}
 
 
-def test_power_is_drawn_beside_its_null_and_its_keys_are_named():
+def test_power_is_drawn_with_its_null_and_its_keys_are_labelled():
     spectra = [spectrum("W_E", 56, (17, 25, 32, 33, 47)), spectrum("W_L", 56, (), 1)]
     figure = power(*spectra)
     for axes, given in zip(panels_of(figure), spectra, strict=True):
@@ -154,7 +154,7 @@ def test_power_is_drawn_beside_its_null_and_its_keys_are_named():
         (100, tuple(range(1, 101))),
     ],
 )
-def test_names_of_keys_cover_neither_each_other_nor_bars(n_frequencies, keys):
+def test_labels_of_keys_cover_neither_each_other_nor_bars(n_frequencies, keys):
     given = spectrum("W_E", n_frequencies, keys)
     figure = power(given)
     assert_words_stand_apart_and_inside(figure)
@@ -187,7 +187,7 @@ def test_a_matrix_without_power_has_no_null_and_no_keys():
 
 
 @pytest.mark.parametrize(("n", "k"), [(3, 1), (113, 8)])
-def test_singular_vectors_stand_beside_their_spectra(n, k):
+def test_singular_vectors_are_drawn_with_their_spectra(n, k):
     vectors = np.random.default_rng(0).normal(size=(n, k))
     spectra = np.abs(np.fft.rfft(vectors, axis=0)[1:]) ** 2
     spectra /= spectra.sum(0)
@@ -461,7 +461,7 @@ def test_training_curves_are_what_was_given_and_look_alike_in_all_panels(count, 
         ([1e30, 1e-8, 1.0], [1e30, 1e-8, 1.0]),
     ],
 )
-def test_losses_of_nothing_are_drawn_at_the_end_of_the_axis_and_it_says_so(values, drawn):
+def test_losses_of_nothing_are_drawn_at_the_end_of_the_axis_and_the_tick_shows_it(values, drawn):
     panel = TrainingPanel("loss", [TrainingCurve("t", "train", np.array(values))], "logarithmic")
     figure = training_curves(TrainingCurves([0, 1, 2], [panel]), **WORDS)
     (axes,) = panels_of(figure)

@@ -146,7 +146,7 @@ def test_what_is_computed_of_all_pairs_is_what_is_captured(hook, field):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_effective_weights_are_products_of_what_any_models_weights_are_told_by():
+def test_effective_weights_are_products_of_the_weights_found_in_any_model():
     model = SMALL.load(head=True)
     found = effective_weights(model.head)
     (attention,), (mlp,) = value_output_weights(model), mlp_weights(model)
@@ -213,7 +213,7 @@ def test_an_untrained_twin_has_the_architecture_and_other_weights():
     )
 
 
-def test_the_carried_model_is_small_and_says_how_it_was_made():
+def test_the_bundled_model_is_small_and_records_how_it_was_made():
     source = ModularCheckpoint()
     folder = source.where()[0]
     weights = load_file(f"{folder}/model.safetensors")
@@ -226,7 +226,7 @@ def test_the_carried_model_is_small_and_says_how_it_was_made():
     assert history["test_accuracy"].iloc[-1] == 1
 
 
-def test_the_carried_model_answers_every_pair():
+def test_the_bundled_model_answers_every_pair():
     found = all_pairs(ModularCheckpoint().load(head=True).head).logits.argmax(-1)
     a, b = np.indices((113, 113))
     assert np.array_equal(found, (a + b) % 113)
@@ -234,14 +234,14 @@ def test_the_carried_model_answers_every_pair():
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda _: "nowhere", "no folder, and no .pt or .pth file"),
         (lambda folder: folder, "no config.json in"),
     ],
 )
-def test_a_path_without_a_model_is_refused(make, said, tmp_path):
-    with pytest.raises(ConfigError, match=said):
+def test_a_path_without_a_model_is_refused(make, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
         ModularCheckpoint(path=str(make(tmp_path))).skeleton()
 
 
@@ -257,7 +257,7 @@ def test_sizes_that_cannot_be_are_refused(name):
         ModularArithmetic(**{name: 0})
 
 
-def test_a_missing_final_norm_is_said_as_it_is():
+def test_a_missing_final_norm_is_reported():
     with pytest.raises(ConfigError, match="not at all"):
         capture(SMALL, EVERY_PAIR, HOOKS.build({"name": "final_norm"}), Last())
 
@@ -323,7 +323,7 @@ def test_rotary_models_have_no_embedding_of_positions(prompts):
 
 def test_weights_of_another_size_than_the_configuration_are_named(tmp_path):
     SMALL.load(head=True).head.save_pretrained(tmp_path)
-    told = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**told, "intermediate_size": 25}))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 25}))
     with pytest.raises(ConfigError, match=r"up_proj.weight of .* is \[24, 16\].*\[25, 16\]"):
         ModularCheckpoint(path=str(tmp_path)).load(head=True)

@@ -1,4 +1,4 @@
-"""Modular addition opened: a network built by hand, whose every part is known, and random ones.
+"""The analysis of modular addition: a network built by hand, whose every part is known, and random ones.
 
 The network adds as Nanda et al. (2023) describe it. At each planted frequency w neurons compute
 ReLU(cos(wa + φ) + cos(wb + φ)) for some phases φ, which is ReLU(A cos(w(a + b)/2 + φ)) with
@@ -35,7 +35,7 @@ MODULUS, PHASES = 59, 8
 PLANTED = (3, 10, 17, 28)
 
 
-def planted(keys=PLANTED, modulus=MODULUS, operation="addition", **told):
+def planted(keys=PLANTED, modulus=MODULUS, operation="addition", **fields):
     """Build the network for an operation.
 
     The stream's first part holds the numbers, its second the answer, and three dimensions say which
@@ -52,7 +52,7 @@ def planted(keys=PLANTED, modulus=MODULUS, operation="addition", **told):
         num_attention_heads=2,
         head_dim=size,
         intermediate_size=PHASES * len(keys),
-        **told,
+        **fields,
     )
     model = ModularArithmeticForCausalLM(config)
     for weight in model.parameters():
@@ -116,7 +116,7 @@ def test_every_pair_is_answered_and_the_split_is_not_made_up(opened):
 
 
 @pytest.mark.parametrize("operation", ["subtraction", "multiplication"])
-def test_other_operations_are_opened_in_the_order_of_their_group(operation, tmp_path):
+def test_other_operations_are_examined_in_the_order_of_their_group(operation, tmp_path):
     prompts = Prompts(modulus=MODULUS, operation=operation)
     model = planted(operation=operation, trained_on=asdict(prompts))
     found = opening(tmp_path, model, f"prompts.operation={operation}")
@@ -266,7 +266,7 @@ def test_a_model_without_key_frequencies_is_reported_as_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["model=tiny"], "does not read 'a b ='"),
         (["prompts=digits"], "prompts=modular_addition"),
@@ -283,6 +283,6 @@ def test_a_model_without_key_frequencies_is_reported_as_one(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_opened_is_refused(overrides, said, tmp_path):
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_examined_is_refused(overrides, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
         run(composed(tmp_path, *overrides), tmp_path / "run")

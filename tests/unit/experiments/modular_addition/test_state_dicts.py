@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 
 from interp.core.errors import ConfigError
-from interp.experiments.modular_addition.model.state_dicts import converted
+from interp.experiments.modular_addition.model.state_dicts import convert
 from tests.references import hooked_transformer
 from tests.references.hooked_transformer import CURRENT, OLDER, prompts
 
@@ -71,14 +71,14 @@ def logits_of(found, tokens):
 @pytest.mark.parametrize(("file", "outputs", "name"), FILES)
 def test_it_computes_what_transformer_lens_computes(file, outputs, name):
     expected = np.load(hooked_transformer.FILE)[name]
-    found = logits_of(converted(file), prompts())
+    found = logits_of(convert(file), prompts())
     assert expected.shape == (49, 3, outputs)
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("file", "outputs", "name"), FILES)
 def test_the_tensors_have_the_names_and_shapes_of_the_model(file, outputs, name):
-    found = converted(file)
+    found = convert(file)
     block = "model.layers.0"
     projections = {
         **{f"{block}.self_attn.{part}_proj": (16, 16) for part in "qkvo"},
@@ -100,16 +100,16 @@ def test_the_tensors_have_the_names_and_shapes_of_the_model(file, outputs, name)
 
 @BOTH
 @pytest.mark.parametrize("key", ["model", "state_dict", "model_state_dict"])
-def test_a_state_dict_is_found_beside_what_else_was_saved(file, key, saved):
-    found = converted(saved({"epoch": 3, "train_losses": [0.1], key: weights_of(file)}))
-    plain = converted(file)
+def test_a_state_dict_is_found_among_other_entries(file, key, saved):
+    found = convert(saved({"epoch": 3, "train_losses": [0.1], key: weights_of(file)}))
+    plain = convert(file)
     assert found.config.to_dict() == plain.config.to_dict()
     assert found.state_dict.keys() == plain.state_dict.keys()
     for name, weight in plain.state_dict.items():
         assert torch.equal(found.state_dict[name], weight)
 
 
-def test_a_configuration_of_transformer_lens_beside_the_weights_is_passed_over(saved, monkeypatch):
+def test_a_configuration_of_transformer_lens_with_the_weights_is_ignored(saved, monkeypatch):
     module = types.ModuleType("transformer_lens.HookedTransformerConfig")
 
     class HookedTransformerConfig:
@@ -126,13 +126,13 @@ def test_a_configuration_of_transformer_lens_beside_the_weights_is_passed_over(s
         content = {"model": weights_of(CURRENT), "config": HookedTransformerConfig(), "losses": []}
         path = saved(content)
     # Without TransformerLens.
-    found, expected = converted(path).state_dict, converted(CURRENT).state_dict
+    found, expected = convert(path).state_dict, convert(CURRENT).state_dict
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["current", "older"])
-def test_layouts_are_told_apart_where_every_size_is_the_same(older, saved):
+def test_layouts_are_distinguished_where_every_size_is_the_same(older, saved):
     # One head as wide as the stream, as many tokens and neurons as dimensions.
     size = 6
     names = ("embed.W_E", "pos_embed.W_pos", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out")
@@ -140,7 +140,7 @@ def test_layouts_are_told_apart_where_every_size_is_the_same(older, saved):
     for name in ("W_Q", "W_K", "W_V"):
         weights[f"blocks.0.attn.{name}"] = torch.randn(1, size, size)
     weights["blocks.0.attn.W_O"] = torch.randn(size, size) if older else torch.randn(1, size, size)
-    found = converted(saved(weights))
+    found = convert(saved(weights))
     # Whether the file's matrix is ours turned over.
     turned = {
         "model.embed_tokens": ("embed.W_E", older),
@@ -163,11 +163,11 @@ def test_biases_that_are_all_zero_are_none(file, saved):
     for name, weight in weights.items():
         if ".b_" in name:
             weight.zero_()
-    found = converted(saved(weights))
+    found = convert(saved(weights))
     assert found.config.bias is False
     assert not any(name.endswith("bias") for name in found.state_dict)
     without = {name: weight for name, weight in weights.items() if ".b_" not in name}
-    assert converted(saved(without)).state_dict.keys() == found.state_dict.keys()
+    assert convert(saved(without)).state_dict.keys() == found.state_dict.keys()
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_biases_that_are_all_zero_are_none(file, saved):
         ("unembed.b_U", "lm_head"),
     ],
 )
-def test_beside_one_bias_those_that_are_missing_are_zero(name, ours, saved):
+def test_where_one_bias_is_given_missing_ones_are_zero(name, ours, saved):
     weights = weights_of(CURRENT)
     kept = {key: weight for key, weight in weights.items() if ".b_" not in key or key == name}
-    found = converted(saved(kept))
+    found = convert(saved(kept))
     biases = {key: bias for key, bias in found.state_dict.items() if key.endswith(".bias")}
     assert found.config.bias is True
     assert len(biases) == 7
@@ -197,7 +197,7 @@ def test_beside_one_bias_those_that_are_missing_are_zero(name, ours, saved):
 def test_of_a_longer_context_the_first_three_positions_are_kept(file, saved):
     weights = weights_of(file)
     longer = torch.cat([weights["pos_embed.W_pos"], torch.randn(2, 16)])
-    found = converted(saved({**weights, "pos_embed.W_pos": longer}))
+    found = convert(saved({**weights, "pos_embed.W_pos": longer}))
     assert found.config.max_position_embeddings == 3
     assert torch.equal(found.state_dict["model.embed_positions.weight"], weights["pos_embed.W_pos"])
 
@@ -260,8 +260,8 @@ SHAPES = {
 )
 def test_a_shape_that_fits_no_layout_is_named(name, shape, saved):
     weights = {**weights_of(CURRENT), name: torch.ones(shape)}
-    said = ", ".join(map(str, shape))
-    refused(weights, rf"{name} has shape \[{said}\]; expected \[", saved)
+    message = ", ".join(map(str, shape))
+    refused(weights, rf"{name} has shape \[{message}\]; expected \[", saved)
 
 
 def test_an_older_output_projection_must_take_all_heads(saved):
@@ -285,7 +285,7 @@ def test_two_positions_are_too_few(saved):
 @pytest.mark.parametrize("outputs", [6, 9])
 def test_the_unembedding_is_of_the_numbers_or_of_all_tokens(outputs, saved):
     weights = {**weights_of(OLDER), "unembed.W_U": torch.ones(16, outputs)}
-    refused(weights, f"{outputs} columns; expected 8, one a token, or 7, one a number", saved)
+    refused(weights, f"{outputs} columns; expected 8, one per token, or 7, one per number", saved)
 
 
 @pytest.mark.parametrize("tensor", [torch.ones(8, 16, dtype=torch.int64), "W_E"])
@@ -300,7 +300,7 @@ def test_what_holds_no_state_dict_is_refused(content, saved):
     refused(content, "expected a state dict, or a dict that holds one under model or", saved)
 
 
-def test_a_misspelt_tensor_is_shown_beside_the_one_expected(saved):
+def test_a_misspelt_tensor_is_shown_with_the_one_expected(saved):
     weights = weights_of(CURRENT)
     weights["embed.WE"] = weights.pop("embed.W_E")
     refused(weights, r"expected 'embed\.W_E', not 'embed\.WE'", saved)
@@ -309,7 +309,7 @@ def test_a_misspelt_tensor_is_shown_beside_the_one_expected(saved):
 def test_code_is_not_run_but_named(saved):
     refused(
         {"model": weights_of(CURRENT), "config": argparse.Namespace(d_model=16)},
-        "argparse.Namespace too: save its state dict by itself",
+        "also holds argparse.Namespace: save its state dict alone",
         saved,
     )
 
@@ -319,21 +319,21 @@ def test_what_torch_did_not_save_is_refused(content, tmp_path):
     path = tmp_path / "weights.pt"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="expected a state dict that") as refusal:
-        converted(path)
+        convert(path)
     assert_one_line(refusal, path)
 
 
 @pytest.mark.parametrize("name", ["", "missing.pt"])
 def test_what_is_no_file_is_refused(name, tmp_path):
     with pytest.raises(ConfigError, match="expected a state dict that") as refusal:
-        converted(tmp_path / name)
+        convert(tmp_path / name)
     assert_one_line(refusal, tmp_path / name)
 
 
 def refused(content, words, saved):
     path = saved(content)
     with pytest.raises(ConfigError, match=words) as refusal:
-        converted(path)
+        convert(path)
     assert_one_line(refusal, path)
 
 

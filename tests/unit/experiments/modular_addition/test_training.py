@@ -279,7 +279,7 @@ def test_logits_of_key_frequencies_alone_lose_everything_without_them(operation)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"interval": 0}, "interval must be at least 1"),
@@ -290,13 +290,13 @@ def test_logits_of_key_frequencies_alone_lose_everything_without_them(operation)
         ({"betas": [0.9, 1.0]}, "from 0 to below 1"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, said):
-    with pytest.raises(ConfigError, match=said):
+def test_invalid_settings_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
         ANALYSES["modular_addition_training"](**settings)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["model=tiny"], "does not read 'a b ='; use model=modular_addition"),
         (["prompts=digits"], "prompts=modular_addition"),
@@ -306,14 +306,14 @@ def test_settings_that_cannot_be_are_refused(settings, said):
         (["model=modular_addition", "prompts.modulus=113"], "begins from random weights"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_before_work(overrides, said, tmp_path):
+def test_what_cannot_be_trained_is_refused_before_work(overrides, message, tmp_path):
     another = any(override.startswith("model=") for override in overrides)
     kept = [o for o in SIZES if not (another and o.startswith("model."))]
     if "prompts=digits" in overrides:
         kept = [o for o in kept if not o.startswith("prompts.")]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[*kept, f"outputs={tmp_path}", *overrides])
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         run(config, tmp_path / "run")
     assert not (tmp_path / "training").exists()
 
@@ -341,9 +341,9 @@ def test_new_pairs_are_those_whose_mirror_image_was_not_trained_on_either():
 def test_a_sweep_draws_the_jobs_over_one_another(tmp_path):
     overrides = [*SIZES, f"outputs={tmp_path}", "analysis.epochs=20", "model.seed=0,1"]
     command = [sys.executable, "-m", "interp", "-m", *overrides]
-    said = subprocess.run(
+    message = subprocess.run(
         command, cwd=Path(CONF).parent, capture_output=True, text=True, check=True
     )
     (figure,) = tmp_path.glob("sweeps/*/*/figures/training.png")
-    assert f"figure   {figure}" in said.stdout
-    assert "2 of 2 jobs finished" in said.stdout
+    assert f"figure   {figure}" in message.stdout
+    assert "2 of 2 jobs finished" in message.stdout
