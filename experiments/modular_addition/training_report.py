@@ -13,7 +13,7 @@ def scalars(history: TrainingHistory) -> dict[str, float]:
     """Return the last epoch's losses and accuracies, and when pairs were learned if they were."""
     names = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
     learned = {
-        "epoch_by_heart": history.epoch_memorised,
+        "epoch_memorised": history.epoch_memorised,
         "epoch_grokked": history.epoch_grokked,
     }
     return {
