@@ -1,4 +1,4 @@
-"""The analysis of modular addition: a network built by hand, whose every part is known, and random ones.
+"""The analysis of modular addition, on a network built by hand and on random ones.
 
 The network adds as Nanda et al. (2023) describe it. At each planted frequency w neurons compute
 ReLU(cos(wa + φ) + cos(wb + φ)) for some phases φ, which is ReLU(A cos(w(a + b)/2 + φ)) with
