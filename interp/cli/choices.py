@@ -3,7 +3,6 @@
 Nothing is composed, and no component imported but for a file that says nothing of itself.
 """
 
-import importlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,19 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from interp.cli import docstrings
 from interp.core.errors import ConfigError, nearest
+from interp.core.groups import GROUPS
 from interp.core.registry import Registry
 
-# Where the classes are registered that the files of a group name.
-_REGISTRIES = {
-    "model": ("interp.models", "MODELS"),
-    "prompts": ("interp.data.prompts", "PROMPTS"),
-    "hook": ("interp.hooks", "HOOKS"),
-    "position": ("interp.data.positions", "POSITIONS"),
-    "reduction": ("interp.reductions", "REDUCTIONS"),
-    "clustering": ("interp.clusterings.clustering", "CLUSTERINGS"),
-    "metric": ("interp.metrics", "METRICS"),
-    "analysis": ("interp.runner.analysis", "ANALYSES"),
-}
 _FOLDER = ("--config-dir", "-cd")
 
 
@@ -169,15 +158,17 @@ def leading_comment(file: Path) -> str:
 
 def registry(group: str) -> Registry[Any]:
     """Return the registry of the classes that a group's files name."""
-    module, name = _REGISTRIES[group]
-    found: Registry[Any] = getattr(importlib.import_module(module), name)
-    return found
+    return next(known.registry for known in GROUPS if known.name == group)
 
 
 def _first_sentence(choice: Choice) -> str:
     config = OmegaConf.load(choice.file)
     name = config.get("name") if isinstance(config, DictConfig) else ""
-    if choice.group not in _REGISTRIES or not isinstance(name, str) or not name:
+    if (
+        choice.group not in {known.name for known in GROUPS}
+        or not isinstance(name, str)
+        or not name
+    ):
         return ""
     known = registry(choice.group)
     return docstrings.first_sentence(known[name]) if name in known else ""

@@ -1,0 +1,1 @@
+"""What everything else stands on: configuration, registries, errors, identity of code."""

@@ -1,21 +1,13 @@
-"""The configuration's schema, and the step from a configuration to validated components."""
+"""The configuration's schema: a choice for each group, and the settings of a run."""
 
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-if TYPE_CHECKING:
-    from interp.clusterings import Clustering
-    from interp.data.positions import Position
-    from interp.data.prompts import PromptSet, PromptSource
-    from interp.hooks import HookPoint
-    from interp.metrics import Metric
-    from interp.models import ModelSource
-    from interp.reductions import Reduction
-    from interp.runner.analysis import Analysis
+from interp.core.groups import GROUPS
 
 
 @dataclass
@@ -38,39 +30,27 @@ class StoredActivations:
     """What is kept of captured activations, in the folder `activations` of `outputs`.
 
     Attributes:
-        limit_gb: GB (10⁹ bytes) above which the least recently used go.
+        limit_gb: GB (10⁹ bytes) above which the least recently used are removed.
     """
 
     limit_gb: float = 50.0
 
 
 @dataclass
-class Config:
-    """The root of every configuration; it stands first in the defaults and catches typos.
+class Settings:
+    """What a configuration sets besides the choices of `interp.core.groups.GROUPS`.
 
     Attributes:
-        model, prompts, hook, position, reduction, clustering, metric, analysis: a `name` and the
-            fields of the component registered under it.
-        reference: a model that the run is held against, chosen with `model@reference=…`.
-        reference_draws: how often a reference with random weights is drawn.
-        imports: modules of one's own, which register their components as they are imported.
-        rerun: compute what an equal run has found already.
-        dry: tell what would be done, and do none of it.
-        seed: of everything that the analysis draws.
+        reference_draws: how many times the weights of a random reference model are drawn.
+        imports: modules of your own, which register their components when they are imported.
+        rerun: compute again what an equal run has found already.
+        dry: report what would be done, and do none of it.
+        seed: of everything that the analysis draws at random.
         outputs: the folder for runs, the MLflow database and its artifacts.
         activations: what is kept of captured activations.
         tracking: where MLflow keeps the runs.
     """
 
-    model: Any = MISSING
-    prompts: Any = MISSING
-    hook: Any = MISSING
-    position: Any = MISSING
-    reduction: Any = MISSING
-    clustering: Any = MISSING
-    metric: Any = MISSING
-    analysis: Any = MISSING
-    reference: Any = None
     reference_draws: int = 20
     imports: list[str] = field(default_factory=list)
     rerun: bool = False
@@ -81,22 +61,19 @@ class Config:
     tracking: Tracking = field(default_factory=Tracking)
 
 
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """The validated components of one run; nothing has been loaded but the prompts."""
-
-    source: "ModelSource"
-    reference: "ModelSource | None"
-    reference_draws: int
-    prompt_source: "PromptSource"
-    prompts: "PromptSet"
-    hook: "HookPoint"
-    position: "Position"
-    reduction: "Reduction"
-    clustering: "Clustering"
-    metric: "Metric"
-    analysis: "Analysis"
-    seed: int
+# The root of every configuration. It stands first in the defaults and refuses misspelt keys.
+# Each group's value is a component: the `name` that it is registered under, and its fields.
+Config = dataclasses.make_dataclass(
+    "Config",
+    [
+        *((group.name, Any, None if group.is_optional else MISSING) for group in GROUPS),
+        *(
+            (f.name, f.type, field(default=f.default, default_factory=f.default_factory))
+            for f in dataclasses.fields(Settings)
+        ),
+    ],
+    namespace={"__module__": __name__},
+)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -108,55 +85,3 @@ def save(settings: dict[str, Any] | DictConfig, path: Path) -> None:
     """Write a configuration as YAML."""
     path.parent.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(settings), path)
-
-
-def build(config: DictConfig, prompts: "PromptSet | None" = None) -> Experiment:
-    """Build every component that the configuration names.
-
-    A metric in vocabulary space, where it is used, reads the hook's layers through the unembedding.
-
-    Args:
-        config: the configuration.
-        prompts: the prompts that it names, where they have been loaded before.
-
-    Raises:
-        ConfigError: the first thing that is wrong with it.
-    """
-    from interp.clusterings import CLUSTERINGS
-    from interp.core.errors import ConfigError, nearest
-    from interp.data.positions import POSITIONS
-    from interp.data.prompts import PROMPTS
-    from interp.hooks import HOOKS
-    from interp.metrics import METRICS
-    from interp.models import MODELS
-    from interp.reductions import REDUCTIONS
-    from interp.runner.analysis import ANALYSES, asks_for
-
-    known = [field.name for field in dataclasses.fields(Config)]
-    for key in config:
-        # A "+" on the command line gets past the schema.
-        if key not in known:
-            raise ConfigError(f"there is no {str(key)!r}{nearest(key, known)}")
-    for name, least in (("seed", 0), ("reference_draws", 1)):
-        if config[name] < least:
-            raise ConfigError(f"{name} must be at least {least}, not {config[name]}")
-    if isinstance(config.reference, str):
-        raise ConfigError(f"reference is chosen as model@reference={config.reference}")
-    hook, metric = HOOKS.build(config.hook), METRICS.build(config.metric)
-    analysis = ANALYSES.build(config.analysis)
-    prompt_source = PROMPTS.build(config.prompts)
-    in_vocabulary = metric.in_vocabulary and asks_for(analysis, "metric")
-    return Experiment(
-        source=MODELS.build(config.model),
-        reference=MODELS.build(config.reference, at="reference") if config.reference else None,
-        reference_draws=config.reference_draws,
-        prompt_source=prompt_source,
-        prompts=prompt_source.load() if prompts is None else prompts,
-        hook=hook.in_vocabulary() if in_vocabulary else hook,
-        position=POSITIONS.build(config.position),
-        reduction=REDUCTIONS.build(config.reduction),
-        clustering=CLUSTERINGS.build(config.clustering),
-        metric=metric,
-        analysis=analysis,
-        seed=config.seed,
-    )

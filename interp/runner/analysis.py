@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Analysis(Protocol):
     """A frozen dataclass whose fields are its settings and whose parameters are what it needs.
 
-    Its `__call__` names any of the properties of `runner.Provisions`, and returns a `Result`.
-    Where it has a `check`, that is called in the same way before any weight is loaded, and refuses
-    what cannot work with a ConfigError.
+    Its `__call__` names any of the inputs of `interp.runner.inputs`, and returns a `Result`. Where
+    it has a `check`, that is called in the same way before any weight is loaded, and refuses what
+    cannot work with a ConfigError.
     """
 
     __call__: Callable[..., Result]

@@ -1,21 +1,19 @@
 """What a run is, in tags: enough to tell it from all that would find something else."""
 
-import dataclasses
 import hashlib
 import json
 import platform
 from typing import Any
 
-from interp.core.configuration import Experiment
+from interp.core.groups import GROUPS, group_named
 from interp.core.user_modules import code_of
 from interp.core.versions import code_digest, git_commit, versions
 from interp.runner.analysis import asks_for
-from interp.runner.inputs import Provisions
+from interp.runner.build import Experiment
+from interp.runner.inputs import Inputs, used_groups
 
 
-def tags_of(
-    experiment: Experiment, provisions: Provisions, settings: dict[str, Any]
-) -> dict[str, object]:
+def tags_of(experiment: Experiment, inputs: Inputs, settings: dict[str, Any]) -> dict[str, object]:
     """Return the tags of a run, its fingerprint among them."""
     from interp.hooks import HOOKS
 
@@ -34,7 +32,7 @@ def tags_of(
         tags["own_code"] = own
     reads = asks_for(experiment.analysis, "activations", "samples", "plan", "reference")
     if reads:
-        plan = provisions.plan
+        plan = inputs.plan
         tags["hook"] = HOOKS.name_of(experiment.hook)
         one_a_prompt = len(plan.samples) == len(experiment.prompts)
         tags |= {
@@ -48,30 +46,35 @@ def tags_of(
         tags["reference"] = experiment.reference.title
         tags["reference_revision"] = experiment.reference.revision
         tags["reference_dtype"] = experiment.reference.dtype
-    idle = {name for name in ("metric", "clustering") if not asks_for(experiment.analysis, name)}
-    idle |= set() if reads else {"hook", "position"}
-    return {**tags, "fingerprint": _fingerprint(tags, settings, idle)}
+    return {**tags, "fingerprint": _fingerprint(tags, _decisive(experiment, settings))}
 
 
 def _own_code(experiment: Experiment) -> str:
-    """Return a digest of the code of components that are not the project's; "" where all are."""
-    components = filter(dataclasses.is_dataclass, vars(experiment).values())
-    digests = sorted({code_of(component) for component in components} - {""})
-    return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests else ""
+    """Return a hash of the code of components that are not the project's; "" where all are."""
+    components = [one for one in experiment.components.values() if one is not None]
+    hashes = sorted({code_of(component) for component in components} - {""})
+    return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
 
 
-def _fingerprint(tags: dict[str, str], settings: dict[str, Any], idle: set[str]) -> str:
-    """Digest of all that decides the result: choices, weights, prompts, code and versions.
+# Settings that do not change the result.
+_INDIFFERENT = {"outputs", "tracking", "activations", "rerun", "dry", "imports"}
 
-    Where weights and prompts come from does not count, what they are does; nor does a choice that
-    the analysis has no use for, or anything that moves values by round-off alone.
+
+def _decisive(experiment: Experiment, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide the result.
+
+    Where weights and prompts come from does not count: the tags identify what they are. Nor does a
+    choice that the analysis does not use.
     """
-    # Of modules that were imported the code counts that is used, as the tag `own_code` has it.
-    indifferent = {"outputs", "tracking", "activations", "rerun", "dry", "imports"} | idle
-    indifferent |= {"model", "reference", "prompts"}
-    if settings["reference"] is None:
-        indifferent.add("reference_draws")
-    decisive = {key: value for key, value in settings.items() if key not in indifferent}
-    # The code says more than its commit, which knows nothing of changes and much of other files.
-    telling = {key: value for key, value in tags.items() if key != "git_commit"}
-    return hashlib.sha256(json.dumps([decisive, telling], sort_keys=True).encode()).hexdigest()
+    used = used_groups(experiment.analysis) | {group_named("analysis")}
+    left_out = {g.name for g in GROUPS if g.known_by_content or g not in used}
+    if experiment.reference is None:
+        left_out.add("reference_draws")
+    return {key: value for key, value in settings.items() if key not in _INDIFFERENT | left_out}
+
+
+def _fingerprint(tags: dict[str, object], decisive: dict[str, Any]) -> str:
+    """Hash all that decides the result: choices, weights, prompts, code and versions."""
+    # The commit says less than the code: nothing of uncommitted changes, and much of other files.
+    identifying = {key: value for key, value in tags.items() if key != "git_commit"}
+    return hashlib.sha256(json.dumps([decisive, identifying], sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from interp.cache import ActivationStore
 from interp.cache.requests import RemainingWork, Request, remaining_work
 from interp.data.positions import described
-from interp.runner.run import settle
+from interp.runner.run import prepare
 from interp.tracking import Store, find_finished_runs
 
 if TYPE_CHECKING:
@@ -46,18 +46,18 @@ def forecast(config: "DictConfig", experiment: str = "") -> Forecast:
     Raises:
         ConfigError: something is wrong with the configuration.
     """
-    settled = settle(config)
+    prepared = prepare(config)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
-    at = experiment or settled.settings["tracking"]["experiment"]
+    at = experiment or prepared.settings["tracking"]["experiment"]
     known = ""
     if store.exists() and not config.rerun:
-        found = find_finished_runs(store, at, str(settled.tags["fingerprint"]))
+        found = find_finished_runs(store, at, str(prepared.tags["fingerprint"]))
         known = next((run.ended for run in found), "")
     kept = ActivationStore.of(config.outputs, config.activations.limit_gb)
-    wanted = () if known else settled.provisions.requests()
-    analysis = settled.settings["analysis"]["name"]
+    wanted = () if known else prepared.inputs.requests()
+    analysis = prepared.settings["analysis"]["name"]
     return Forecast(
-        settled.name,
+        prepared.name,
         analysis,
         known,
         tuple((request, remaining_work(request, kept)) for request in wanted),

@@ -1,55 +1,63 @@
-"""What an analysis may ask for by name."""
+"""The inputs that an analysis may ask for by name, each made when it is first asked for."""
 
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from interp.cache import ActivationStore
-from interp.core.configuration import Experiment
+from interp.core.groups import GROUPS, Group, group_named
+from interp.runner.analysis import Analysis, asks_for
+from interp.runner.build import Experiment
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from interp.cache.requests import Request
-    from interp.clusterings import Clustering
     from interp.data.activations import Activations
-    from interp.data.positions import Position
-    from interp.data.prompts import PromptSet, PromptSource
+    from interp.data.prompts import PromptSet
     from interp.forward.plan import Plan
-    from interp.hooks import HookPoint
-    from interp.metrics import Metric
-    from interp.models import ModelSource
     from interp.models.language_model import LanguageModel
-    from interp.reductions import Reduction
     from interp.runner.reference_model import Reference
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Takes a step's number, and its values by name.
 Track = Callable[[int, Mapping[str, float]], None]
 
-# Takes what is read, and tells what others will read of the same model and prompts.
+# Takes what is read, and yields what other jobs of the sweep will read of the same model and
+# prompts.
 SiblingRequests = Callable[["Request"], Iterable["Request"]]
 
 
-def _nowhere(_step: int, _values: Mapping[str, float]) -> None:
-    """Stand in for a run that has not begun."""
-
-
-def alone(_request: "Request") -> tuple["Request", ...]:
-    """Stand in for the siblings of a run that has none."""
+def no_siblings(_request: "Request") -> tuple["Request", ...]:
+    """Return the sibling requests of a run outside of a sweep: none."""
     return ()
 
 
-class Provisions:
-    """What an analysis may ask for by name, each made when it is first asked for.
+def _discard(_step: int, _values: Mapping[str, float]) -> None:
+    """Discard values of a step where no run records them."""
 
-    Attributes:
-        outputs: the folder that runs share: what takes long may be kept there, to go on from.
-        track: sends values of a step to the run while it works, one curve a name.
+
+def made_from(*groups: str) -> Callable[[F], F]:
+    """Mark a property as an input, made from the choices of these groups."""
+
+    def mark(function: F) -> F:
+        vars(function)["groups"] = groups
+        return function
+
+    return mark
+
+
+class Inputs:
+    """What an analysis may ask for by name.
+
+    The component of each group is an input under the name that `interp.core.groups` gives it; the
+    properties here that are marked with `made_from` are inputs too.
     """
 
     def __init__(
@@ -57,13 +65,13 @@ class Provisions:
         experiment: Experiment,
         outputs: Path,
         store: ActivationStore,
-        siblings: SiblingRequests = alone,
+        siblings: SiblingRequests = no_siblings,
     ) -> None:
         self._experiment = experiment
+        self._outputs = outputs
         self._store = store
         self._siblings = siblings
-        self.outputs = outputs
-        self.track: Track = _nowhere
+        self._track: Track = _discard
 
     @cached_property
     def _request(self) -> "Request":
@@ -73,104 +81,97 @@ class Provisions:
         return Request(e.source, e.prompts, e.hook, e.position)
 
     @property
+    @made_from("prompts")
     def prompts(self) -> "PromptSet":
         """The prompt set."""
         return self._experiment.prompts
 
-    @property
-    def prompt_source(self) -> "PromptSource":
-        """Where the prompts come from: the rule that made them, with its settings."""
-        return self._experiment.prompt_source
-
-    @property
-    def source(self) -> "ModelSource":
-        """The model's description: its title, without its weights."""
-        return self._experiment.source
-
-    @property
-    def hook(self) -> "HookPoint":
-        """Where activations are read."""
-        return self._experiment.hook
-
-    @property
-    def position(self) -> "Position":
-        """Which tokens are read."""
-        return self._experiment.position
-
-    @property
-    def reduction(self) -> "Reduction":
-        """The reduction."""
-        return self._experiment.reduction
-
-    @property
-    def clustering(self) -> "Clustering":
-        """The clustering."""
-        return self._experiment.clustering
-
-    @property
-    def metric(self) -> "Metric":
-        """The metric."""
-        return self._experiment.metric
-
     @cached_property
+    @made_from()
     def rng(self) -> np.random.Generator:
         """The random generator, from the configured seed."""
         return np.random.default_rng(self._experiment.seed)
 
+    @property
+    @made_from()
+    def outputs(self) -> Path:
+        """The folder that runs share, for what takes long and may be resumed."""
+        return self._outputs
+
+    @property
+    @made_from()
+    def track(self) -> Track:
+        """Sends the values of a step to the run while it computes, one curve per name."""
+        return self._track
+
+    def record_steps(self, track: Track) -> None:
+        """Send the values that the analysis tracks to `track`."""
+        self._track = track
+
     @cached_property
+    @made_from("model", "prompts", "hook", "position")
     def plan(self) -> "Plan":
-        """What will be read: tokens, layers, samples; no weight is loaded for it."""
+        """What will be read: tokens, layers, samples. No weight is loaded for it."""
         from interp.cache.requests import plan
 
         return plan(self._request, self._store)
 
     @property
+    @made_from("model", "prompts", "hook", "position")
     def samples(self) -> "pd.DataFrame":
         """The table of samples, one row each, before anything is read."""
         return self.plan.samples.copy()
 
+    @cached_property
+    @made_from("model", "prompts", "hook", "position")
+    def activations(self) -> "Activations":
+        """The activations at hook and position."""
+        from interp.cache.requests import activations
+
+        return activations(self._request, self._store, self._siblings)
+
+    # Not kept here: one model is held in memory at a time, by `interp.models.sources`.
     @property
+    @made_from("model")
     def model(self) -> "LanguageModel":
-        """The model with its weights, and its head where it has one."""
+        """The model with its weights, and with its language-model head where it has one."""
         return self._experiment.source.load(head=True)
 
-    @property
-    def reference_source(self) -> "ModelSource | None":
-        """The description of the model that the run is held against, where there is one."""
-        return self._experiment.reference
-
     @cached_property
+    @made_from("model", "prompts", "hook", "position", "reference")
     def reference(self) -> "Reference":
-        """The model that the run is held against; nothing of it is loaded until it is read."""
+        """The reference model; nothing of it is loaded until its activations are read."""
         from interp.cache.requests import activations, plan
         from interp.runner.reference_model import Reference
 
         e = self._experiment
-        # Without one there is nothing to draw, and the model stands in for its title.
+        # Without a reference there are no draws, and the model itself gives the title.
         source = e.reference or e.source
         request = dataclasses.replace(self._request, source=source)
-        what = plan(request, self._store)
+        planned = plan(request, self._store)
 
-        def drawn(i: int) -> "Activations":
-            twin = dataclasses.replace(source, seed=source.seed + i)
+        def capture(i: int) -> "Activations":
+            drawn = dataclasses.replace(source, seed=source.seed + i)
 
-            def siblings_of_twin(_: "Request") -> "Iterable[Request]":
-                # SiblingRequests hold the same model against the same reference.
+            def siblings(_: "Request") -> "Iterable[Request]":
+                # Sibling jobs compare the same model with the same reference.
                 others = self._siblings(self._request)
-                return (dataclasses.replace(other, source=twin) for other in others)
+                return (dataclasses.replace(other, source=drawn) for other in others)
 
-            return activations(
-                dataclasses.replace(request, source=twin), self._store, siblings_of_twin
-            )
+            return activations(dataclasses.replace(request, source=drawn), self._store, siblings)
 
         draws = e.reference_draws if source.is_drawn else 1
-        draws = draws if e.reference else 0
-        return Reference(source.title, what.layers, what.samples.copy(), what.space, draws, drawn)
+        return Reference(
+            source.title,
+            planned.layers,
+            planned.samples.copy(),
+            planned.space,
+            draws if e.reference else 0,
+            capture,
+        )
 
     def requests(self) -> "Iterator[Request]":
         """Yield what the analysis would have read, of the model and of its reference."""
-        from interp.runner.analysis import asks_for
-
         e = self._experiment
         if asks_for(e.analysis, "activations"):
             yield self._request
@@ -179,22 +180,40 @@ class Provisions:
                 source = dataclasses.replace(e.reference, seed=e.reference.seed + draw)
                 yield dataclasses.replace(self._request, source=source)
 
-    @cached_property
-    def activations(self) -> "Activations":
-        """The activations at hook and position."""
-        from interp.cache.requests import activations
-
-        return activations(self._request, self._store, self._siblings)
-
     def call(self, function: Callable[..., Any]) -> Any:
-        """Call a function with the provisions that its parameters name.
+        """Call a function with the inputs that its parameters name.
 
         Raises:
-            TypeError: a parameter that names none of them.
+            TypeError: a parameter names no input.
         """
         names = list(inspect.signature(function).parameters)
-        known = [n for n in dir(self) if not n.startswith("_") and n not in ("call", "requests")]
         for name in names:
-            if name not in known:
-                raise TypeError(f"{function}: no provision {name!r} (there are {known})")
-        return function(**{name: getattr(self, name) for name in names})
+            if name not in inputs():
+                raise TypeError(f"{function}: no input {name!r} (there are {sorted(inputs())})")
+        return function(**{name: self._input(name) for name in names})
+
+    def _input(self, name: str) -> Any:
+        if name in _COMPONENTS:
+            return self._experiment.components[_COMPONENTS[name]]
+        return getattr(self, name)
+
+
+# The group whose component is the input of that name. The analysis itself is none.
+_COMPONENTS = {one.input: one.name for one in GROUPS if one.name != "analysis"}
+
+
+@cache
+def inputs() -> Mapping[str, tuple[Group, ...]]:
+    """Return every input that an analysis may ask for, with the groups that it is made from."""
+    found = {name: (group_named(of),) for name, of in _COMPONENTS.items()}
+    for name, member in vars(Inputs).items():
+        function = getattr(member, "fget", None) or getattr(member, "func", None)
+        names = getattr(function, "groups", None)
+        if names is not None:
+            found[name] = tuple(group_named(of) for of in names)
+    return found
+
+
+def used_groups(analysis: Analysis | type[Analysis]) -> set[Group]:
+    """Return the groups that the inputs are made from which the analysis, or its check, names."""
+    return {used for name, of in inputs().items() if asks_for(analysis, name) for used in of}

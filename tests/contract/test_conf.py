@@ -8,27 +8,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from interp.cli.main import CONF
-from interp.clusterings import CLUSTERINGS
-from interp.core.configuration import build
-from interp.data.positions import POSITIONS
-from interp.data.prompts import PROMPTS
-from interp.hooks import HOOKS
-from interp.metrics import METRICS
-from interp.models import MODELS
-from interp.reductions import REDUCTIONS
-from interp.runner.analysis import ANALYSES
+from interp.core.groups import GROUPS
+from interp.runner.build import build
 from interp.runner.run import run
 
-REGISTRIES = {
-    "model": MODELS,
-    "prompts": PROMPTS,
-    "hook": HOOKS,
-    "position": POSITIONS,
-    "reduction": REDUCTIONS,
-    "clustering": CLUSTERINGS,
-    "metric": METRICS,
-    "analysis": ANALYSES,
-}
+REGISTRIES = {group.folder: group.registry for group in GROUPS}
 FILES = [(group, path.stem) for group in REGISTRIES for path in (CONF / group).glob("*.yaml")]
 PRESETS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 

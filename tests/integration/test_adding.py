@@ -9,7 +9,7 @@ import pytest
 
 from interp import compose
 from interp.cli.overrides import CONF
-from interp.core.configuration import build
+from interp.runner.build import build
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")

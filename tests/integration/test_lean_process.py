@@ -11,9 +11,9 @@ from hydra import compose, initialize_config_dir
 
 from interp.cache import ActivationStore
 from interp.cli.main import CONF
-from interp.core.configuration import build
 from interp.runner.analysis import ANALYSES, asks_for
-from interp.runner.inputs import Provisions
+from interp.runner.build import build
+from interp.runner.inputs import Inputs
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,10 +48,10 @@ def test_an_analysis_of_activations_imports_no_torch(name, tmp_path, monkeypatch
     overrides = ["model=tiny", f"analysis={name}", *SMALL[name].split()]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         experiment = build(compose("config", overrides=overrides))
-    provisions = Provisions(experiment, tmp_path, ActivationStore(tmp_path, 10**9))
+    inputs = Inputs(experiment, tmp_path, ActivationStore(tmp_path, 10**9))
     # These two read the model.
-    assert provisions.plan is not None
-    assert provisions.activations is not None
+    assert inputs.plan is not None
+    assert inputs.activations is not None
     imported = {type(experiment.analysis).__module__}
     load = builtins.__import__
 
@@ -63,8 +63,8 @@ def test_an_analysis_of_activations_imports_no_torch(name, tmp_path, monkeypatch
         return load(module, namespace, own, names, level)
 
     monkeypatch.setattr(builtins, "__import__", recorded)
-    provisions.call(experiment.analysis.check)
-    provisions.call(experiment.analysis)
+    inputs.call(experiment.analysis.check)
+    inputs.call(experiment.analysis)
     monkeypatch.undo()
 
     # Here torch has been there all along; a fresh process tells what brings it in.

@@ -18,10 +18,8 @@ from omegaconf import OmegaConf
 from interp.cli.commands import completion, new
 from interp.cli.main import VERBS
 from interp.cli.overrides import CONF
-from interp.cli.used_groups import MADE_FROM
 from interp.core.errors import ConfigError
 from interp.models import ModelSource
-from interp.runner.inputs import Provisions
 
 ROOT = Path(__file__).parents[2]
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
@@ -276,13 +274,6 @@ def test_show_counts_the_jobs_of_a_sweep(interp, no_weights):
     assert said.startswith("interp: metric cannot be 'cosin'; did you mean 'cosine'?")
     said = refused(interp("show", "--cfg", "job"))
     assert said.startswith("interp: show takes -m, --config-dir and overrides, not --cfg")
-
-
-def test_it_is_known_what_everything_an_analysis_may_ask_for_is_made_from():
-    names = {name for name in dir(Provisions) if not name.startswith("_")}
-    # These two are no provisions: `call` gives them to nobody.
-    names -= {"call", "requests"}
-    assert set(MADE_FROM) == names | {"outputs", "track"}
 
 
 # new

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from interp.cache import ActivationStore
 from interp.cache.requests import Request
 from interp.cli.main import CONF
-from interp.core.configuration import build
+from interp.runner.build import build
 from interp.tracking import Store
 
 ROOT = Path(__file__).parents[2]

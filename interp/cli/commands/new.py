@@ -10,10 +10,11 @@ from typing import Any, cast
 import yaml
 from omegaconf import OmegaConf
 
-from interp.cli import choices, docstrings
+from interp.cli import choices
 from interp.cli.provenance import Composed, flow, opened
-from interp.cli.used_groups import groups_of
 from interp.core.errors import ConfigError, check_choice
+from interp.core.fields import meanings_of
+from interp.runner.inputs import used_groups
 
 _HELP = """\
 interp new experiment NAME [from=PRESET] [--config-dir FOLDER]
@@ -122,7 +123,7 @@ def _written(source: str, conf: Path, own: Sequence[Path]) -> str:
 def _of_defaults(composed: Composed) -> list[Entry]:
     """Return the choices that the default experiment makes use of."""
     cls = choices.registry("analysis")[composed.config.analysis.name]
-    used = groups_of(cls) | {"analysis"}
+    used = {group.override for group in used_groups(cls)} | {"analysis"}
     return [{f"override /{key}": name} for key, name in composed.choices.items() if key in used]
 
 
@@ -189,7 +190,7 @@ def _fields(composed: Composed, body: str) -> Iterator[str]:
     """Yield the analysis' values as comments, each with what it means."""
     config = composed.config.analysis
     cls = choices.registry("analysis")[config.name]
-    told = docstrings.meanings(cls)
+    told = meanings_of(cls)
     given = (yaml.safe_load(body) or {}) if body else {}
     of_analysis = given.get("analysis") or {}
     values = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False))

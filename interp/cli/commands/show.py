@@ -10,14 +10,16 @@ from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
 
-from interp.cli import choices, docstrings
+from interp.cli import choices
 from interp.cli.arguments import check_choices
 from interp.cli.columns import aligned, wrapped
 from interp.cli.hydra import composition
 from interp.cli.provenance import Composed, flow, opened, parsed
-from interp.cli.used_groups import COMPONENTS, groups_of
-from interp.core.configuration import Experiment
 from interp.core.errors import ConfigError
+from interp.core.fields import meanings_of
+from interp.core.groups import GROUPS, group_named
+from interp.runner.build import Experiment, build
+from interp.runner.inputs import Inputs, used_groups
 
 _HELP = """\
 interp show [experiment=PRESET] [-m] [KEY=VALUE …] [--config-dir FOLDER]
@@ -79,13 +81,13 @@ def _built(composed: Composed, like: tuple[Composed, Experiment] | None = None) 
 
     `like` has loaded prompts already, which are not loaded again where they are the same.
     """
-    from interp.core.configuration import build, resolved
-    from interp.runner.run import refuse_idle_choices
+    from interp.core.configuration import resolved
+    from interp.runner.run import refuse_unused_choices
 
     composed.register()
     known = like[1].prompts if like and like[0].config.prompts == composed.config.prompts else None
     experiment = build(composed.task, known)
-    refuse_idle_choices(experiment, resolved(composed.task))
+    refuse_unused_choices(experiment, resolved(composed.task))
     return experiment
 
 
@@ -96,7 +98,6 @@ def _check(composed: Composed, experiment: Experiment) -> None:
         ConfigError: as it does in a run.
     """
     from interp.cache import ActivationStore
-    from interp.runner.inputs import Provisions
 
     if not hasattr(experiment.analysis, "check"):
         return
@@ -106,7 +107,7 @@ def _check(composed: Composed, experiment: Experiment) -> None:
         if not store.folder.is_dir():
             # Whoever only looks finds no new folder afterwards.
             store = ActivationStore(Path(aside), store.limit_bytes)
-        Provisions(experiment, outputs, store).call(experiment.analysis.check)
+        Inputs(experiment, outputs, store).call(experiment.analysis.check)
 
 
 def _jobs(overrides: list[str]) -> tuple[list[list[str]], list[Override]]:
@@ -189,14 +190,14 @@ def _facts(
     name = composed.choices["analysis"]
     by = composed.origins["analysis"]
     yield "asks", f"{name} ({by}): {_described('analysis', name, conf, own)}"
-    told = docstrings.meanings(type(experiment.analysis))
+    told = meanings_of(type(experiment.analysis))
     for field in _DRAWS:
         if field in told:
             value = getattr(experiment.analysis, field)
             yield "null", f"analysis.{field}={value}: {told[field]}"
     prompts = experiment.prompts
     groups = ", ".join(f"{group} {len(prompts.members(group))}" for group in prompts.group_names)
-    if "prompts" in groups_of(experiment.analysis):
+    if group_named("prompts") in used_groups(experiment.analysis):
         yield "reads", f"{len(prompts)} prompts ({groups})"
     yield "loads", _loaded(experiment)
     config = composed.config
@@ -223,7 +224,7 @@ def _loaded(experiment: Experiment) -> str:
 def _rows(
     composed: Composed, experiment: Experiment, conf: Path, own: Sequence[Path], *, is_sweep: bool
 ) -> Iterator[tuple[str, str, str, str]]:
-    asked = groups_of(experiment.analysis)
+    unused = {g.override for g in GROUPS if g not in used_groups(experiment.analysis)}
     yield "group", "choice", "chosen by", "what it is"
     keys = [group.key for group in choices.groups(conf, own)]
     keys = [key for key in keys if not key.startswith("hydra/")] + ["hydra/launcher"] * is_sweep
@@ -232,7 +233,7 @@ def _rows(
         if not name or key in ("experiment", "analysis"):
             continue
         said = _described(key, name, conf, own)
-        if key in COMPONENTS and key not in asked:
+        if key in unused:
             said = f"unused: {composed.choices['analysis']} asks for none"
         yield key, name, composed.origins[key], said
 

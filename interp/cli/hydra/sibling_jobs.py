@@ -32,8 +32,8 @@ def wanted_by_others(config: DictConfig, own: "Request") -> Iterator["Request"]:
     """
     from interp.cache.requests import Request
     from interp.cli.hydra.job import register
-    from interp.core.configuration import build
     from interp.runner.analysis import asks_for
+    from interp.runner.build import build
 
     of_own, seen = _resolved(config, ("model", "prompts")), set[str]()
     for overrides in OTHERS.get():

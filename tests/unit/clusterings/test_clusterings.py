@@ -14,10 +14,11 @@ from interp.cache import ActivationStore
 from interp.clusterings import CLUSTERINGS
 from interp.clusterings.density import DBSCAN, HDBSCAN
 from interp.clusterings.partitions import Agglomerative, KMeans
-from interp.core.configuration import build, resolved
+from interp.core.configuration import resolved
 from interp.core.errors import ConfigError
+from interp.runner.build import build
 from interp.runner.fingerprint import tags_of
-from interp.runner.inputs import Provisions
+from interp.runner.inputs import Inputs
 from tests.contract.test_conf import composed
 
 ALL = [CLUSTERINGS[name]() for name in CLUSTERINGS]
@@ -153,8 +154,8 @@ def test_a_clustering_that_nobody_asks_for_does_not_change_the_fingerprint(tmp_p
     def fingerprint(*overrides):
         config = composed("model=tiny", *overrides)
         experiment = build(config)
-        provisions = Provisions(experiment, tmp_path, store)
-        return tags_of(experiment, provisions, resolved(config))["fingerprint"]
+        inputs = Inputs(experiment, tmp_path, store)
+        return tags_of(experiment, inputs, resolved(config))["fingerprint"]
 
     assert fingerprint("clustering=dbscan") == fingerprint()
     assert fingerprint("seed=1") != fingerprint()
