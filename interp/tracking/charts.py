@@ -1,13 +1,15 @@
-"""The page that shows a sweep's jobs side by side: which charts of which runs, in which order.
+"""MLflow's page with the charts of a sweep's jobs side by side.
 
-MLflow keeps such a view as a tag of the experiment, and an address names the tag.
+MLflow has no public way to say which charts its page shows. It keeps a view of the page as a tag of
+the experiment, and an address names the tag; this module writes that tag in the terms of MLflow's
+own user interface. All that depends on them is here. `tests/unit/tracking/test_charts.py` looks
+each term up in the user interface of the installed MLflow, and fails where one is gone.
 """
 
 import colorsys
 import json
-import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,26 +18,24 @@ from interp.tracking.store import Store, experiment_id_of
 
 _TAG = "mlflow.sharedViewState."
 
-# MLflow lists an experiment's views in a menu, and takes no more than 40: half are left to others.
+# MLflow lists the views of an experiment in a menu, of 40 at most; half are left to the user.
 _LISTED = 20
 
-# As in the figures: Okabe and Ito (2008), but for a yellow that is a line on white.
+# As in the figures: Okabe and Ito (2008), with a darker yellow that can be seen as a line on white.
 _COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
     *("#E69F00", "#56B4E9", "#000000", "#B8A900"),
 )
 
-# What stands beside a curve rather than being one to look at first.
-_BESIDE = re.compile(r"(?:.*_)?(?:null_\w+|low|high|p|p_\w+|z|t)")
-_FIRST = ("value_score", "value", "peak_value", "peak_score", "peak_layer")
+# The most charts of curves and of single numbers, and columns of the table of runs.
 _MOST_CURVES, _MOST_NUMBERS, _MOST_COLUMNS = 4, 8, 6
 
 
 def job_colour(number: int) -> str:
-    """Return a job's colour, by its number: the first eight are those of the figures."""
+    """Return the colour of a job by its number; the first eight are those of the figures."""
     if number < len(_COLOURS):
         return _COLOURS[number]
-    # By the golden ratio no two hues come close to one another soon.
+    # Steps by the golden ratio keep the hues of successive jobs far apart.
     parts = colorsys.hls_to_rgb(number * 0.618034 % 1, (0.3, 0.42, 0.54)[number % 3], 0.6)
     return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
 
@@ -43,11 +43,11 @@ def job_colour(number: int) -> str:
 def save_view(store: Store, parent: str) -> str:
     """Save the view of a sweep's jobs as they are now, and return its address.
 
-    A view that somebody has changed in the browser and saved there stays as it is.
+    A view that a user has changed and saved in the browser is kept.
 
     Args:
-        store: where the sweep is logged.
-        parent: its run.
+        store: the store of the sweep.
+        parent: the sweep's run.
     """
     client, experiment = store.client, experiment_id_of(store, parent)
     tags: dict[str, str] = client.get_experiment(experiment).tags
@@ -64,13 +64,13 @@ def save_view(store: Store, parent: str) -> str:
             if key.startswith(_TAG) and key != own and _is_ours(value)
         }
         for created in sorted(listed)[: -_LISTED + 1]:
-            # Without a name it is in no menu, and its address opens it still.
+            # Without a name it is in no menu; its address still opens it.
             client.set_experiment_tag(experiment, *listed[created])
     return f"{store.address()}/#/experiments/{experiment}/runs?" + urlencode(
         {
             "viewStateShareKey": parent,
             "compareRunsMode": "CHART",
-            # Otherwise MLflow may open a page for traces of language models.
+            # Otherwise MLflow may open its page for traces of language models.
             "workflowType": "machine_learning",
         }
     )
@@ -88,7 +88,7 @@ def charts_url(store: Store, experiments: Sequence[str], search: str) -> str:
         "workflowType": "machine_learning",
         "compareRunsMode": "CHART",
         "searchFilter": search,
-        # Sorted by start time, MLflow folds the jobs into their parent.
+        # Sorted by start time, MLflow collapses the jobs under their parent.
         "orderByKey": "tags.`mlflow.runName`",
         "orderByAsc": "true",
         "startTime": "ALL",
@@ -104,25 +104,25 @@ def charts_url(store: Store, experiments: Sequence[str], search: str) -> str:
 
 
 def _is_ours(value: str) -> bool:
-    """Whether a view has a name that was given here; MLflow writes its own fields alone."""
+    """Whether a view was saved here and has a name; MLflow itself writes no field `interp`."""
     return value.startswith("{") and json.loads(value).get("interp") is True
 
 
 def _state(store: Store, experiment: str, parent: str) -> dict[str, object]:
-    """Return what MLflow's page of runs is to show, in MLflow's own terms."""
+    """Return the state of MLflow's page of runs, in MLflow's own terms."""
     jobs_alone = f"tags.mlflow.parentRunId = '{parent}'"
-    # MLflow shows the first hundred too.
+    # MLflow too shows a hundred at most.
     jobs: Sequence[Any] = store.client.search_runs(
         [experiment], jobs_alone, order_by=["tags.`mlflow.runName` ASC"], max_results=100
     )
     metrics = sorted({key for job in jobs for key in job.data.metrics})
-    numbers = _first(key for key in metrics if "/" not in key)
+    numbers = _numbers(jobs, metrics)
     grids = [_section(key, key.replace("_", " "), 1, _tall(jobs)) for key in _images(store, jobs)]
     curves = _curves(jobs, metrics)
     shown = {*curves, *numbers[:_MOST_NUMBERS]}
     over = list(dict.fromkeys(curve.partition("/")[0] for curve in curves))
-    # MLflow puts the chart of any other metric into a section of this name, and has the last of
-    # them even where it is empty.
+    # MLflow puts the charts of other metrics into sections of these names, and always shows the
+    # last one.
     groups = {key.rpartition("/")[0] for key in {*metrics} - shown} - {""}
     rest = [*sorted(groups), "Model metrics"]
     charts = [
@@ -142,7 +142,7 @@ def _state(store: Store, experiment: str, parent: str) -> dict[str, object]:
     ]
     return {
         "searchFilter": jobs_alone,
-        # Sorted by start time, MLflow folds the jobs into their parent.
+        # Sorted by start time, MLflow collapses the jobs under their parent.
         "orderByKey": "tags.`mlflow.runName`",
         "orderByAsc": True,
         "startTime": "ALL",
@@ -158,33 +158,28 @@ def _state(store: Store, experiment: str, parent: str) -> dict[str, object]:
     }
 
 
-def _first(names: Iterable[str]) -> list[str]:
-    """Return names with the most telling first; the rest keep their order."""
-    ranks = {name: rank for rank, name in enumerate(_FIRST)}
-    return sorted(names, key=lambda name: ranks.get(name.rpartition("/")[2], len(ranks)))
+def _numbers(jobs: Sequence[Any], metrics: Sequence[str]) -> list[str]:
+    """Return the single numbers, in the order of the results, then those without an order."""
+    ordered = {
+        name: None for job in jobs for name in json.loads(job.data.tags.get("scalars", "[]"))
+    }
+    known = [name for name in ordered if name in metrics]
+    return known + [key for key in metrics if "/" not in key and key not in ordered]
 
 
 def _curves(jobs: Sequence[Any], metrics: Sequence[str]) -> list[str]:
-    """Return the curves to look at first: those that the runs name, or those that stand alone."""
-    specified = {
+    """Return the scores and values of the series that the jobs are compared by."""
+    keys = {
         key: None
         for job in jobs
         for one in series_tags.from_tags(job.data.tags)
         for key in (f"{one['axis']}/{one['name']}_score", f"{one['axis']}/{one['name']}")
     }
-    named = specified or {
-        f"{one['over']}/{name}": None
-        for job in jobs
-        for one in json.loads(job.data.tags.get("headlines", "[]"))
-        for name in (f"{one['prefix']}score", one["name"])
-    }
-    chosen = [key for key in named if key in metrics]
-    alone = (k for k in metrics if "/" in k and not _BESIDE.fullmatch(k.partition("/")[2]))
-    return (chosen or _first(alone))[:_MOST_CURVES]
+    return [key for key in keys if key in metrics][:_MOST_CURVES]
 
 
 def _images(store: Store, jobs: Sequence[Any]) -> list[str]:
-    """Return the keys of images that have a slider over layers; runs of one kind have the same."""
+    """Return the keys of images with a slider over layers, from one run of each analysis."""
     kinds = {job.data.tags.get("analysis", ""): job for job in jobs if job.data.metrics}
     files = [
         file.path.rpartition("/")[2]
@@ -195,7 +190,7 @@ def _images(store: Store, jobs: Sequence[Any]) -> list[str]:
 
 
 def _differing(jobs: Sequence[Any]) -> list[str]:
-    """Return the parameters in which the jobs differ, those first that all of them have."""
+    """Return the parameters in which the jobs differ; those that all jobs have come first."""
     keys = {key for job in jobs for key in job.data.params}
     found = {key: [job.data.params.get(key) for job in jobs] for key in sorted(keys)}
     differing = [key for key, values in found.items() if len(set(values)) > 1]
@@ -203,7 +198,7 @@ def _differing(jobs: Sequence[Any]) -> list[str]:
 
 
 def _tall(jobs: Sequence[Any]) -> int:
-    """Return the height, in pixels, of a card with an image a job: two rows of three at most."""
+    """Return the height in pixels of a card with one image per job: up to two rows of three."""
     return 430 if len(jobs) <= 3 else 720
 
 

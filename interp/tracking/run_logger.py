@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from interp.data.prompts import PromptSet
     from interp.results.result import Result
 
+# How many names of single numbers are recorded in their order, for MLflow's charts.
+_MOST_SCALARS = 20
 # MLflow loads a whole table into the browser.
 _MOST_ROWS = 10_000
 
@@ -113,6 +115,8 @@ class RunLogger(Run):
             if result.null:
                 tags["null"] = result.null
             tags |= series_tags.to_tags(() if result.headlines else result.compared)
+            if result.scalars:
+                tags["scalars"] = json.dumps(list(result.scalars)[:_MOST_SCALARS])
             if result.headlines:
                 tags["headlines"] = to_text(result.headlines)
             points = [p for p in _points(result) if p.name not in self.logged_steps]

@@ -2,15 +2,20 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
+import mlflow
+import numpy as np
 import pytest
 from mlflow.entities import Metric, Param
 
+from interp.stats.tested_series import TestedSeries
 from interp.tracking import Store, Sweep
 from interp.tracking import charts as views
 from interp.tracking.charts import job_colour, save_view
+from interp.tracking.series_tags import to_tags
 
 
 @pytest.fixture
@@ -52,6 +57,11 @@ FOUND = {
 }
 
 
+VALUE = TestedSeries("value", "mean cosine", (0, 1), np.zeros(2), score=np.zeros(2))
+# What a run records of the series that it is compared by, and of the order of its numbers.
+TAGS = {**to_tags([VALUE]), "scalars": '["peak_value"]'}
+
+
 def test_the_address_names_the_view_and_little_else(store):
     sweep = begin(store)
     address = urlsplit(save_view(store, sweep.run_id))
@@ -70,7 +80,8 @@ def test_the_view_shows_the_jobs_what_differs_and_the_main_curves_first(store):
     sweep = begin(store)
     for name in ("cosine", "rsa"):
         params = {"metric.name": name, "seed": "0"} | ({"k": "3"} if name == "rsa" else {})
-        add(store, sweep, name, params, {**FOUND, "peak_value": {0: 0.7}, "extra": {0: 1.0}})
+        numbers = {"peak_value": {0: 0.7}, "extra": {0: 1.0}}
+        add(store, sweep, name, params, {**FOUND, **numbers}, **TAGS)
     save_view(store, sweep.run_id)
     view, state = read(store, sweep)
     assert view["name"] == "sweep metric=a,b"
@@ -93,11 +104,11 @@ def test_the_view_shows_the_jobs_what_differs_and_the_main_curves_first(store):
     ]
 
 
-def test_runs_that_name_their_curves_are_charted_by_them(store):
+def test_runs_are_charted_by_their_tested_series(store):
     sweep = begin(store)
-    headlines = json.dumps([{"name": "purity", "over": "layer", "prefix": "purity_"}])
+    purity = TestedSeries("purity", "purity", (0, 1), np.zeros(2), null_mean=np.zeros(2))
     metrics = {"layer/angle": CURVE, "layer/purity": CURVE, "layer/purity_null_mean": CURVE}
-    add(store, sweep, "one", {}, metrics, headlines=headlines)
+    add(store, sweep, "one", {}, metrics, **to_tags([purity]))
     save_view(store, sweep.run_id)
     _, state = read(store, sweep)
     assert [chart["metricKey"] for chart in state["compareRunCharts"]] == ["layer/purity"]
@@ -153,3 +164,31 @@ def test_jobs_differ_in_their_colours():
     colours = [job_colour(number) for number in range(60)]
     assert all(re.fullmatch("#[0-9A-F]{6}", code) for code in colours)
     assert len(set(colours)) == 60
+
+
+def terms_of(state):
+    """The names of all fields of a view, and the values that are MLflow's own words."""
+    if isinstance(state, dict):
+        return {*state, *(term for value in state.values() for term in terms_of(value))}
+    if isinstance(state, list):
+        return {term for value in state for term in terms_of(value)}
+    return set()
+
+
+def test_mlflows_user_interface_still_has_the_terms_of_the_view(store, tmp_path):
+    sweep = begin(store)
+    run = add(store, sweep, "one", {}, {**FOUND, "peak_value": {0: 0.7}}, **TAGS)
+    file = tmp_path / "null+step+0+timestamp+1+x.png"
+    file.write_bytes(b"")
+    store.client.log_artifact(run, str(file), "images")
+    address = urlsplit(save_view(store, sweep.run_id))
+    view, state = read(store, sweep)
+    words = {"mlflow.sharedViewState", "Model metrics", "SHOW_ALL", "FIRST_20_RUNS", "CHART"}
+    words |= {"LINE", "BAR", "IMAGE", "All Runs", "Active", "mlflow.runColor"}
+    terms = words | terms_of(state) | (view.keys() - {"interp"})
+    terms |= parse_qs(address.fragment.partition("?")[2]).keys()
+    scripts = Path(mlflow.__file__).parent.glob("server/js/build/static/js/**/*.js")
+    interface = "".join(script.read_text(encoding="utf-8") for script in scripts)
+    assert interface, f"MLflow {mlflow.__version__} keeps its user interface elsewhere"
+    missing = sorted(term for term in terms if term not in interface)
+    assert not missing, f"MLflow {mlflow.__version__} lacks {missing}: see tracking/charts.py"
