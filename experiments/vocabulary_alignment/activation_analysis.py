@@ -1,8 +1,8 @@
-"""Which layer of one model says what which layer of another says, of the same prompts?
+"""Which layer of one model represents the same prompts like which layer of another?
 
-As `vocabulary_alignment`, of activations in place of weights: each layer is read as the logit lens
-reads it, over the words that both models know, and every layer of the one is held against every
-layer of the other, sample by sample. Beside words that are shuffled stand samples that are.
+As `vocabulary_alignment`, with activations instead of weights: the logit lens maps each layer to
+logits over the words that both models know, and every layer of one model is compared with every
+layer of the other, sample by sample. The second null permutes the samples.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ from interp.runner.analysis import ANALYSES
 from interp.runner.reference_model import Reference
 from interp.stats.calibration import check_settings
 
-from .alignment import Side, aligned, refuse_alone
-from .correlations import row_by_row
+from .alignment import Comparison, VocabularyVectors, align, check_models
+from .correlations import mean_row_correlations
+from .report import Wording, alignment_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +37,10 @@ if TYPE_CHECKING:
 class ActivationAlignment:
     """Two models' activations on the same prompts, layer by layer, in the vocabulary they share.
 
-    The second model is the reference. Layers are read as the logit lens reads them, final norm
-    first.
+    The second model is the reference. Layers are read by the logit lens, final norm included.
 
     Attributes:
-        permutations: shuffles of the words; the smallest p is 1 / (permutations + 1).
+        permutations: of the words, and of the samples; the smallest p is 1 / (permutations + 1).
         alpha: the corrected p below which a pair of layers counts as significant.
     """
 
@@ -59,13 +59,13 @@ class ActivationAlignment:
         samples: "pd.DataFrame",
         reference: Reference,
     ) -> None:
-        """Refuse a model alone, two that share no words, or samples that do not pair up.
+        """Refuse a model without a reference, too few shared words, or samples without a partner.
 
         Raises:
-            ConfigError: no reference; too few words in common; a hook that is no residual stream;
-                a position at which the two models read different numbers of tokens.
+            ConfigError: no reference; too few words in common; a hook that is not the residual
+                stream; a position at which the two models read different numbers of tokens.
         """
-        refuse_alone(source, reference_source)
+        check_models(source, reference_source)
         if not isinstance(hook, ResidPre | ResidPost):
             raise ConfigError(
                 "hook: activation_alignment reads the residual stream before the final norm: use "
@@ -74,7 +74,7 @@ class ActivationAlignment:
         if len(samples) != len(reference.samples):
             raise ConfigError(
                 f"position: {len(samples)} samples of one model and {len(reference.samples)} of "
-                "the other cannot be paired; read one a prompt"
+                "the other cannot be paired; read one per prompt"
             )
 
     def __call__(
@@ -85,32 +85,29 @@ class ActivationAlignment:
         reference_source: ModelSource,
         rng: np.random.Generator,
     ) -> Result:
-        """Hold every layer of the one against every layer of the other, prompt by prompt."""
-        first = self._read(source.load(head=True), activations)
-        theirs = next(reference.activations())
-        second = self._read(reference_source.load(head=True), theirs)
-        return aligned(
-            first,
-            second,
-            row_by_row,
-            _other_samples,
-            self.permutations,
-            self.alpha,
-            rng,
-            broken="shuffled samples",
-            what="What the logit lens reads",
-            told=f"{len(activations.samples)} samples, each held against itself",
-            layers=(activations.layers, theirs.layers),
+        """Compare every layer of one model with every layer of the other, prompt by prompt."""
+        first = _logit_lens_vectors(source.load(head=True), activations)
+        second = _logit_lens_vectors(
+            reference_source.load(head=True), next(reference.activations())
         )
+        comparison = Comparison(mean_row_correlations, _permuted_samples, "permuted samples")
+        alignment = align(first, second, comparison, self.permutations, rng)
+        wording = Wording(
+            subject="The logit lens",
+            sample=f"{len(activations.samples)} samples, each compared with itself",
+        )
+        return alignment_result(alignment, wording, self.alpha)
 
-    @staticmethod
-    def _read(model: "LanguageModel", activations: Activations) -> Side:
-        from interp.models.final_norm import final_norm
 
-        vectors = final_norm(model, model.read_by_head).applied(np.asarray(activations.values))
-        return Side(model.title, vectors, model.unembedding_matrix, model.vocabulary)
+def _logit_lens_vectors(model: "LanguageModel", activations: Activations) -> VocabularyVectors:
+    from interp.models.final_norm import final_norm
+
+    vectors = final_norm(model, model.read_by_head).applied(np.asarray(activations.values))
+    return VocabularyVectors(
+        model.title, activations.layers, vectors, model.unembedding_matrix, model.vocabulary
+    )
 
 
-def _other_samples(vectors: Array, rng: np.random.Generator) -> Array:
-    """Return the samples in another order, the same at every layer."""
+def _permuted_samples(vectors: Array, rng: np.random.Generator) -> Array:
+    """Return the samples in another order, the same at every layer; [layer, sample, d]."""
     return vectors[:, rng.permutation(vectors.shape[1])]

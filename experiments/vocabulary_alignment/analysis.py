@@ -1,10 +1,11 @@
-"""Which layer of one model does what which layer of another does, said in words that both know?
+"""Which MLP layer of one model corresponds to which layer of another, in their shared vocabulary?
 
-The rows of two models' MLPs cannot be compared as they are: each model has dimensions and neurons
-of its own. As logits over the words that both know they can. Every layer of one is held against
-every layer of the other, and the assignment of layers with the largest sum is sought. Two nulls
-stand beside it: the words of one model shuffled, so that they no longer mean the same, and its
-layers replaced by ones that mean nothing. Models that merely know the same words beat the first.
+The MLPs of two models cannot be compared directly: each model has dimensions and neurons of its
+own. As logits over the words that both models know they can. Every layer of one model is compared
+with every layer of the other, and layers are matched one to one so that the sum of similarities is
+largest. Two nulls calibrate it: the words of one model permuted, and its neurons replaced by random
+directions. Unembeddings that agree on the words, without neurons that correspond, exceed the first
+null alone.
 """
 
 import dataclasses
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from interp.core.errors import ConfigError, check_choice
+from interp.core.errors import check_at_least, check_choice
 from interp.metrics.functional.points import Array
 from interp.models import ModelSource
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES
 from interp.stats.calibration import check_settings
 
-from .alignment import Side, aligned, refuse_alone
+from .alignment import Comparison, VocabularyVectors, align, check_models
 from .correlations import best_matches
+from .report import Wording, alignment_result
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel
@@ -39,7 +41,7 @@ class VocabularyAlignment:
             embedding.
         neurons: of each layer of the first model, evenly spaced, whose best match in a layer of the
             second is sought.
-        permutations: shuffles of the words; the smallest p is 1 / (permutations + 1).
+        permutations: of the words; the smallest p is 1 / (permutations + 1).
         alpha: the corrected p below which a pair of layers counts as significant.
     """
 
@@ -51,16 +53,15 @@ class VocabularyAlignment:
     def __post_init__(self) -> None:
         check_settings(self.permutations, self.alpha)
         check_choice("of", self.of, ("output", "input"))
-        if self.neurons < 2:
-            raise ConfigError(f"neurons must be at least 2, not {self.neurons}")
+        check_at_least("neurons", self.neurons, 2)
 
     def check(self, source: ModelSource, reference_source: ModelSource | None) -> None:
-        """Refuse a model alone, or two that share no words.
+        """Refuse a model without a reference, or two models that share too few words.
 
         Raises:
             ConfigError: no reference, or one whose tokenizer has too few words in common.
         """
-        refuse_alone(source, reference_source)
+        check_models(source, reference_source)
 
     def __call__(
         self,
@@ -68,29 +69,27 @@ class VocabularyAlignment:
         reference_source: ModelSource,
         rng: np.random.Generator,
     ) -> Result:
-        """Hold every layer of the one against every layer of the other.
+        """Compare every layer of one model with every layer of the other.
 
         Raises:
             ConfigError: a model whose MLPs cannot be found.
         """
-        first = self._read(source.load(head=True))
-        second = self._read(reference_source.load(head=True))
-        every = len(first.vectors[0])
-        some = np.linspace(0, every - 1, min(self.neurons, every)).round().astype(int)
-        return aligned(
-            dataclasses.replace(first, vectors=first.vectors[:, some]),
-            second,
-            best_matches,
-            _random_directions,
-            self.permutations,
-            self.alpha,
-            rng,
-            broken="random neurons",
-            what=f"What the MLPs {'write' if self.of == 'output' else 'read'}",
-            told=f"{len(some)} of {every} neurons a layer, each with its best match",
-        )
+        first = self._mlp_vectors(source.load(head=True))
+        second = self._mlp_vectors(reference_source.load(head=True))
+        n_neurons = first.vectors.shape[1]
+        some = np.linspace(0, n_neurons - 1, min(self.neurons, n_neurons)).round().astype(int)
+        first = dataclasses.replace(first, vectors=first.vectors[:, some])
 
-    def _read(self, model: "LanguageModel") -> Side:
+        comparison = Comparison(best_matches, _random_directions, "random neurons")
+        alignment = align(first, second, comparison, self.permutations, rng)
+
+        wording = Wording(
+            subject=f"What the MLPs {'write' if self.of == 'output' else 'read'}",
+            sample=f"{len(some)} of {n_neurons} neurons per layer, each with its best match",
+        )
+        return alignment_result(alignment, wording, self.alpha)
+
+    def _mlp_vectors(self, model: "LanguageModel") -> VocabularyVectors:
         from interp.models.final_norm import final_norm
         from interp.models.weights import mlp_weights
 
@@ -101,9 +100,11 @@ class VocabularyAlignment:
         else:
             rows = np.array([np.hstack(list(mlp.inputs.values())).T for mlp in mlps])
             readout = model.token_embedding
-        return Side(model.title, rows, readout, model.vocabulary)
+        return VocabularyVectors(
+            model.title, tuple(range(len(rows))), rows, readout, model.vocabulary
+        )
 
 
 def _random_directions(vectors: Array, rng: np.random.Generator) -> Array:
-    """Return as many random directions in the place of neurons."""
+    """Return random directions in place of neurons, [layer, neuron, d]."""
     return rng.normal(size=vectors.shape)

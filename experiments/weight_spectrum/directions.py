@@ -1,6 +1,7 @@
-"""The leading directions of every matrix, as tokens that are alike or not."""
+"""The leading directions of every matrix: the tokens at their ends, compared with random ones."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,174 +9,129 @@ from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
 from interp.models.vocabulary import Vocabulary
-from interp.results.result import Result, Series
 
-from .matrices import Part
-from .readings import top_tokens
+from .decomposition import Decomposition, Side
+from .top_tokens import TopTokens, top_tokens
+from .weights import VocabularySpace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Tokens of an end that the table writes out.
-_WRITTEN = 10
+# Tokens of an end that the table lists.
+_LISTED_TOKENS = 10
 
 
-def directions_read(
-    found: Sequence[Part],
-    embedding: NDArray[np.float32],
-    unembedding: NDArray[np.float32],
-    vocabulary: Vocabulary,
-    *,
-    told: str,
+@dataclass(frozen=True, eq=False)
+class DirectionScores:
+    """Each leading direction's coherence, compared with random directions.
+
+    Attributes:
+        table: one row per direction; `head` is -1 for an MLP.
+        significant: adjusted p below alpha: the direction is readable, [direction].
+        shares: the share of readable directions by kind of matrix, [layer, head].
+        nulls: the coherence of random directions by "embedding" and "unembedding", ascending.
+        top: how many tokens at an end count.
+        n_random: how many random directions.
+    """
+
+    table: "pd.DataFrame"
+    significant: NDArray[np.bool_]
+    shares: dict[str, Array]
+    nulls: dict[str, Array]
+    top: int
+    n_random: int
+
+
+def score_directions(
+    decompositions: Sequence[Decomposition],
+    space: VocabularySpace,
     top: int,
-    draws: int,
+    n_random: int,
     alpha: float,
     rng: np.random.Generator,
-) -> Result:
-    """Read each leading direction by the tokens at its ends, and hold these against random ones.
+) -> DirectionScores:
+    """Compare the coherence of each leading direction with that of random directions.
 
-    What a matrix reads is held against the embedding, what it writes against the unembedding.
-    Adjusted p bound the share of false findings among all directions (Benjamini and Hochberg,
-    1995).
+    What a matrix reads is compared in the embedding, what it writes in the unembedding. Adjusted p
+    bound the share of false discoveries among all directions (Benjamini and Hochberg, 1995).
 
     Args:
-        found: the matrices.
-        embedding: [id, d].
-        unembedding: [id, d], the final norm's gain in it.
-        vocabulary: what the ids stand for.
-        told: what was read, for figures.
-        top: tokens of an end.
-        draws: random directions.
-        alpha: the adjusted p below which a direction counts.
-        rng: where random directions come from.
+        decompositions: every kind of matrix.
+        space: the model's embedding, unembedding and vocabulary.
+        top: tokens per end.
+        n_random: random directions of the residual stream.
+        alpha: the adjusted p below which a direction is readable.
+        rng: for the random directions.
     """
     import pandas as pd
     from scipy.stats import false_discovery_control
 
-    from interp import plotting
-
-    random = rng.normal(size=(draws, embedding.shape[1]))
-    tied = np.array_equal(embedding, unembedding)
+    random = rng.normal(size=(n_random, space.embedding.shape[1]))
+    tied = np.array_equal(space.embedding, space.unembedding)
     nulls: dict[str, Array] = {}
     tables = []
-    for part in found:
-        for side, directions in (
-            ("reads", part.reads),
-            ("reads" if part.both_read else "writes", part.writes),
-        ):
-            if not directions.size:
-                continue
-            matrix = embedding if side == "reads" else unembedding
-            name = f"{part.name} {side}"
-            tokens = top_tokens(
-                matrix, vocabulary, directions.reshape(-1, directions.shape[-1]), top, name
-            )
-            if tied and nulls:
-                nulls[side] = next(iter(nulls.values()))
-            elif side not in nulls:
-                nulls[side] = np.sort(
-                    top_tokens(matrix, vocabulary, random, top, "random directions").coherence
+    for decomposition in decompositions:
+        for side in decomposition.sides:
+            name = "embedding" if side.reads else "unembedding"
+            matrix = space.embedding if side.reads else space.unembedding
+            if name not in nulls:
+                nulls[name] = (
+                    next(iter(nulls.values()))
+                    if tied and nulls
+                    else _random_coherence(matrix, space.vocabulary, random, top)
                 )
-            table = _places(part, directions)
-            table.insert(1, "side", _side(part, directions))
-            table["coherence"] = tokens.coherence
-            above = draws - np.searchsorted(nulls[side], tokens.coherence, side="left")
-            table["p"] = (above + 1) / (draws + 1)
-            for end, ids in (("high", tokens.high), ("low", tokens.low)):
-                table[end] = [" ".join(vocabulary.texts[i] for i in row[:_WRITTEN]) for row in ids]
-            tables.append(table)
+            tokens = top_tokens(
+                matrix,
+                space.vocabulary,
+                side.directions.reshape(-1, side.directions.shape[-1]),
+                top,
+                f"{decomposition.name} {side.name}",
+            )
+            tables.append(_table(decomposition, side, tokens, nulls[name], space.vocabulary))
     table = pd.concat(tables, ignore_index=True)
     table["p_adjusted"] = false_discovery_control(table["p"].to_numpy())
-    passes = table["p_adjusted"] < alpha
-    shares = {part.name: _share(table[table["part"] == part.name], passes) for part in found}
-    by_chance = " and ".join(
-        f"{null.mean():.2f} [{np.quantile(null, 0.025):.2f}, {np.quantile(null, 0.975):.2f}]"
-        f" by the {'embedding' if side == 'reads' else 'unembedding'}"
-        for side, null in nulls.items()
-    )
-    best = table.iloc[int(table["coherence"].to_numpy().argmax())]
-    each = ", ".join(f"{name} {share.mean():.0%}" for name, share in shares.items())
-    enough = 1 / (draws + 1) < alpha
-    verdict = (
-        f"{passes.mean():.0%} of {len(table)} leading directions stand for tokens that are alike"
-        if enough
-        else "too few draws to tell directions from random ones"
-    )
-    layers = tuple(range(len(found[0].values)))
-    return Result(
-        series={
-            f"readable_{part.key}": Series.over(layers, shares[part.name].mean(1)) for part in found
-        },
-        scalars={"readable_directions": float(passes.mean())},
-        tables={
-            "directions": table.assign(head=table["head"].where(table["head"] >= 0)),
-            "summary": pd.DataFrame(
-                {
-                    "layer": layers,
-                    **{
-                        f"{name}, alike": [f"{share:.0%}" for share in shares[name].mean(1)]
-                        for name in shares
-                    },
-                }
-            ),
-        },
-        figures={
-            f"readable_{part.key}": plotting.head_heatmap(
-                shares[part.name],
-                title=f"{part.name}: {shares[part.name].mean():.0%} of the leading directions "
-                "stand for tokens that are alike",
-                subtitle=f"{told} · {directions_of(part)} directions of each, tokens more alike "
-                f"than those of random directions (adjusted p < {alpha:g})",
-                label="share of directions",
-            )
-            for part in found
-            if part.heads
-        },
-        finding=(
-            f"{verdict} (mean cosine of the {top} tokens at an end, adjusted p < {alpha:g} "
-            f"against {draws} random directions: {each}). Random directions have {by_chance}. "
-            f"Most alike are those of {_named(best)}: {best['high']} | {best['low']}."
-        ),
-        null="random directions",
-    )
+    significant = np.asarray(table["p_adjusted"] < alpha)
+    shares = {one.name: _share(table, significant, one.name) for one in decompositions}
+    return DirectionScores(table, significant, shares, nulls, top, n_random)
 
 
-def directions_of(part: Part) -> int:
-    """Return how many directions are read of one matrix."""
-    return int(part.reads.shape[2] + part.writes.shape[2])
+def _random_coherence(
+    matrix: NDArray[np.float32], vocabulary: Vocabulary, random: Array, top: int
+) -> Array:
+    """Return the coherence of random directions [direction, d], ascending."""
+    return np.sort(top_tokens(matrix, vocabulary, random, top, "random directions").coherence)
 
 
-def _side(part: Part, directions: Array) -> str:
-    if part.both_read:
-        return "queries" if directions is part.reads else "keys"
-    return "reads" if directions is part.reads else "writes"
-
-
-def _places(part: Part, directions: Array) -> "pd.DataFrame":
-    """Return a row a direction: the matrix, the layer, the head, and which component it is."""
+def _table(
+    decomposition: Decomposition, side: Side, tokens: TopTokens, null: Array, vocabulary: Vocabulary
+) -> "pd.DataFrame":
+    """Return one row per direction: its matrix, component, coherence, p, and tokens."""
     import pandas as pd
 
-    places = np.array(list(np.ndindex(directions.shape[:3])))
-    heads = places[:, 1] if part.heads else np.full(len(places), -1)
+    places = np.array(list(np.ndindex(side.directions.shape[:3])))
+    at_least_as_coherent = len(null) - np.searchsorted(null, tokens.coherence, side="left")
+    texts = {
+        end: [" ".join(vocabulary.texts[i] for i in row[:_LISTED_TOKENS]) for row in ids]
+        for end, ids in (("high", tokens.high), ("low", tokens.low))
+    }
     return pd.DataFrame(
         {
-            "part": part.name,
+            "part": decomposition.name,
+            "side": side.name,
             "layer": places[:, 0],
-            "head": heads,
+            "head": places[:, 1] if decomposition.has_heads else np.full(len(places), -1),
             "component": places[:, 2] + 1,
-            "singular_value": part.values[tuple(places.T)],
+            "singular_value": decomposition.values[tuple(places.T)],
+            "coherence": tokens.coherence,
+            "p": (at_least_as_coherent + 1) / (len(null) + 1),
+            **texts,
         }
     )
 
 
-def _share(table: "pd.DataFrame", passes: "pd.Series[bool]") -> Array:
-    """Return the share of directions that pass, [layer, head]."""
-    chosen = table.assign(passes=passes[table.index])
+def _share(table: "pd.DataFrame", significant: NDArray[np.bool_], name: str) -> Array:
+    """Return the share of significant directions of one kind of matrix, [layer, head]."""
+    rows = table.assign(significant=significant)[table["part"] == name]
     return np.asarray(
-        chosen.pivot_table("passes", "layer", "head", aggfunc="mean"), dtype=np.float64
+        rows.pivot_table("significant", "layer", "head", aggfunc="mean"), dtype=np.float64
     )
-
-
-def _named(row: "pd.Series[str]") -> str:
-    head = f" head {row['head']}" if int(row["head"]) >= 0 else ""
-    return f"{row['part']}, layer {row['layer']}{head}, component {row['component']}, {row['side']}"

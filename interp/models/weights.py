@@ -167,6 +167,23 @@ def mlp_weights(model: LanguageModel, choice: str = "auto") -> tuple[MlpWeights,
     return tuple(found)
 
 
+def check_embedding_width(model: LanguageModel) -> None:
+    """Refuse a token embedding of another width than the residual stream.
+
+    No weight that reads or writes the stream can then be compared with the vocabulary.
+
+    Raises:
+        ConfigError: such an embedding, as in ALBERT and ELECTRA.
+    """
+    path = model.embedding(model.stack(model.read_by_head))
+    width = int(model.module.get_submodule(path).weight.shape[-1])
+    if width != model.width:
+        raise ConfigError(
+            f"model: the token embedding of {model.title} has {width} dimensions and its residual "
+            f"stream {model.width}, so that no weight can be read in the vocabulary"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class _Reader:
     """A projection of the residual stream, and the norm in front of it, which may be no change."""

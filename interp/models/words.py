@@ -1,4 +1,4 @@
-"""The set of words as rows of an embedding, and random tokens in their place."""
+"""Words as rows of an embedding, and random tokens in their place."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from interp.models.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel
 
-# Two words are a line, and every spectrum of one value is the same.
+# Two words around their mean have one singular value, and all such spectra are equal.
 _FEWEST_WORDS = 3
 
-# Frequency ranks are matched within so many classes of one size.
+# Frequency ranks are matched within that many classes of equal size.
 _RANK_CLASSES = 20
 
-# Numbers held at once by random draws: 64 MB.
-_HELD_AT_ONCE = 8_000_000
+# Numbers of random embeddings held at once: 64 MB.
+_NUMBERS_PER_CHUNK = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Words, and the tokens that they are made of.
+    """Words and their tokens.
 
     Attributes:
         texts: the words.
-        ids: the tokens of all of them, one word after the other, [token].
-        word_of_token: which word each is of, [token].
+        ids: the tokens of all words, in order, [token].
+        word_of_token: the word to which each token belongs, [token].
     """
 
     texts: tuple[str, ...]
@@ -46,19 +46,19 @@ class Words:
         prompts: PromptSet,
         model: "LanguageModel",
         pooling: str,
-        way_out: str = "leave them out",
+        remedy: str = "leave them out",
     ) -> "Words":
-        """Look up the words; no weight is needed.
+        """Look up the words; no weights are needed.
 
         Args:
             prompts: one word each.
-            model: whose tokenizer reads them.
-            pooling: "none": a word is one token; "mean" of its tokens; its "first" or "last".
-            way_out: what can be done about words of several tokens.
+            model: the model whose tokenizer is used.
+            pooling: "none": a word must be one token; "mean" of its tokens; its "first" or "last".
+            remedy: for the error message about words of several tokens.
 
         Raises:
-            ConfigError: too few words, words of several tokens where none are pooled, a word that
-                the tokenizer does not know, or two words that are the same to it.
+            ConfigError: too few words, words of several tokens without pooling, a word that the
+                tokenizer does not know, or two words with the same tokens.
         """
         if len(prompts) < _FEWEST_WORDS:
             raise ConfigError(
@@ -80,19 +80,18 @@ class Words:
         if several and pooling == "none":
             more = f" and {len(several) - 3} more" if len(several) > 3 else ""
             raise ConfigError(
-                f"prompts: words of one token are needed, and of several in {model.title} are "
-                f"{', '.join(several[:3])}{more}; {way_out}"
+                f"prompts: words must be one token each, but these are several in {model.title}: "
+                f"{', '.join(several[:3])}{more}; {remedy}"
             )
-        times = Counter(tuple(ids.tolist()) for ids in found)
-        alike = [
+        counts = Counter(tuple(ids.tolist()) for ids in found)
+        ambiguous = [
             repr(text)
             for text, ids in zip(prompts.texts, found, strict=True)
-            if times[tuple(ids.tolist())] > 1
+            if counts[tuple(ids.tolist())] > 1
         ]
-        if alike:
+        if ambiguous:
             raise ConfigError(
-                f"prompts: {', '.join(alike[:5])} are not told apart by their tokens in "
-                f"{model.title}"
+                f"prompts: {', '.join(ambiguous[:5])} have the same tokens in {model.title}"
             )
         lengths = [len(ids) for ids in found]
         return cls(
@@ -102,7 +101,7 @@ class Words:
         )
 
     def points(self, matrix: NDArray[np.float32], ids: NDArray[np.intp]) -> Array:
-        """Return the rows of tokens in the words' places, pooled as the words are, [..., word, d].
+        """Return embeddings of tokens in the words' places, pooled like these, [..., word, d].
 
         Args:
             matrix: the embedding, [id, d].
@@ -120,66 +119,66 @@ class RandomTokens:
     """Random tokens in the places of the words' tokens.
 
     Attributes:
-        ids: [draw, token]; in a draw a token comes twice where it does in the words.
-        described: what they are matched in, for figures.
+        ids: [set, token]; a token is repeated within a set where the words repeat one.
+        description: what they have in common with the words, for figures.
     """
 
     ids: NDArray[np.intp]
-    described: str
+    description: str
 
     @classmethod
-    def drawn(
+    def sample(
         cls,
         words: Words,
         vocabulary: Vocabulary,
         match: str,
-        draws: int,
+        n_sets: int,
         rng: np.random.Generator,
     ) -> "RandomTokens":
-        """Draw from all tokens that are neither special nor unused, the words' own among them.
+        """Draw from all tokens that are neither special nor unused, those of the words included.
 
         Args:
             words: the words.
-            vocabulary: where tokens are drawn from.
-            match: "none"; "length": each token as many signs long as the one in whose place it
-                stands, both ASCII or neither; "rank": from the same twentieth of the vocabulary by
-                its ids, which tokenizers give out roughly by frequency.
-            draws: how many times.
-            rng: where they are drawn from.
+            vocabulary: the tokens to draw from.
+            match: "none"; "length": each token has as many characters as the one that it replaces,
+                and both are ASCII or neither; "rank": from the same twentieth of the vocabulary by
+                id, which tokenizers assign roughly by frequency.
+            n_sets: how many random sets.
+            rng: for the draws.
 
         Raises:
-            ConfigError: more words than tokens like them.
+            ConfigError: fewer matching tokens than words.
         """
         pool = np.flatnonzero(vocabulary.is_word)
         if match == "length":
             bare = [text.removeprefix("␣").removeprefix("##") for text in vocabulary.texts]
-            # Of one sign, most tokens are of scripts that hardly occur.
+            # Most tokens of one character belong to rare scripts, so scripts are matched too.
             kinds = np.array([2 * len(text) + text.isascii() for text in bare])
-            described = "random tokens of the same lengths and script"
+            description = "random tokens of the same lengths and script"
         elif match == "rank":
             kinds = np.zeros(len(vocabulary.texts), np.intp)
             kinds[pool] = np.arange(len(pool)) * _RANK_CLASSES // len(pool)
-            described = "random tokens of similar frequency rank"
+            description = "random tokens of similar frequency rank"
         else:
             kinds = np.zeros(len(vocabulary.texts), np.intp)
-            described = "random tokens"
-        # What words have in common their places have in common too.
+            description = "random tokens"
+        # Tokens that words share are replaced by the same random token.
         distinct, place_of_token = np.unique(words.ids, return_inverse=True)
-        ids = np.empty((draws, len(distinct)), np.intp)
+        ids = np.empty((n_sets, len(distinct)), np.intp)
         for kind in np.unique(kinds[distinct]):
             places = np.flatnonzero(kinds[distinct] == kind)
             candidates = pool[kinds[pool] == kind]
             if len(candidates) < len(places):
                 raise ConfigError(
-                    f"analysis.match={match}: {len(places)} words are like only "
+                    f"analysis.match={match}: {len(places)} words match only "
                     f"{len(candidates)} tokens of the vocabulary"
                 )
-            for draw in range(draws):
-                ids[draw, places] = rng.choice(candidates, len(places), replace=False)
-        return cls(ids[:, place_of_token], described)
+            for number in range(n_sets):
+                ids[number, places] = rng.choice(candidates, len(places), replace=False)
+        return cls(ids[:, place_of_token], description)
 
     def chunks(self, width: int) -> Iterator[slice]:
-        """Part the draws so that their rows of that width fit into memory."""
-        step = max(_HELD_AT_ONCE // (self.ids.shape[1] * width), 1)
+        """Yield slices of the sets whose embeddings of that width fit into memory."""
+        step = max(_NUMBERS_PER_CHUNK // (self.ids.shape[1] * width), 1)
         for start in range(0, len(self.ids), step):
             yield slice(start, start + step)

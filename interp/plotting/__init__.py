@@ -14,19 +14,13 @@ from interp.plotting.heatmaps import (
     component_heatmap,
     draw_heatmap,
     draw_layer_matrix,
-    head_heatmap,
     layer_matrix,
 )
 from interp.plotting.labels import Labels
 from interp.plotting.layouts import Layout, layout_frames, layout_panels
 from interp.plotting.spectra import (
     SpectrumBand,
-    correlation_matrix,
-    embedding_pair,
-    singular_vectors,
     spectra,
-    spectra_over_layers,
-    vocabulary_projection,
 )
 from interp.plotting.style import pixels, save
 
@@ -39,23 +33,17 @@ __all__ = [
     "SpectrumBand",
     "Statistic",
     "component_heatmap",
-    "correlation_matrix",
     "draw_heatmap",
     "draw_layer_matrix",
     "draw_similarity",
     "draw_statistics",
-    "embedding_pair",
     "gif",
-    "head_heatmap",
     "layer_matrix",
     "layout_frames",
     "layout_panels",
     "pixels",
     "player",
     "save",
-    "singular_vectors",
     "spectra",
-    "spectra_over_layers",
     "statistics_over_layers",
-    "vocabulary_projection",
 ]

@@ -286,26 +286,3 @@ def component_heatmap(
     """Draw rows and columns; the former name of `draw_heatmap`."""
     cells = Cells(rows, columns, values, label, significant, faint_label)
     return draw_heatmap(cells, Labels(title, subtitle, xlabel, ylabel), signed=signed)
-
-
-def head_heatmap(
-    values: Array,
-    significant: NDArray[np.bool_] | None = None,
-    *,
-    title: str,
-    subtitle: str,
-    label: str,
-    faint_label: str = "",
-    signed: bool = False,
-) -> Figure:
-    """Draw a value for every head [layer, head], the first layer at the bottom."""
-    layers, heads = values.shape
-    cells = Cells(
-        [f"layer {layer}" for layer in range(layers)],
-        [str(head) for head in range(heads)],
-        values,
-        label,
-        significant,
-        faint_label,
-    )
-    return draw_heatmap(cells, Labels(title, subtitle, "head"), signed=signed)

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 from interp.core.errors import ConfigError
 from interp.data.prompts import from_marked
 from interp.experiments.embedding_spectrum.analysis import EmbeddingSpectrum
-from interp.experiments.embedding_spectrum.ends import ends, kind_of
+from interp.experiments.embedding_spectrum.extreme_tokens import extreme_tokens, token_kind
 from interp.metrics.functional.spectra import (
     effective_rank,
     participation_ratio,
@@ -83,7 +83,7 @@ def test_as_many_equal_directions_are_as_many_dimensions():
     assert stable_rank(s) == pytest.approx(10 / 9)
 
 
-def test_a_planted_low_rank_set_is_told_from_random_tokens():
+def test_a_planted_low_rank_set_spans_fewer_dimensions_than_random_tokens():
     matrix = noise(0)
     rng = np.random.default_rng(1)
     rows = rows_of(WORDS[:16])
@@ -108,7 +108,9 @@ def test_p_is_uniform_for_words_that_are_random_tokens():
     p = []
     for seed in range(120):
         words = Words.of(prompts_of(rng.choice(WORDS, 9, replace=False)), model, "none")
-        drawn = RandomTokens.drawn(words, model.vocabulary, "none", 99, np.random.default_rng(seed))
+        drawn = RandomTokens.sample(
+            words, model.vocabulary, "none", 99, np.random.default_rng(seed)
+        )
         own = effective_rank(singular_values(words.points(matrix, words.ids)))
         null = effective_rank(singular_values(words.points(matrix, drawn.ids)))
         p.append(((null <= own).sum() + rng.random()) / 100)
@@ -119,7 +121,7 @@ def test_p_is_uniform_for_words_that_are_random_tokens():
 def test_random_tokens_are_words_matched_as_asked(match):
     model = model_of(noise(0))
     words = Words.of(prompts_of([*WORDS[:12], *DIGITS[:5]]), model, "none")
-    drawn = RandomTokens.drawn(words, model.vocabulary, match, 60, np.random.default_rng(0))
+    drawn = RandomTokens.sample(words, model.vocabulary, match, 60, np.random.default_rng(0))
     assert drawn.ids.shape == (60, 17)
     assert all(len(set(ids)) == 17 for ids in drawn.ids)
     assert not set(drawn.ids.ravel()) & {0, 1, 2}
@@ -140,11 +142,11 @@ def test_more_words_than_tokens_like_them_are_refused():
     few = vocabulary.is_word.copy()
     few[rows_of(["w3", "w5", "w7", "w9", *DIGITS[10:]])] = False
     fewer = Vocabulary(vocabulary.texts, few)
-    with pytest.raises(ConfigError, match="match=length: 2 words are like only 1 tokens"):
-        RandomTokens.drawn(words, fewer, "length", 9, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="match=length: 2 words match only 1 tokens"):
+        RandomTokens.sample(words, fewer, "length", 9, np.random.default_rng(0))
 
 
-def test_words_that_share_tokens_are_held_against_draws_that_do():
+def test_words_that_share_tokens_are_compared_with_random_sets_that_do():
     """Otherwise pooled words span fewer dimensions than chance by their spelling alone."""
     words = [f"{first} {last}" for first in ("w1", "w3", "w5") for last in ("w7", "w9", "w11")]
     p = []
@@ -159,7 +161,8 @@ def test_words_of_several_tokens_are_named_or_pooled():
     matrix = noise(0)
     words = ["w1 w3", "w5", "w7", "w9"]
     with pytest.raises(
-        ConfigError, match=r"of several in a model are 'w1 w3' \(w1 \+ w3\); .* analysis.pooling"
+        ConfigError,
+        match=r"these are several in a model: 'w1 w3' \(w1 \+ w3\); .* analysis.pooling",
     ):
         run(matrix, words)
     expected = {
@@ -178,12 +181,12 @@ def test_words_of_several_tokens_are_named_or_pooled():
     [
         (["w1", "w3"], {}, "needs at least 3 words, not 2"),
         (["w1", "w3", "what"], {}, "a model has no token for 'what'"),
-        (["w1", "w3", "w1 "], {}, "'w1', 'w1 ' are not told apart by their tokens"),
+        (["w1", "w3", "w1 "], {}, "'w1', 'w1 ' have the same tokens in a model"),
         (["w1", "w3", "w5"], {"pair": ["w1", "w55"]}, "'w55' is not among the words; did you mean"),
         (["w1", "w3", "w5"], {"component": 3}, "have at most 2 components, not 3"),
     ],
 )
-def test_what_is_no_set_of_words_is_refused_before_any_weight_is_read(words, settings, said):
+def test_unusable_words_are_refused_before_any_weight_is_read(words, settings, said):
     source = SimpleNamespace(title="a model", skeleton=lambda: model_of(noise(0)))
     with pytest.raises(ConfigError, match=said):
         EmbeddingSpectrum(**settings).check(prompts_of(words), source)
@@ -205,9 +208,9 @@ def test_the_ends_of_a_direction_are_sorted_and_leave_the_words_out():
     matrix = noise(4)
     model = model_of(matrix)
     words = Words.of(prompts_of(WORDS[:6]), model, "none")
-    drawn = RandomTokens.drawn(words, model.vocabulary, "none", 9, np.random.default_rng(0))
+    drawn = RandomTokens.sample(words, model.vocabulary, "none", 9, np.random.default_rng(0))
     axis = np.eye(D)[0]
-    found = ends(matrix, words, model.vocabulary, axis, np.eye(D)[1:10], drawn, 7)
+    found = extreme_tokens(matrix, words, model.vocabulary, axis, np.eye(D)[1:10], drawn, 7)
     values = matrix[:, 0].astype(float)
     allowed = [i for i in range(3, len(TOKENS)) if i not in rows_of(WORDS[:6])]
     order = sorted(allowed, key=lambda i: values[i])
@@ -216,7 +219,7 @@ def test_the_ends_of_a_direction_are_sorted_and_leave_the_words_out():
     assert found.low_labels == tuple(TOKENS[i] for i in order[:7])
     np.testing.assert_allclose(found.of_words, found.projections[rows_of(WORDS[:6])], atol=1e-6)
     assert found.of_words.mean() == pytest.approx(0, abs=1e-6)
-    assert found.kind == ""
+    assert found.kind_test.kind == ""
 
 
 @pytest.mark.parametrize("planted", [True, False])
@@ -254,8 +257,8 @@ def _title(result):
         ("", ""),
     ],
 )
-def test_kinds_are_told_by_signs(text, kind):
-    assert kind_of(text) == kind
+def test_the_kind_of_a_token_follows_from_its_characters(text, kind):
+    assert token_kind(text) == kind
 
 
 def test_special_and_unused_tokens_of_bert_are_no_words():
@@ -267,7 +270,7 @@ def test_special_and_unused_tokens_of_bert_are_no_words():
     assert vocabulary.texts[tokens["##ing"]] == "##ing"
 
 
-def test_the_figures_show_what_was_found():
+def test_figures_show_the_spectrum_and_the_correlations():
     result = run(noise(6), WORDS[:8])
     assert set(result.figures) == {"spectrum", "vectors", "projection", "correlations", "pair"}
     lines = result.figures["spectrum"].axes[0].get_lines()

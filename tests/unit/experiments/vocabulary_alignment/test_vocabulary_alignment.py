@@ -16,14 +16,15 @@ from interp.experiments.vocabulary_alignment.analysis import VocabularyAlignment
 from interp.experiments.vocabulary_alignment.correlations import (
     assignment,
     best_matches,
+    mean_row_correlations,
     normalised,
-    row_by_row,
     shared_product,
 )
 from interp.hooks.residual import HiddenStates, ResidPost
 from interp.models import MODELS, Random
 from interp.models.final_norm import final_norm
 from interp.models.vocabulary import Vocabulary
+from tests.architectures import ARCHITECTURES
 from tests.contract.test_conf import composed
 
 LAYERS = 5
@@ -71,7 +72,7 @@ def test_correlations_are_pearsons_over_the_vocabulary():
     def pearson(x, y):
         return scipy.stats.pearsonr(ours @ x, theirs @ y)[0]
 
-    best, rows = best_matches(*unit, product), row_by_row(*unit, product)
+    best, rows = best_matches(*unit, product), mean_row_correlations(*unit, product)
     for i in range(2):
         for j in range(3):
             table = [[pearson(x, y) for y in b[j]] for x in a[i]]
@@ -82,7 +83,7 @@ def test_correlations_are_pearsons_over_the_vocabulary():
 def test_the_product_does_not_depend_on_how_many_words_are_read_at_once(monkeypatch):
     matrices = np.random.default_rng(1).normal(size=(2, 100, 4)).astype(np.float32)
     whole = shared_product(*matrices)
-    monkeypatch.setattr("interp.experiments.vocabulary_alignment.correlations._AT_ONCE", 7)
+    monkeypatch.setattr("interp.experiments.vocabulary_alignment.correlations._WORDS_PER_CHUNK", 7)
     np.testing.assert_allclose(shared_product(*matrices), whole, rtol=1e-4, atol=1e-4)
 
 
@@ -103,7 +104,7 @@ def test_a_model_against_itself_with_permuted_layers_recovers_the_permutation(of
     assert (summary["p (corrected)"] == 1 / 20).all()
 
 
-def test_what_is_written_is_the_same_in_turned_dimensions():
+def test_rotated_dimensions_change_nothing_of_what_neurons_write():
     source, model = drawn(921)
     # A turn about the direction that LayerNorm takes off.
     level = torch.full((32, 1), 32**-0.5)
@@ -116,7 +117,7 @@ def test_what_is_written_is_the_same_in_turned_dimensions():
     np.testing.assert_allclose(result.tables["summary"]["correlation"], 1, atol=1e-3)
 
 
-def test_two_random_models_are_as_alike_as_shuffled_words_say():
+def test_two_random_models_are_no_more_similar_than_with_permuted_words():
     p = []
     source, model = drawn(922)
     for seed in range(930, 942):
@@ -128,8 +129,8 @@ def test_two_random_models_are_as_alike_as_shuffled_words_say():
     assert scipy.stats.kstest(p, "uniform").pvalue > 0.01
 
 
-def test_models_that_know_the_same_words_alone_are_no_more_alike_than_chance():
-    """The unembedding makes neurons correlate that have nothing in common."""
+def test_models_that_share_words_alone_are_no_more_similar_than_chance():
+    """The unembedding makes unrelated neurons correlate."""
     source, model = drawn(926)
     other = permuted(model)
     generator = torch.Generator().manual_seed(1)
@@ -141,10 +142,10 @@ def test_models_that_know_the_same_words_alone_are_no_more_alike_than_chance():
             weight = block.mlp.c_proj.weight
             weight.copy_(torch.randn(weight.shape, generator=generator))
     result = run(stub(model, source), stub(other, source), permutations=99)
-    assert "with shuffled words" in result.finding
+    assert "with permuted words" in result.finding
     assert result.scalars["assignment_p"] > 0.05
     assert result.scalars["matched_with_own_number_p"] > 0.05
-    assert "no more alike than chance" in result.finding
+    assert "no more similar than chance" in result.finding
 
 
 def test_words_of_two_tokenizers_meet_where_they_are_spelled_alike():
@@ -164,6 +165,12 @@ def test_a_model_alone_and_two_without_common_words_are_refused():
     other = stub(replace(model, tokenizer=few), source)
     with pytest.raises(ConfigError, match="share 0 words of their vocabularies; at least 20"):
         VocabularyAlignment().check(stub(model, source), other)
+
+
+def test_an_embedding_of_another_width_is_refused_before_weights_are_read():
+    source = Random(architecture="electra", settings=ARCHITECTURES["electra"])
+    with pytest.raises(ConfigError, match="has 16 dimensions and its residual stream 32"):
+        VocabularyAlignment().check(source, source)
 
 
 def activations_run(first, second, order, hook=None):
@@ -211,6 +218,6 @@ def test_activations_after_the_final_norm_are_refused():
         activations_run(source, source, [0, 1, 2, 3], HiddenStates())
 
 
-def test_the_presets_second_model_is_the_untrained_twin():
+def test_the_presets_reference_is_a_randomly_initialised_baseline():
     config = composed("experiment=vocabulary_alignment")
     assert MODELS.build(config.reference, at="reference").is_drawn

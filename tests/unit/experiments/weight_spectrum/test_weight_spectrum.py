@@ -9,11 +9,11 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from interp.core.errors import ConfigError
 from interp.data.prompts import from_marked
-from interp.experiments.vocabulary_alignment.analysis import VocabularyAlignment
 from interp.experiments.weight_spectrum.analysis import WeightSpectrum
-from interp.experiments.weight_spectrum.heads import compositions, strongest_first
-from interp.experiments.weight_spectrum.matrices import Weights, parts
-from interp.experiments.weight_spectrum.readings import top_tokens
+from interp.experiments.weight_spectrum.composition import score_compositions, strongest_pairs
+from interp.experiments.weight_spectrum.decomposition import decompose
+from interp.experiments.weight_spectrum.top_tokens import top_tokens
+from interp.experiments.weight_spectrum.weights import ModelWeights
 from interp.metrics.functional.spectra import effective_rank
 from interp.models import Random
 from interp.models.vocabulary import Vocabulary
@@ -80,8 +80,8 @@ def test_a_planted_copying_head_is_found_and_no_other(copier):
     others = heads.drop([(1, 1), (2, 0)])
     assert (others["p_adjusted"] > 0.05).all()
     assert (others["words_returned"] < 0.3).all()
-    assert "1 of 6 heads copy more than random ones (copying score" in copier.finding
-    assert "most does head 1 of layer 1: 1.00" in copier.finding
+    assert "1 of 6 heads copy more than random factors (copying score" in copier.finding
+    assert "the largest score is that of head 1 of layer 1: 1.00" in copier.finding
 
 
 def test_the_result_has_a_figure_and_a_table_for_each_question(copier):
@@ -110,7 +110,7 @@ def test_random_weights_have_no_readable_directions_and_full_rank():
     np.testing.assert_allclose(ranks, effective_rank(spectra).mean(), rtol=0.06)
 
 
-def test_a_direction_of_tokens_that_are_alike_can_be_read():
+def test_a_planted_direction_of_similar_tokens_is_readable():
     def change(module):
         # Ten letters share a direction, of the length of a token's own, which a neuron writes.
         shared = 0.3 * basis(7, 1, wide)[:, 0]
@@ -138,7 +138,7 @@ def test_a_planted_composition_is_the_strongest(part):
         module.h[2].attn.c_attn.weight[:, of_head(part, 0)] = subspace
 
     _, model = loaded(910 + "qkv".index(part), change)
-    found = compositions(Weights.of(model), np.random.default_rng(0))
+    found = score_compositions(ModelWeights.of(model), np.random.default_rng(0))
     assert [composition.kind for composition in found] == ["Q", "K", "V"]
     for composition in found:
         assert np.isnan(composition.scores[1, :, :2]).all()
@@ -147,17 +147,17 @@ def test_a_planted_composition_is_the_strongest(part):
         rest = np.delete(composition.scores.ravel(), np.ravel_multi_index(best, (3, 2, 3, 2)))
         # What is left are random matrices, whose score has been taken off.
         assert abs(np.nanmean(rest)) < 0.02
-    table = strongest_first(found, 2)
+    table = strongest_pairs(found, 2)
     first = table.sort_values("score above random", ascending=False).iloc[0]
     assert (first["composition"], first["layer"], first["head"]) == (part.upper(), 0, 1)
     assert (first["later layer"], first["later head"]) == (2, 0)
     assert found[0].strongest.shape == (3, HEADS)
 
 
-def test_parts_are_the_products_that_the_weights_form():
+def test_decompositions_are_those_of_the_products_written_out():
     _, model = loaded(904)
-    weights = Weights.of(model)
-    by_name = {part.name: part for part in parts(weights, 3)}
+    weights = ModelWeights.of(model)
+    by_name = {part.name: part for part in decompose(weights, 3)}
     assert list(by_name) == ["OV", "QK", "MLP in (c_fc)", "MLP out"]
     for name, product in (
         ("OV", weights.ov[1].value[1] @ weights.ov[1].output[1]),
@@ -166,8 +166,8 @@ def test_parts_are_the_products_that_the_weights_form():
         u, s, vt = np.linalg.svd(product.astype(float))
         part = by_name[name]
         np.testing.assert_allclose(part.values[1, 1], s[:D_HEAD], rtol=1e-5)
-        np.testing.assert_allclose(np.abs(part.reads[1, 1] @ u[:, :3]), np.eye(3), atol=1e-4)
-        np.testing.assert_allclose(np.abs(part.writes[1, 1] @ vt[:3].T), np.eye(3), atol=1e-4)
+        np.testing.assert_allclose(np.abs(part.left[1, 1] @ u[:, :3]), np.eye(3), atol=1e-4)
+        np.testing.assert_allclose(np.abs(part.right[1, 1] @ vt[:3].T), np.eye(3), atol=1e-4)
     for name, matrix in (
         ("MLP in (c_fc)", weights.mlp[2].inputs["c_fc"]),
         ("MLP out", weights.mlp[2].output.T),
@@ -175,7 +175,7 @@ def test_parts_are_the_products_that_the_weights_form():
         part = by_name[name]
         u, s, _ = np.linalg.svd(matrix.astype(float))
         np.testing.assert_allclose(part.values[2, 0], s, rtol=1e-5, atol=1e-5)
-        side = part.reads if part.reads.size else part.writes
+        side = part.left if part.left.size else part.right
         np.testing.assert_allclose(np.abs(side[2, 0] @ u[:, :3]), np.eye(3), atol=1e-4)
 
 
@@ -197,7 +197,7 @@ def test_top_tokens_and_their_coherence_by_hand():
         assert found.coherence[i] == pytest.approx(alike, abs=1e-5)
 
 
-def test_what_cannot_be_told_apart_is_left_out_and_said():
+def test_a_kind_of_matrix_that_cannot_be_separated_is_left_out_with_its_reason():
     normed = run(*loaded(905, architecture="qwen3", settings=ARCHITECTURES["qwen3"]))
     assert "readable_qk" not in normed.figures
     assert "q_composition" not in normed.figures
@@ -216,16 +216,15 @@ def test_what_layer_norm_takes_off_changes_nothing():
             weight += torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(5))
 
     first, second = (run(*loaded(907, change)) for change in (None, shift))
+    one, other = (result.layer_table() for result in (first, second))
     for name in ("effective_rank_ov", "effective_rank_qk", "most_copying"):
-        np.testing.assert_allclose(first.series[name].values, second.series[name].values, rtol=1e-3)
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-3)
 
 
 def test_an_embedding_of_another_width_is_refused_before_weights_are_read():
     source = Random(architecture="electra", settings=ARCHITECTURES["electra"])
     with pytest.raises(ConfigError, match="has 16 dimensions and its residual stream 32"):
         WeightSpectrum().check(from_marked({"letters": LETTERS}), source)
-    with pytest.raises(ConfigError, match="has 16 dimensions and its residual stream 32"):
-        VocabularyAlignment().check(source, source)
 
 
 def test_more_tokens_than_there_are_words_are_refused():
