@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from interp import plotting
-from interp.plotting import Labels, ScorePanel
+from interp.plotting.curves import ScorePanel, draw_similarity
+from interp.plotting.labels import Labels
 from interp.plotting.style import GREY, ORANGE, Array, put_titles, styled
 from interp.stats.calibration import Calibration
 
@@ -21,18 +21,15 @@ def similarity_curve(
     found: Calibration, reference: ReferenceComparison | None, words: Comparison
 ) -> Figure:
     """Draw the similarity over layers with its null, and below it the scores of the reference."""
-    title = f"{words.both}: too few prompts or permutations to be significant"
+    title = f"{words.both}: too few prompts or permutations to test"
     if found.smallest_p < words.alpha:
         title = describe_significance(found, words)
+    series = found.tested_series(words.layers, words.metric.label, words.alpha)
+    labels = Labels(title, words.setting, xlabel=f"layer ({words.hook})")
     scores = None
-    if reference and len(reference.scores):
+    if reference:
         scores = ScorePanel(words.model, reference.scores, words.reference_label)
-    return plotting.draw_similarity(
-        found.tested_series(words.layers, words.metric.label, words.alpha),
-        Labels(title, words.setting, f"layer ({words.hook})"),
-        f"95% of the null: {words.permuted}",
-        scores,
-    )
+    return draw_similarity(series, labels, f"95% of the null: {words.permuted}", scores)
 
 
 def images(similarity: GroupSimilarity, words: Comparison) -> dict[str, dict[int, Figure]]:

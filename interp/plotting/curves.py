@@ -153,7 +153,7 @@ def _draw_scores(axes: Axes, series: TestedSeries, scores: ScorePanel) -> None:
     if len(scores.reference) > 1:
         band: dict[str, Any] = {"color": ORANGE, "alpha": 0.25, "linewidth": 0}
         low, high = scores.reference.min(0), scores.reference.max(0)
-        axes.fill_between(series.steps, low, high, **band, label="range of the draws")
+        axes.fill_between(series.steps, low, high, **band, label="range of the seeds")
     axes.set_ylabel("calibrated score")
 
 

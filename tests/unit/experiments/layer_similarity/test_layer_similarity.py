@@ -22,7 +22,8 @@ from interp.metrics.kernels import LinearCKA
 from interp.metrics.pairs import Cosine
 from interp.metrics.subspaces import Procrustes
 from interp.models import Random
-from interp.plotting import Labels, ScorePanel
+from interp.plotting.curves import ScorePanel, draw_similarity
+from interp.plotting.labels import Labels
 from interp.reductions.linear import PCA, Identity
 from interp.reductions.supervised import LDA
 from interp.runner.reference_model import Reference
@@ -175,16 +176,17 @@ def test_names_are_shown_as_they_are_written(tiny):
 
 
 def test_long_names_and_single_layers_leave_the_axes_their_room(tiny):
-    layers = (4,)
     test = permutation_test(np.zeros(1), np.random.default_rng(0).normal(size=(1, 50)), "greater")
-    figure = plotting.draw_similarity(
-        TestedSeries.from_test("value", "value", layers, np.zeros(1), test, score=np.ones(1)),
-        Labels("a very long title " * 12, "a very long setting " * 12, "layer"),
-        "95% of the null: group labels shuffled",
+    series = TestedSeries.from_test("value", "value", (4,), np.zeros(1), test, score=np.ones(1))
+    title, subtitle = "a very long title " * 12, "a very long setting " * 12
+    figure = draw_similarity(
+        series,
+        Labels(title, subtitle, xlabel="layer"),
+        "95% of the null: group labels permuted",
         ScorePanel(
             "a model of a name that is as long",
             np.ones((3, 1)),
-            "an untrained model of a long name, 20 draws",
+            "an untrained model of a long name, 20 seeds",
         ),
     )
     height, width, _ = plotting.pixels(figure).shape
@@ -413,7 +415,7 @@ def test_only_what_an_untrained_model_does_not_have_lies_beyond_it(planted, tiny
     ]
     beside = result.figures["similarity"].axes[1]
     legend = [text.get_text() for text in result.figures["similarity"].legends[0].get_texts()]
-    assert legend[-3:] == ["random gpt2", "an untrained model, 20 seeds", "range of the draws"]
+    assert legend[-3:] == ["random gpt2", "an untrained model, 20 seeds", "range of the seeds"]
     np.testing.assert_allclose(beside.lines[1].get_ydata(), result.tested[0].score)
 
 
