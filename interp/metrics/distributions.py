@@ -1,4 +1,4 @@
-"""Metrics of two clouds as distributions, whatever the order of their points."""
+"""Metrics of two clouds as distributions: the order of their points does not matter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from interp.metrics.metric import METRICS, Metric
 
 
 class DistributionMetric(Metric):
-    """A metric of two clouds whose points do not pair up; the clouds themselves are compared."""
+    """A metric of two clouds without pairs of points; the clouds as a whole are compared."""
 
     paired: ClassVar[bool] = False
 
     def prepared(self, points: Array) -> Array:
-        """Return the points."""
+        """Return the points [n, d] unchanged."""
         return points
 
 
@@ -29,7 +29,7 @@ def _pooled(x: Array, y: Array) -> Array:
 @METRICS.register("cosine_of_means")
 @dataclass(frozen=True)
 class CosineOfMeans(DistributionMetric):
-    """Cosine of the angle between the mean points of both clouds."""
+    """Cosine similarity of the mean points of both clouds."""
 
     larger_is_closer: ClassVar[bool] = True
     same_width: ClassVar[bool] = True
@@ -38,15 +38,20 @@ class CosineOfMeans(DistributionMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"scale", "permutation"})
     min_samples: ClassVar[int] = 1
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
-        """Return the cosine for each division of the points."""
-        return np.array([distributions.cosines_of_means(_pooled(x, y), draws) for x in xs])
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, assignments: Masks) -> Array:
+        """Return the cosine for each assignment of the points [b, n1 + n2], [len(xs), b]."""
+        return np.array([distributions.cosines_of_means(_pooled(x, y), assignments) for x in xs])
 
 
 @METRICS.register("singular_values")
 @dataclass(frozen=True)
 class SingularValues(DistributionMetric):
-    """Distance between the clouds' singular values, mean-centred and relative unless told not."""
+    """Distance between the clouds' singular values, by default centred and relative.
+
+    Attributes:
+        center: subtract the mean point first.
+        relative: divide by the sum of the norms of both spectra.
+    """
 
     larger_is_closer: ClassVar[bool] = False
     min_samples: ClassVar[int] = 2
@@ -55,25 +60,25 @@ class SingularValues(DistributionMetric):
 
     @property
     def label(self) -> str:
-        """Relative or not."""
+        """The quantity, relative or not."""
         return f"{'relative ' * self.relative}distance between singular values"
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """At most 1 where it is relative, by the triangle inequality."""
+        """At most 1 if relative, by the triangle inequality."""
         return (0, 1 if self.relative else np.inf)
 
     @property
     def invariances(self) -> frozenset[str]:
-        """Translation too, where the mean is taken off."""
+        """Translation too, if the mean is subtracted."""
         return frozenset({"orthogonal", "permutation", *["translation"] * self.center})
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
-        """Return the distance for each division of the points."""
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, assignments: Masks) -> Array:
+        """Return the distance for each assignment of the points [b, n1 + n2], [len(xs), b]."""
         return np.array(
             [
                 distributions.singular_value_distances(
-                    _pooled(x, y), draws, center=self.center, relative=self.relative
+                    _pooled(x, y), assignments, center=self.center, relative=self.relative
                 )
                 for x in xs
             ]
@@ -85,8 +90,8 @@ class SingularValues(DistributionMetric):
 class PrincipalAngles(DistributionMetric):
     """Mean principal angle between the leading principal subspaces of both clouds, in degrees.
 
-    Bases of a subspace differ by signs and rotations, which subtracting singular vectors would
-    count; the angles do not (Björck and Golub, 1973).
+    The angles depend on the subspaces alone, not on the signs and rotations of their bases (Björck
+    and Golub, 1973).
 
     Attributes:
         components: the dimension of the subspaces.
@@ -104,29 +109,29 @@ class PrincipalAngles(DistributionMetric):
 
     @property
     def label(self) -> str:
-        """Between how many components."""
+        """The quantity, with the number of components."""
         return f"mean principal angle of {self.components} PCs in degrees"
 
     @property
     def min_samples(self) -> int:
-        """One more than the dimensions that they must span."""
+        """One point more than the dimensions that the points must span."""
         return self.components + 1
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
-        """Return the mean angle for each division of the points."""
-        values = np.empty((len(xs), len(draws)))
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, assignments: Masks) -> Array:
+        """Return the mean angle for each assignment of the points [b, n1 + n2], [len(xs), b]."""
+        values = np.empty((len(xs), len(assignments)))
         for i, x in enumerate(xs):
             points = _pooled(x, y)
-            for draw, mask in enumerate(draws):
+            for j, mask in enumerate(assignments):
                 axes = [subspaces.leading_axes(points[p], self.components) for p in (mask, ~mask)]
-                values[i, draw] = subspaces.principal_angles(*axes).mean()
+                values[i, j] = subspaces.principal_angles(*axes).mean()
         return values
 
 
 @METRICS.register("wasserstein")
 @dataclass(frozen=True)
 class Wasserstein(DistributionMetric):
-    """Exact 2-Wasserstein distance of optimal transport, all points weighing the same."""
+    """2-Wasserstein distance of clouds of equally weighted points, by exact optimal transport."""
 
     larger_is_closer: ClassVar[bool] = False
     same_width: ClassVar[bool] = True
@@ -135,15 +140,17 @@ class Wasserstein(DistributionMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"permutation"})
     min_samples: ClassVar[int] = 1
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
-        """Return the distance for each division of the points."""
-        return np.array([distributions.wasserstein_distances(_pooled(x, y), draws) for x in xs])
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, assignments: Masks) -> Array:
+        """Return the distance for each assignment of the points [b, n1 + n2], [len(xs), b]."""
+        return np.array(
+            [distributions.wasserstein_distances(_pooled(x, y), assignments) for x in xs]
+        )
 
 
 @METRICS.register("gromov_wasserstein")
 @dataclass(frozen=True)
 class GromovWasserstein(DistributionMetric):
-    """Gromov-Wasserstein distance (Mémoli, 2011): optimal transport between shapes, by POT."""
+    """Gromov-Wasserstein distance (Mémoli, 2011): optimal transport between distance matrices."""
 
     larger_is_closer: ClassVar[bool] = False
     label: ClassVar[str] = "Gromov-Wasserstein distance"
@@ -151,8 +158,8 @@ class GromovWasserstein(DistributionMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"orthogonal", "translation", "permutation"})
     min_samples: ClassVar[int] = 2
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Masks) -> Array:
-        """Return the distance for each division of the points."""
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, assignments: Masks) -> Array:
+        """Return the distance for each assignment of the points [b, n1 + n2], [len(xs), b]."""
         return np.array(
-            [distributions.gromov_wasserstein_distances(_pooled(x, y), draws) for x in xs]
+            [distributions.gromov_wasserstein_distances(_pooled(x, y), assignments) for x in xs]
         )

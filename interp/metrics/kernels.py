@@ -1,4 +1,4 @@
-"""Metrics of which points lie together: CKA, RV, RSA, neighbours, recurrence."""
+"""Metrics of the relations between points: CKA, RV, RSA, nearest neighbours, recurrence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ _UP_TO_AXES = frozenset({"orthogonal", "scale", "translation"})
 
 
 class KernelMetric(Metric):
-    """The inner product of two clouds' kernels [n, n], each at unit norm."""
+    """The inner product of two clouds' kernels [n, n], each of unit norm."""
 
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the inner product for each order of y's rows."""
-        return kernels.inner_products(xs, y, draws)
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, permutations: Orders) -> Array:
+        """Return the inner product for each order of y's rows [b, n], [len(xs), b]."""
+        return kernels.inner_products(xs, y, permutations)
 
 
 class LinearKernelMetric(Metric):
-    """The inner product of two clouds' linear kernels, at unit norm."""
+    """The inner product of two clouds' linear kernels, each of unit norm."""
 
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
@@ -34,32 +34,36 @@ class LinearKernelMetric(Metric):
         self,
         xs: Sequence[linear_kernels.LinearKernel],
         y: linear_kernels.LinearKernel,
-        draws: Orders,
+        permutations: Orders,
     ) -> Array:
-        """Return the inner product for each order of y's rows."""
-        return linear_kernels.inner_products(xs, y, draws)
+        """Return the inner product for each order of y's rows [b, n], [len(xs), b]."""
+        return linear_kernels.inner_products(xs, y, permutations)
 
 
 @METRICS.register("linear_cka")
 @dataclass(frozen=True)
 class LinearCKA(LinearKernelMetric):
-    """Linear centred kernel alignment (Kornblith et al., 2019), debiased unless told not."""
+    """Linear centred kernel alignment (Kornblith et al., 2019).
+
+    Attributes:
+        debiased: use the unbiased estimator of HSIC (Song et al., 2012).
+    """
 
     label: ClassVar[str] = "linear CKA"
     debiased: bool = True
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The unbiased estimator may fall below 0."""
+        """The unbiased estimator can be negative."""
         return (-1 if self.debiased else 0, 1)
 
     @property
     def min_samples(self) -> int:
-        """Five for the unbiased estimator: of four points many pairings have the same value."""
+        """Five for the unbiased estimator: with four points many pairings have the same value."""
         return 5 if self.debiased else 2
 
     def prepared(self, points: Array) -> linear_kernels.LinearKernel:
-        """Return the kernel."""
+        """Return the kernel of points [n, d]."""
         form: Final = "debiased" if self.debiased else "biased"
         return linear_kernels.LinearKernel.of(points, form)
 
@@ -67,11 +71,13 @@ class LinearCKA(LinearKernelMetric):
 @METRICS.register("rbf_cka")
 @dataclass(frozen=True)
 class RBFCKA(KernelMetric):
-    """Centred kernel alignment with a Gaussian kernel, which weighs near points more.
+    """Centred kernel alignment with a Gaussian kernel (Kornblith et al., 2019).
+
+    Near points have more weight than with the linear kernel.
 
     Attributes:
-        bandwidth: the kernel's standard deviation, in medians of the distance between points.
-        debiased: the unbiased estimator.
+        bandwidth: the kernel's standard deviation, in units of the median distance of two points.
+        debiased: use the unbiased estimator of HSIC (Song et al., 2012).
     """
 
     label: ClassVar[str] = "RBF CKA"
@@ -85,12 +91,12 @@ class RBFCKA(KernelMetric):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The unbiased estimator may fall below 0."""
+        """The unbiased estimator can be negative."""
         return (-1 if self.debiased else 0, 1)
 
     @property
     def min_samples(self) -> int:
-        """Five for the unbiased estimator: of four points many pairings have the same value."""
+        """Five for the unbiased estimator: with four points many pairings have the same value."""
         return 5 if self.debiased else 2
 
     def prepared(self, points: Array) -> Array:
@@ -103,29 +109,32 @@ class RBFCKA(KernelMetric):
 class RVCoefficient(LinearKernelMetric):
     """RV coefficient (Robert and Escoufier, 1976), or the modified one (Smilde et al., 2009).
 
-    The plain one is the biased linear CKA under its older name, and as large for independent
-    points; the modified one leaves out each point's product with itself.
+    The RV coefficient equals biased linear CKA, and is as large for independent points; the
+    modified one leaves out each point's product with itself.
+
+    Attributes:
+        modified: leave out the diagonals.
     """
 
     modified: bool = False
 
     @property
     def label(self) -> str:
-        """Modified or not."""
+        """The quantity, modified or not."""
         return f"{'modified ' * self.modified}RV coefficient"
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The modified one may fall below 0."""
+        """The modified coefficient can be negative."""
         return (-1 if self.modified else 0, 1)
 
     @property
     def min_samples(self) -> int:
-        """Three, where the diagonal is left out: two points have but one product."""
+        """Three without the diagonal: two points have only one product."""
         return 3 if self.modified else 2
 
     def prepared(self, points: Array) -> linear_kernels.LinearKernel:
-        """Return the kernel of the chosen form."""
+        """Return the kernel of points [n, d] in the chosen form."""
         form: Final = "modified" if self.modified else "biased"
         return linear_kernels.LinearKernel.of(points, form)
 
@@ -151,12 +160,12 @@ class RSA(KernelMetric):
 
     @property
     def label(self) -> str:
-        """Both choices."""
+        """The quantity, with both choices."""
         return f"RSA ({self.correlation.title()}, {self.dissimilarity})"
 
     @property
     def invariances(self) -> frozenset[str]:
-        """Those of the dissimilarity; any scale falls out of the correlation."""
+        """Those of the dissimilarity, and scale, on which no correlation depends."""
         more = {"correlation": [], "cosine": ["orthogonal"], "euclidean": _UP_TO_AXES}
         return frozenset({"scale", *more[self.dissimilarity]})
 
@@ -170,7 +179,13 @@ class RSA(KernelMetric):
 @METRICS.register("mutual_knn")
 @dataclass(frozen=True)
 class MutualKNN(KernelMetric):
-    """Mean share of the k nearest neighbours that a point has in both clouds (Huh et al., 2024)."""
+    """Mean share of the k nearest neighbours of a point that both clouds agree on.
+
+    Huh et al. (2024); neighbours by cosine similarity.
+
+    Attributes:
+        k: how many neighbours.
+    """
 
     bounds: ClassVar[tuple[float, float]] = (0, 1)
     invariances: ClassVar[frozenset[str]] = frozenset({"orthogonal", "scale"})
@@ -182,12 +197,12 @@ class MutualKNN(KernelMetric):
 
     @property
     def label(self) -> str:
-        """With how many neighbours."""
+        """The quantity, with the number of neighbours."""
         return f"mutual {self.k}-nearest neighbours"
 
     @property
     def min_samples(self) -> int:
-        """One point that is no neighbour: all would agree otherwise."""
+        """Two more than k: a point, its k neighbours, and one that is not a neighbour."""
         return self.k + 2
 
     def prepared(self, points: Array) -> Array:

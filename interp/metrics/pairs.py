@@ -24,7 +24,7 @@ _NORMS = {"nuclear": 1, "frobenius": 2, "spectral": np.inf}
 @METRICS.register("cosine")
 @dataclass(frozen=True)
 class Cosine(TableMetric):
-    """Mean cosine of the angle between paired points."""
+    """Mean cosine similarity of paired points."""
 
     larger_is_closer: ClassVar[bool] = True
     label: ClassVar[str] = "mean cosine"
@@ -33,18 +33,26 @@ class Cosine(TableMetric):
     min_samples: ClassVar[int] = 1
 
     def prepared(self, points: Array) -> Array:
-        """Return the points at unit length; a point at the origin is refused."""
+        """Return the points [n, d] at unit length.
+
+        Raises:
+            ValueError: a point at the origin.
+        """
         return directions(points)
 
     def table(self, x: Array, y: Array) -> Array:
-        """Return the cosine of every pair of points."""
+        """Return the cosine of every pair of points, [n1, n2]."""
         return x @ y.T
 
 
 @METRICS.register("euclidean")
 @dataclass(frozen=True)
 class Euclidean(TableMetric):
-    """Mean Euclidean distance between paired points, relative to their lengths unless told not."""
+    """Mean Euclidean distance of paired points.
+
+    Attributes:
+        relative: divide each distance by the sum of both points' lengths.
+    """
 
     larger_is_closer: ClassVar[bool] = False
     invariances: ClassVar[frozenset[str]] = frozenset()
@@ -53,27 +61,27 @@ class Euclidean(TableMetric):
 
     @property
     def label(self) -> str:
-        """Relative or not."""
+        """The quantity, relative or not."""
         return f"{'relative ' * self.relative}Euclidean distance"
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """At most 1 where it is relative, by the triangle inequality."""
+        """At most 1 if relative, by the triangle inequality."""
         return (0, 1 if self.relative else np.inf)
 
     def prepared(self, points: Array) -> Array:
-        """Return the points."""
+        """Return the points [n, d] unchanged."""
         return points
 
     def table(self, x: Array, y: Array) -> Array:
-        """Return the distance of every pair of points."""
+        """Return the distance of every pair of points, [n1, n2]."""
         return pairings.relative_distances(x, y) if self.relative else distances_by_products(x, y)
 
 
 @METRICS.register("difference_norm")
 @dataclass(frozen=True)
 class DifferenceNorm(Metric):
-    """Norm of the difference of two matrices of paired points, relative unless told not.
+    """Norm of the difference of two matrices of paired points.
 
     Attributes:
         norm: "frobenius", "spectral" (the operator norm) or "nuclear".
@@ -99,23 +107,23 @@ class DifferenceNorm(Metric):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """At most 1 where it is relative, by the triangle inequality."""
+        """At most 1 if relative, by the triangle inequality."""
         return (0, 1 if self.relative else np.inf)
 
     def prepared(self, points: Array) -> Array:
-        """Return the points."""
+        """Return the points [n, d] unchanged."""
         return points
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the norm for each order of y's rows."""
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, permutations: Orders) -> Array:
+        """Return the norm for each order of y's rows [b, n], [len(xs), b]."""
         order = _NORMS[self.norm]
         values = []
         for x in xs:
             small_x, small_y = in_few_dimensions(x, y)
-            norms = pairings.difference_norms(small_x, small_y, draws, order)
+            norms = pairings.difference_norms(small_x, small_y, permutations, order)
             size = pairings.schatten_norm(small_x, order) + pairings.schatten_norm(small_y, order)
             if self.relative and size == 0:
-                raise ValueError("all points lie at the origin: no norm is relative to them")
+                raise ValueError("all points lie at the origin: no relative norm is defined")
             values.append(norms / (size if self.relative else 1.0))
         return np.array(values)
 
@@ -123,7 +131,11 @@ class DifferenceNorm(Metric):
 @METRICS.register("trace")
 @dataclass(frozen=True)
 class Trace(TableMetric):
-    """Normalised trace of the product: tr(XᵀY) / (‖X‖ ‖Y‖), mean points off unless told not."""
+    """Normalised trace of the product of two matrices of paired points: tr(XᵀY) / (‖X‖ ‖Y‖).
+
+    Attributes:
+        center: subtract the mean point of each cloud first.
+    """
 
     larger_is_closer: ClassVar[bool] = True
     label: ClassVar[str] = "normalised trace of the product"
@@ -132,22 +144,29 @@ class Trace(TableMetric):
 
     @property
     def invariances(self) -> frozenset[str]:
-        """Translation too, where the mean is taken off."""
+        """Translation too, if the mean is subtracted."""
         return frozenset({"scale", *["translation"] * self.center})
 
     @property
     def min_samples(self) -> int:
-        """Two, where a mean is taken off."""
+        """Two if the mean is subtracted."""
         return 2 if self.center else 1
 
     def prepared(self, points: Array) -> Array:
-        """Return the points at unit Frobenius norm; a cloud without one is refused."""
+        """Return the points [n, d] at unit Frobenius norm.
+
+        Raises:
+            ValueError: all points lie at the origin.
+        """
         moved = centred(points) if self.center else points
         norm = np.linalg.norm(moved)
         if norm == 0:
-            raise ValueError("all points lie at the origin, so that the matrix has no direction")
+            raise ValueError("all points lie at the origin, so the matrix has no direction")
         return np.asarray(moved / norm)
 
     def table(self, x: Array, y: Array) -> Array:
-        """Return the inner product of every pair of points, n times, so that means are sums."""
+        """Return n times the inner product of every pair of points, [n1, n2].
+
+        The factor n makes the mean over the diagonal a sum.
+        """
         return len(x) * (x @ y.T)

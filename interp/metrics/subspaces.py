@@ -1,4 +1,4 @@
-"""Metrics up to a change of axes: Procrustes, the CCA family, linear predictivity."""
+"""Metrics up to a linear map: Procrustes, the CCA family, linear predictivity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _UP_TO_AXES = frozenset({"orthogonal", "scale", "translation"})
 @METRICS.register("procrustes")
 @dataclass(frozen=True)
 class Procrustes(Metric):
-    """Orthogonal Procrustes similarity: 1 where a rotation carries one cloud into the other."""
+    """Orthogonal Procrustes similarity (Schönemann, 1966): 1 if a rotation maps x to y."""
 
     paired: ClassVar[bool] = True
     larger_is_closer: ClassVar[bool] = True
@@ -28,12 +28,12 @@ class Procrustes(Metric):
     min_samples: ClassVar[int] = 2
 
     def prepared(self, points: Array) -> Array:
-        """Return the principal form of the points."""
+        """Return `subspaces.principal` of points [n, d]."""
         return subspaces.principal(points)
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the similarity for each order of y's rows."""
-        return np.array([subspaces.procrustes(x, y, draws) for x in xs])
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, permutations: Orders) -> Array:
+        """Return the similarity for each order of y's rows [b, n], [len(xs), b]."""
+        return np.array([subspaces.procrustes(x, y, permutations) for x in xs])
 
 
 @METRICS.register("cca")
@@ -43,7 +43,7 @@ class CCA(Metric):
 
     Attributes:
         components: how many principal components of each cloud to keep; null keeps all, which
-            needs more points than both clouds have dimensions together.
+            needs more points than the dimensions of both clouds together.
     """
 
     paired: ClassVar[bool] = True
@@ -56,38 +56,38 @@ class CCA(Metric):
 
     @property
     def label(self) -> str:
-        """With how many components."""
+        """The quantity, with the number of components."""
         return f"mean canonical correlation{_kept(self.components)}"
 
     @property
     def invariances(self) -> frozenset[str]:
-        """Any invertible map, where no component was dropped by its size."""
+        """Any invertible map, if all components are kept."""
         return _UP_TO_AXES | {"linear"} if self.components is None else _UP_TO_AXES
 
     @property
     def min_samples(self) -> int:
-        """So many that no correlation is 1 whatever the points are."""
+        """So many that no correlation is 1 by construction."""
         return 3 if self.components is None else 2 * self.components + 1
 
     def prepared(self, points: Array) -> Array:
         """Return `subspaces.leading_basis`."""
         return subspaces.leading_basis(points, components=self.components, variance=1.0)
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the mean correlation for each order of y's rows."""
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, permutations: Orders) -> Array:
+        """Return the mean correlation for each order of y's rows [b, n], [len(xs), b]."""
         for x in xs:
             _check_room(x, y)
-        return subspaces.mean_correlations(xs, y, draws)
+        return subspaces.mean_correlations(xs, y, permutations)
 
 
 @METRICS.register("svcca")
 @dataclass(frozen=True)
 class SVCCA(Metric):
-    """Mean canonical correlation of the components that hold most variance (Raghu et al., 2017).
+    """Mean canonical correlation of the leading principal components (Raghu et al., 2017).
 
     Attributes:
-        variance: the share of a cloud's variance that its components hold.
-        components: at most so many of them; null for no limit.
+        variance: the share of a cloud's variance that the kept components explain.
+        components: at most that many of them; null for no limit.
     """
 
     paired: ClassVar[bool] = True
@@ -104,24 +104,24 @@ class SVCCA(Metric):
 
     @property
     def label(self) -> str:
-        """What is kept."""
+        """The quantity, with what is kept."""
         most = "" if self.components is None else f", at most {self.components} PCs"
         return f"SVCCA ({self.variance:.4g} of the variance{most})"
 
     @property
     def min_samples(self) -> int:
-        """So many that no correlation is 1 whatever the points are."""
+        """So many that no correlation is 1 by construction."""
         return 3 if self.components is None else 2 * self.components + 1
 
     def prepared(self, points: Array) -> Array:
         """Return `subspaces.leading_basis`."""
         return subspaces.leading_basis(points, components=self.components, variance=self.variance)
 
-    def evaluate_permutations(self, xs: Sequence[Array], y: Array, draws: Orders) -> Array:
-        """Return the mean correlation for each order of y's rows."""
+    def evaluate_permutations(self, xs: Sequence[Array], y: Array, permutations: Orders) -> Array:
+        """Return the mean correlation for each order of y's rows [b, n], [len(xs), b]."""
         for x in xs:
             _check_room(x, y)
-        return subspaces.mean_correlations(xs, y, draws)
+        return subspaces.mean_correlations(xs, y, permutations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +139,14 @@ class PWCCA(Metric):
 
     Attributes:
         components: how many principal components of each cloud to keep first; null keeps all,
-            which needs more points than both clouds have dimensions together.
+            which needs more points than the dimensions of both clouds together.
     """
 
     paired: ClassVar[bool] = True
     symmetric: ClassVar[bool] = False
     larger_is_closer: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0, 1)
-    # The weights add up absolute values neuron by neuron, which a rotation changes.
+    # The weights sum absolute values over neurons, which a rotation changes.
     invariances: ClassVar[frozenset[str]] = frozenset({"scale", "translation"})
     components: int | None = 20
 
@@ -155,30 +155,38 @@ class PWCCA(Metric):
 
     @property
     def label(self) -> str:
-        """With how many components."""
+        """The quantity, with the number of components."""
         return f"PWCCA{_kept(self.components)}"
 
     @property
     def min_samples(self) -> int:
-        """So many that no correlation is 1 whatever the points are."""
+        """So many that no correlation is 1 by construction."""
         return 3 if self.components is None else 2 * self.components + 1
 
     def prepared(self, points: Array) -> Projected:
-        """Return the leading basis and the neurons on it."""
+        """Return the leading basis of points [n, d] and the neurons' coordinates on it."""
         basis = subspaces.leading_basis(points, components=self.components, variance=1.0)
         return Projected(basis, basis.T @ centred(points))
 
-    def evaluate_permutations(self, xs: Sequence[Projected], y: Projected, draws: Orders) -> Array:
-        """Return the weighted correlation for each order of y's rows."""
+    def evaluate_permutations(
+        self, xs: Sequence[Projected], y: Projected, permutations: Orders
+    ) -> Array:
+        """Return the weighted correlation for each order of y's rows [b, n], [len(xs), b]."""
         for x in xs:
             _check_room(x.basis, y.basis)
         bases, loadings = [x.basis for x in xs], [x.loadings for x in xs]
-        return subspaces.projection_weighted_correlations(bases, y.basis, loadings, draws)
+        return subspaces.projection_weighted_correlations(bases, y.basis, loadings, permutations)
 
 
 @dataclass(frozen=True, eq=False)
-class Predicting:
-    """A cloud as what predicts, and as what is predicted."""
+class CentredGram:
+    """A cloud as predictor and as target of a ridge regression.
+
+    Attributes:
+        gram: of the centred points, [n, n].
+        folds: of the cross-validation.
+        ridge: the relative penalty.
+    """
 
     gram: Array
     folds: int
@@ -186,7 +194,7 @@ class Predicting:
 
     @cached_property
     def errors(self) -> Array:
-        """The quadratic form [n, n] of the squared error of predicting from this cloud."""
+        """The quadratic form [n, n] of the squared error of predictions from this cloud."""
         return predictivity.residual_forms(len(self.gram), self.folds, self.gram, self.ridge)
 
 
@@ -195,12 +203,12 @@ class Predicting:
 class LinearPredictivity(Metric):
     """Cross-validated R² of predicting the second cloud from the first by ridge regression.
 
-    The share of squared error that the regression takes off the training mean's, over all held-out
-    points and dimensions; below 0 where it does worse than that mean.
+    1 minus the squared error of the predictions over that of the training mean, over all held-out
+    points and dimensions; negative if the regression predicts worse than that mean.
 
     Attributes:
-        folds: runs of neighbouring points, each predicted from the others.
-        ridge: the penalty, in mean squared lengths of the centred training points.
+        folds: blocks of consecutive points, each predicted from the others.
+        ridge: the penalty, in units of the mean squared length of the centred training points.
     """
 
     paired: ClassVar[bool] = True
@@ -220,23 +228,25 @@ class LinearPredictivity(Metric):
 
     @property
     def min_samples(self) -> int:
-        """Two points a fold."""
+        """Two points per fold."""
         return 2 * self.folds
 
-    def prepared(self, points: Array) -> Predicting:
-        """Return the centred Gram matrix, from which all else follows."""
+    def prepared(self, points: Array) -> CentredGram:
+        """Return the Gram matrix of the centred points [n, d]."""
         moved = centred(points)
-        return Predicting(moved @ moved.T, self.folds, self.ridge)
+        return CentredGram(moved @ moved.T, self.folds, self.ridge)
 
-    def identity(self, y: Predicting) -> float:
-        """Return how well the cloud predicts itself: what is held out cannot be known in full."""
+    def identity(self, y: CentredGram) -> float:
+        """Return how well the cloud predicts itself; below 1, since points are held out."""
         return float(self.evaluate_permutations([y], y, np.arange(len(y.gram))[None])[0, 0])
 
-    def evaluate_permutations(self, xs: Sequence[Predicting], y: Predicting, draws: Orders) -> Array:
-        """Return R² for each order of y's rows."""
+    def evaluate_permutations(
+        self, xs: Sequence[CentredGram], y: CentredGram, permutations: Orders
+    ) -> Array:
+        """Return R² for each order of y's rows [b, n], [len(xs), b]."""
         baseline = predictivity.residual_forms(len(y.gram), self.folds, None, self.ridge)
         forms = [*(x.errors for x in xs), baseline]
-        *errors, of_mean = kernels.inner_products(forms, y.gram, draws)
+        *errors, of_mean = kernels.inner_products(forms, y.gram, permutations)
         return np.asarray(1 - np.array(errors) / of_mean)
 
 

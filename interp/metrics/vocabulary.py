@@ -1,4 +1,4 @@
-"""Metrics of paired points in vocabulary space, where a point is a row of logits."""
+"""Metrics of paired points in vocabulary space: a point is a row of logits."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,7 +22,7 @@ class VocabularyMetric(TableMetric):
 @METRICS.register("kl_divergence")
 @dataclass(frozen=True)
 class KLDivergence(VocabularyMetric):
-    """Mean Kullback-Leibler divergence between paired distributions over the vocabulary, in nats.
+    """Mean Kullback-Leibler divergence (1951) of paired distributions over words, in nats.
 
     Attributes:
         direction: "forward" is KL(first ‖ second), "reverse" KL(second ‖ first).
@@ -39,16 +39,16 @@ class KLDivergence(VocabularyMetric):
 
     @property
     def label(self) -> str:
-        """Which way."""
+        """The quantity, with its direction."""
         way = "first ‖ second" if self.direction == "forward" else "second ‖ first"
         return f"KL({way}) in nats"
 
     def prepared(self, points: Array) -> Distributions:
-        """Return the distributions of the logits."""
+        """Return the softmax of logits [n, vocabulary]."""
         return Distributions.of(points)
 
     def table(self, x: Distributions, y: Distributions) -> Array:
-        """Return the divergence of every pair of distributions."""
+        """Return the divergence of every pair of distributions, [n1, n2]."""
         if self.direction == "forward":
             return vocabulary.kl_table(x, y)
         return vocabulary.kl_table(y, x).T
@@ -57,7 +57,7 @@ class KLDivergence(VocabularyMetric):
 @METRICS.register("jensen_shannon")
 @dataclass(frozen=True)
 class JensenShannon(VocabularyMetric):
-    """Mean Jensen-Shannon divergence between paired distributions over the vocabulary, in nats."""
+    """Mean Jensen-Shannon divergence (Lin, 1991) of paired distributions over words, in nats."""
 
     larger_is_closer: ClassVar[bool] = False
     label: ClassVar[str] = "Jensen-Shannon divergence in nats"
@@ -65,18 +65,18 @@ class JensenShannon(VocabularyMetric):
     invariances: ClassVar[frozenset[str]] = frozenset()
 
     def prepared(self, points: Array) -> Distributions:
-        """Return the distributions of the logits."""
+        """Return the softmax of logits [n, vocabulary]."""
         return Distributions.of(points)
 
     def table(self, x: Distributions, y: Distributions) -> Array:
-        """Return the divergence of every pair of distributions."""
+        """Return the divergence of every pair of distributions, [n1, n2]."""
         return vocabulary.jensen_shannon_table(x, y)
 
 
 @METRICS.register("total_variation")
 @dataclass(frozen=True)
 class TotalVariation(VocabularyMetric):
-    """Mean total variation distance between paired distributions over the vocabulary."""
+    """Mean total variation distance of paired distributions over words."""
 
     larger_is_closer: ClassVar[bool] = False
     label: ClassVar[str] = "total variation distance"
@@ -84,18 +84,22 @@ class TotalVariation(VocabularyMetric):
     invariances: ClassVar[frozenset[str]] = frozenset()
 
     def prepared(self, points: Array) -> Distributions:
-        """Return the distributions of the logits."""
+        """Return the softmax of logits [n, vocabulary]."""
         return Distributions.of(points)
 
     def table(self, x: Distributions, y: Distributions) -> Array:
-        """Return the distance of every pair of distributions."""
+        """Return the distance of every pair of distributions, [n1, n2]."""
         return vocabulary.total_variation_table(x, y)
 
 
 @METRICS.register("top_k_overlap")
 @dataclass(frozen=True)
 class TopKOverlap(VocabularyMetric):
-    """Mean share of the k most probable words that paired distributions have in common."""
+    """Mean share of the k most probable words that paired distributions have in common.
+
+    Attributes:
+        k: how many words.
+    """
 
     larger_is_closer: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0, 1)
@@ -108,11 +112,11 @@ class TopKOverlap(VocabularyMetric):
 
     @property
     def label(self) -> str:
-        """Of how many words."""
+        """The quantity, with the number of words."""
         return f"overlap of the top {self.k} words"
 
     def prepared(self, points: Array) -> Array:
-        """Return the ids of each point's top words.
+        """Return the ids of the k words of largest logit, [n, k].
 
         Raises:
             ValueError: the vocabulary has no more than k words.
@@ -122,14 +126,14 @@ class TopKOverlap(VocabularyMetric):
         return vocabulary.top_words(points, self.k)
 
     def table(self, x: Array, y: Array) -> Array:
-        """Return the overlap of every pair of sets of words."""
+        """Return the overlap of every pair of sets of words, [n1, n2]."""
         return vocabulary.overlap_table(x, y)
 
 
 @METRICS.register("pearson")
 @dataclass(frozen=True)
 class Pearson(VocabularyMetric):
-    """Mean Pearson correlation between paired logits, over the words of the vocabulary."""
+    """Mean Pearson correlation of paired logits over the words of the vocabulary."""
 
     larger_is_closer: ClassVar[bool] = True
     label: ClassVar[str] = "Pearson correlation over the vocabulary"
@@ -137,9 +141,9 @@ class Pearson(VocabularyMetric):
     invariances: ClassVar[frozenset[str]] = frozenset({"scale"})
 
     def prepared(self, points: Array) -> Array:
-        """Return the logits."""
+        """Return the logits [n, vocabulary] unchanged."""
         return points
 
     def table(self, x: Array, y: Array) -> Array:
-        """Return the correlation matrix of every pair of logits."""
+        """Return the correlation of every pair of rows of logits, [n1, n2]."""
         return vocabulary.pearson_table(x, y)

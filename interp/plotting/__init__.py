@@ -14,7 +14,6 @@ from interp.plotting.heatmaps import (
     component_heatmap,
     draw_heatmap,
     draw_layer_matrix,
-    layer_matrix,
 )
 from interp.plotting.labels import Labels
 from interp.plotting.layouts import Layout, layout_frames, layout_panels
@@ -38,7 +37,6 @@ __all__ = [
     "draw_similarity",
     "draw_statistics",
     "gif",
-    "layer_matrix",
     "layout_frames",
     "layout_panels",
     "pixels",

@@ -233,42 +233,7 @@ def format_score(value: float, digits: int) -> str:
     return _number(value, digits if abs(value) < 9.995 else 0)
 
 
-# Until the questions use `draw_layer_matrix` and `draw_heatmap`.
-def layer_matrix(
-    rows: tuple[int, ...],
-    columns: tuple[int, ...],
-    values: Array,
-    significant: NDArray[np.bool_],
-    framed: NDArray[np.intp],
-    *,
-    title: str,
-    subtitle: str,
-    xlabel: str,
-    ylabel: str,
-    label: str,
-    framed_label: str,
-    faint_label: str,
-    larger_is_closer: bool,
-    lowest: float | None = None,
-) -> Figure:
-    """Draw pairs of layers; the former name of `draw_layer_matrix`."""
-    cells = Cells(
-        [str(row) for row in rows],
-        [str(column) for column in columns],
-        values,
-        label,
-        significant,
-        faint_label,
-    )
-    return draw_layer_matrix(
-        cells,
-        Labels(title, subtitle, xlabel, ylabel),
-        Frames(framed, framed_label),
-        larger_is_closer=larger_is_closer,
-        lowest=lowest,
-    )
-
-
+# Until the questions use `draw_heatmap`.
 def component_heatmap(
     rows: Sequence[str],
     columns: Sequence[str],

@@ -330,7 +330,7 @@ def test_independent_clouds_give_what_theory_says(rng):
     assert LinearPredictivity()(x, y) < 0
 
 
-def test_neighbours_that_tie_say_nothing_by_their_order(rng):
+def test_the_order_of_tied_neighbours_does_not_matter(rng):
     """Independent clouds of few distinct points: p must be no smaller than its share."""
     metric, found = MutualKNN(k=5), []
     for _ in range(120):
@@ -345,10 +345,10 @@ def test_neighbours_that_tie_say_nothing_by_their_order(rng):
 
 
 @pytest.mark.parametrize("spread", [1e-2, 1e-4])
-def test_neighbours_that_lie_close_together_are_told_apart(spread, rng):
+def test_neighbours_that_lie_close_together_are_distinguished(spread, rng):
     base = rng.normal(size=64)
     x, y = (base + spread * rng.normal(size=(2, 30, 64))).astype(np.float32).astype(float)
-    # Far from the origin the cosine to a neighbour is decided by what is left across the base.
+    # Far from the origin the cosine depends on the component orthogonal to the base.
     across = [z - np.outer(z @ base, base) / (base @ base) for z in (x, y)]
     near = [NearestNeighbors(n_neighbors=6).fit(z).kneighbors(z)[1][:, 1:] for z in across]
     shared = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(*near, strict=True)])
@@ -376,7 +376,7 @@ TRANSFORMATIONS = {
 def test_exactly_the_declared_invariances_hold(metric, name, clouds, rng):
     x, y = clouds
     transformed = (TRANSFORMATIONS[name](x, rng) for _ in range(3))
-    # A share of whole words may stay what it was by coincidence.
+    # A share of whole words may stay the same by coincidence.
     changed = max(abs(metric(z, y) - metric(x, y)) for z in transformed)
     if name in metric.invariances:
         assert changed < 1e-9
@@ -402,26 +402,26 @@ def test_values_stay_in_bounds_and_identity_is_closest(metric, rng):
         itself = metric(x, x)
         assert metric.identity(metric.prepared(x)) == pytest.approx(itself, abs=1e-6)
         if isinstance(metric, LinearPredictivity):
-            # What is held out cannot be known in full.
+            # Held-out points cannot be predicted perfectly.
             assert metric(x, y) < itself < 1
         else:
             assert itself == pytest.approx(high if metric.larger_is_closer else low, abs=1e-6)
 
 
 @every_metric
-def test_a_null_holds_the_value_of_each_arrangement_and_of_each_cloud(metric, clouds, rng):
+def test_a_null_holds_the_value_of_each_permutation_and_of_each_cloud(metric, clouds, rng):
     x, y = clouds
     other = x + rng.normal(size=x.shape)
     if metric.paired:
-        draws = np.stack([rng.permutation(len(y)) for _ in range(6)])
-        expected = [[metric(z, y[order]) for order in draws] for z in (x, other)]
+        permutations = np.stack([rng.permutation(len(y)) for _ in range(6)])
+        expected = [[metric(z, y[order]) for order in permutations] for z in (x, other)]
     else:
         y = y[:21]
-        draws = np.stack([rng.permutation(51) < size for size in rng.integers(12, 40, 6)])
+        permutations = np.stack([rng.permutation(51) < size for size in rng.integers(12, 40, 6)])
         pooled = (np.concatenate([z, y]) for z in (x, other))
-        expected = [[metric(z[mask], z[~mask]) for mask in draws] for z in pooled]
+        expected = [[metric(z[mask], z[~mask]) for mask in permutations] for z in pooled]
     xs = [metric.prepared(x), metric.prepared(other)]
-    found = metric.evaluate_permutations(xs, metric.prepared(y), draws)
+    found = metric.evaluate_permutations(xs, metric.prepared(y), permutations)
     np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
@@ -436,7 +436,7 @@ def test_dimensions_may_differ_where_the_definition_allows_it(metric, clouds):
 
 
 @every_metric
-def test_what_no_metric_can_compare_is_an_error(metric, clouds):
+def test_clouds_that_no_metric_can_compare_are_an_error(metric, clouds):
     x, y = clouds
     if metric.paired:
         with pytest.raises(ValueError, match="pairs need equally many points, not 30 and 29"):
@@ -505,7 +505,7 @@ def test_rank_deficient_clouds_are_no_special_case(metric, clouds):
     ],
     ids=lambda value: repr(value) if hasattr(value, "paired") else "",
 )
-def test_clouds_without_what_is_compared_are_an_error(metric, x, said):
+def test_degenerate_clouds_are_an_error(metric, x, said):
     with pytest.raises(ValueError, match=said):
         metric(x, x)
 

@@ -1,23 +1,30 @@
-"""Principal components by the cheapest way that keeps their digits."""
+"""Principal components by the fastest method that keeps their precision."""
 
 import numpy as np
 
 from interp.metrics.functional.moments import Moments, principal_axes, signed
 from interp.metrics.functional.points import Array
 
-# Of the largest variance: a component of less loses digits where x is multiplied with itself.
+# Relative to the largest variance: below it a product of x with itself loses precision.
 _SMALLEST_VARIANCE = 1e-6
 
 
 def principal_components(points: Array, k: int) -> tuple[Array, Array, Array]:
-    """Return the mean [d] of points [n, d], k ≤ min(n, d) principal axes [k, d], and their shares.
+    """Return the mean of points, their leading principal axes, and the variance these explain.
 
-    As scikit-learn's PCA with svd_solver="full", signs included, in a third to a tenth of its time:
-    eigenvectors of the covariance, which is summed chunk by chunk without a copy of the points, or
-    of the Gram matrix where that is the smaller. Both know squares of standard deviations; axes
-    are those of the singular value decomposition to about 1e-10, for components that are as far
-    apart. Where a component is kept that holds less than 1e-6 of the largest one's variance, where
-    squares would lose more, the points themselves are decomposed.
+    The result is that of scikit-learn's PCA with svd_solver="full", signs included, in a third to a
+    tenth of the time: from eigenvectors of the covariance, summed chunk by chunk without a copy of
+    the points, or of the Gram matrix if that is smaller. Axes agree with those of the singular
+    value decomposition to about 1e-10 if variances are well separated. If a kept component has less
+    than 1e-6 of the largest variance, for which products lose precision, the points themselves are
+    decomposed.
+
+    Args:
+        points: [n, d].
+        k: how many axes, at most min(n, d).
+
+    Returns:
+        the mean [d], the axes [k, d], and each one's share of the variance [k].
     """
     n, d = points.shape
     if n > d:

@@ -10,9 +10,14 @@ from interp.metrics.functional.points import Array, Masks, distances
 
 
 def cosines_of_means(points: Array, masks: Masks) -> Array:
-    """Return the cosine between the mean points of both parts of points [n, d]; [b].
+    """Return the cosine similarity of the mean points of both parts of points, [b].
 
-    `masks` [b, n] says which points form the first part; so it does in all that follows.
+    >>> cosines_of_means(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[True, False]]))
+    array([0.])
+
+    Args:
+        points: [n, d].
+        masks: true for the points of the first part, [b, n].
 
     Raises:
         ValueError: a mean point at the origin.
@@ -25,12 +30,17 @@ def cosines_of_means(points: Array, masks: Masks) -> Array:
 
 
 def singular_value_distances(points: Array, masks: Masks, *, center: bool, relative: bool) -> Array:
-    """Distance between the spectra of both parts of points [n, d]; [b].
+    """Return the distance between the spectra of both parts of points, [b].
 
-    The singular values are divided by √n, which makes them the standard deviations along the
-    principal axes (with `center`) and parts of different size comparable. The distance is
-    ‖σ(x) - σ(y)‖, and `relative` divides it by ‖σ(x)‖ + ‖σ(y)‖, which keeps it in [0, 1].
-    Singular values come from eigenvalues of products, exact to about 1e-8 of the largest.
+    Singular values are divided by √n: with `center` they are the standard deviations along the
+    principal axes, and parts of different size are comparable. The distance is ‖σ(x) - σ(y)‖. They
+    come from eigenvalues of products, with a precision of about 1e-8 of the largest.
+
+    Args:
+        points: [n, d].
+        masks: true for the points of the first part, [b, n].
+        center: subtract the mean of each part first.
+        relative: divide by ‖σ(x)‖ + ‖σ(y)‖, so that the distance lies in [0, 1].
 
     Raises:
         ValueError: both spectra are zero.
@@ -44,22 +54,29 @@ def singular_value_distances(points: Array, masks: Masks, *, center: bool, relat
 
 def _spectra(points: Array, masks: Masks, center: bool) -> Array:
     spectra = np.zeros((len(masks), min(points.shape)))
-    for draw, mask in enumerate(masks):
+    for i, mask in enumerate(masks):
         chosen = points[mask]
         if center:
             chosen = chosen - chosen.mean(0)
         # The smaller of the two products has the same non-zero eigenvalues.
         product = chosen.T @ chosen if len(chosen) > chosen.shape[1] else chosen @ chosen.T
         values = np.linalg.eigvalsh(product)[::-1]
-        spectra[draw, : len(values)] = np.sqrt(np.maximum(values, 0) / len(chosen))
+        spectra[i, : len(values)] = np.sqrt(np.maximum(values, 0) / len(chosen))
     return spectra
 
 
 def wasserstein_distances(points: Array, masks: Masks) -> Array:
-    """Return the exact 2-Wasserstein distance between both parts of points [n, d]; [b].
+    """Return the exact 2-Wasserstein distance between both parts of points, [b].
 
-    All points of a part weigh the same. Parts of one size are matched point by point; others are
-    solved as the transport problem that they are.
+    All points of a part have the same weight. Parts of equal size are an assignment problem, others
+    a transport problem, solved by POT.
+
+    >>> wasserstein_distances(np.array([[0.0], [1.0], [4.0]]), np.array([[True, True, False]]))
+    array([3.53553391])
+
+    Args:
+        points: [n, d].
+        masks: true for the points of the first part, [b, n].
     """
     squares = distances(points, points, "sqeuclidean")
     # The solvers' tolerances are absolute.
@@ -79,12 +96,16 @@ def _transport_cost(costs: Array) -> float:
 
 
 def gromov_wasserstein_distances(points: Array, masks: Masks) -> Array:
-    """Return the Gromov-Wasserstein distance between both parts of points [n, d]; [b].
+    """Return the Gromov-Wasserstein distance between both parts of points, [b].
 
     The root of the least mean squared difference between the distances within one part and those
     within the other, over all couplings (Mémoli, 2011, without his factor 1/2). The problem is not
-    convex: POT's conditional gradient, begun at the uniform coupling, finds a local minimum, which
-    bounds the distance from above.
+    convex: POT's conditional gradient, started at the uniform coupling, finds a local minimum,
+    which is an upper bound.
+
+    Args:
+        points: [n, d].
+        masks: true for the points of the first part, [b, n].
     """
     table = distances(points, points, "euclidean")
     scale = table.max() or 1.0
@@ -98,7 +119,7 @@ def gromov_wasserstein_distances(points: Array, masks: Masks) -> Array:
 
 
 def _pot() -> ModuleType:
-    """Return POT, which would import every tensor library there is, to serve its own arrays."""
+    """Return POT without its optional backends: it would import every installed tensor library."""
     for library in ("PYTORCH", "JAX", "TENSORFLOW", "CUPY"):
         os.environ.setdefault(f"POT_BACKEND_DISABLE_{library}", "1")
     return importlib.import_module("ot")

@@ -1,8 +1,8 @@
-"""Measures that compare which points of a cloud lie together: inner products of kernels.
+"""Similarities of the relations between points: inner products of kernels.
 
-A kernel here is a matrix [n, n] over the pairs of points of one cloud, at unit Frobenius norm, so
-that the similarity of two clouds is the inner product of their kernels. Rearranging the points of a
-cloud rearranges rows and columns of its kernel and leaves its entries as they are.
+A kernel here is a matrix [n, n] over the pairs of points of one cloud, with unit Frobenius norm, so
+that the similarity of two clouds is the inner product of their kernels. Permuting the points of a
+cloud permutes rows and columns of its kernel and leaves its entries unchanged.
 """
 
 from collections.abc import Sequence
@@ -11,68 +11,81 @@ import numpy as np
 
 from interp.metrics.functional.points import Array, Orders, centred, directions, distances
 
-# Numbers of a evaluate_permutations kernel that are held at once: what a core's cache takes.
+# Numbers of a permuted kernel that are held at once: they fit into a core's cache.
 _HELD_AT_ONCE = 2**16
-# Points up to which several kernels are evaluate_permutations together: calls cost more than copying there.
+# Up to so many points several kernels are permuted together: calls cost more than copying there.
 _SMALL = 64
 
 
 def inner_products(xs: Sequence[Array], y: Array, orders: Orders) -> Array:
-    """Return ⟨x, y evaluate_permutations⟩ for each kernel x [n, n] and each of orders [b, n]; [len(xs), b].
+    """Return ⟨x, permuted y⟩ for each kernel x and each order of y's points, [len(xs), b].
 
-    Each rearrangement of y is made once, however many kernels it is held against, in pieces that
-    stay in the processor's cache: many small kernels, or some rows of a large one.
+    Each permutation of y is made once for all kernels x, in pieces that fit into the processor's
+    cache: many small kernels, or some rows of a large one.
+
+    Args:
+        xs: kernels, [n, n] each.
+        y: a kernel, [n, n].
+        orders: permutations of y's points, [b, n].
     """
     n = len(y)
     products = np.zeros((len(xs), len(orders)))
     if n <= _SMALL:
         flat = [x.reshape(-1) for x in xs]
-        draws = _HELD_AT_ONCE // n**2
-        for start in range(0, len(orders), draws):
-            chunk = orders[start : start + draws]
+        step = _HELD_AT_ONCE // n**2
+        for start in range(0, len(orders), step):
+            chunk = orders[start : start + step]
             entries = chunk[:, :, None] * n + chunk[:, None, :]
-            evaluate_permutations = y.reshape(-1)[entries].reshape(len(chunk), -1)
+            permuted = y.reshape(-1)[entries].reshape(len(chunk), -1)
             for i, x in enumerate(flat):
-                products[i, start : start + draws] = evaluate_permutations @ x
+                products[i, start : start + step] = permuted @ x
         return products
     height = max(_HELD_AT_ONCE // n, 1)
-    for draw, order in enumerate(orders):
+    for j, order in enumerate(orders):
         for start in range(0, n, height):
             rows = slice(start, start + height)
-            # Only with a mode are columns copied without looking at each index.
-            evaluate_permutations = y[order[rows]].take(order, axis=1, mode="clip")
+            # Only with a mode does `take` skip the check of every index.
+            permuted = y[order[rows]].take(order, axis=1, mode="clip")
             for i, x in enumerate(xs):
-                products[i, draw] += np.vdot(x[rows], evaluate_permutations)
+                products[i, j] += np.vdot(x[rows], permuted)
     return products
 
 
 def linear_kernel(x: Array, *, debiased: bool) -> Array:
-    """Kernel of linear CKA (Kornblith et al., 2019): the centred Gram matrix of x [n, d].
+    """Return the kernel of linear CKA (Kornblith et al., 2019), [n, n].
 
-    With `debiased` it is U-centred (Székely and Rizzo, 2014): the inner product of two such
-    matrices is the unbiased HSIC of Song et al. (2012) up to a factor that the unit norm takes
-    off. Independent clouds then give 0 on average, where the biased form gives about d / (n + d).
+    It is the centred Gram matrix of x. With `debiased` it is U-centred (Székely and Rizzo, 2014):
+    the inner product of two such matrices is the unbiased HSIC of Song et al. (2012) up to a factor
+    that the unit norm removes. Independent clouds then give 0 on average; the biased form gives
+    about d / (n + d).
+
+    Args:
+        x: points [n, d].
+        debiased: use the unbiased estimator.
 
     Raises:
-        ValueError: too few points for the estimator, or no shape to compare.
+        ValueError: too few points for the estimator, or all points are equally far apart.
     """
     moved = centred(x)
     return _centred_gram(moved @ moved.T, debiased)
 
 
 def rbf_kernel(x: Array, *, bandwidth: float, debiased: bool) -> Array:
-    """Kernel of RBF CKA: exp(-‖xᵢ - xⱼ‖² / 2σ²), centred, of x [n, d].
+    """Return the kernel of RBF CKA, exp(-‖xᵢ - xⱼ‖² / 2σ²) centred, [n, n].
 
-    σ is `bandwidth` times the median distance between points, as in Kornblith et al. (2019).
+    Args:
+        x: points [n, d].
+        bandwidth: σ in units of the median distance of two points (Kornblith et al., 2019).
+        debiased: use the unbiased estimator.
 
     Raises:
-        ValueError: too few points for the estimator, or no shape to compare.
+        ValueError: too few points for the estimator, or half of the points coincide.
     """
     squares = distances(x, x, "sqeuclidean")
     median = np.median(squares[np.triu_indices(len(x), 1)])
     centred(x)
     if median == 0:
-        raise ValueError("most points coincide, so there is no width to compare at")
+        raise ValueError("most points coincide, so their median distance gives no bandwidth")
     gram = np.exp(-squares / (2 * bandwidth**2 * median))
     if not debiased:
         gram = gram - gram.mean(0)
@@ -81,10 +94,12 @@ def rbf_kernel(x: Array, *, bandwidth: float, debiased: bool) -> Array:
 
 
 def modified_rv_kernel(x: Array) -> Array:
-    """Kernel of the modified RV coefficient (Smilde et al., 2009): no point against itself.
+    """Return the kernel of the modified RV coefficient (Smilde et al., 2009), [n, n].
+
+    It is the centred Gram matrix of points x [n, d] without its diagonal.
 
     Raises:
-        ValueError: no shape to compare.
+        ValueError: all points are equally far apart.
     """
     moved = centred(x)
     gram = moved @ moved.T
@@ -94,16 +109,16 @@ def modified_rv_kernel(x: Array) -> Array:
 
 
 def dissimilarity_kernel(x: Array, *, dissimilarity: str, ranked: bool) -> Array:
-    """Kernel of representational similarity analysis (Kriegeskorte et al., 2008).
+    """Return the kernel of representational similarity analysis (Kriegeskorte et al., 2008).
 
-    The dissimilarities between points of x [n, d], standardised over pairs: the inner product of
-    two such kernels is the Pearson correlation of dissimilarities, and the Spearman correlation
-    where they have been `ranked` first.
+    It holds the dissimilarities of pairs of points, standardised over pairs, [n, n]: the inner
+    product of two such kernels is the Pearson correlation of dissimilarities, or the Spearman
+    correlation if they are `ranked`.
 
     Args:
         x: points [n, d].
         dissimilarity: "euclidean", "cosine" or "correlation".
-        ranked: take ranks, ties at their mean.
+        ranked: replace dissimilarities by their ranks, ties by their mean rank.
 
     Raises:
         ValueError: all points are equally far apart, or a point has no direction.
@@ -117,7 +132,7 @@ def dissimilarity_kernel(x: Array, *, dissimilarity: str, ranked: bool) -> Array
         if dissimilarity == "correlation":
             x = x - x.mean(1, keepdims=True)
         unit = directions(x)
-        # Half of the squared chord is 1 - cosine, without its cancellation between close points.
+        # Half of the squared chord is 1 - cosine, without its cancellation for close points.
         table = distances(unit, unit, "sqeuclidean") / 2
     pairs = table[np.triu_indices(len(x), 1)]
     size = float(np.linalg.norm(pairs))
@@ -130,21 +145,25 @@ def dissimilarity_kernel(x: Array, *, dissimilarity: str, ranked: bool) -> Array
 
 
 def neighbour_kernel(x: Array, *, k: int) -> Array:
-    """Kernel of mutual nearest neighbours (Huh et al., 2024): who is among whose k nearest.
+    """Return the kernel of mutual nearest neighbours (Huh et al., 2024), [n, n].
 
-    Nearness is the cosine of the angle. Points that are equally near share the places that are
-    left, so that their order in the cloud says nothing. The inner product of two such kernels is
-    the mean share of neighbours that both clouds agree on.
+    Row i marks the k points of largest cosine similarity with point i. Equally near points share
+    the places that are left, so that their order in the cloud does not matter. The inner product of
+    two such kernels is the mean share of neighbours that both clouds agree on.
+
+    Args:
+        x: points [n, d].
+        k: how many neighbours, at most n - 2.
 
     Raises:
         ValueError: a point has no direction, or all points are equally near.
     """
     unit = directions(x)
-    # Chords, not cosines, which lose half the digits of points that lie close together.
+    # Chords, not cosines, which lose half of their precision for close points.
     apart = distances(unit, unit, "euclidean")
     np.fill_diagonal(apart, np.inf)
     last = np.partition(apart, k - 1, axis=1)[:, [k - 1]]
-    # The rounding of float32 does not make one neighbour nearer than another.
+    # Differences within the rounding of float32 count as ties.
     nearer, tied = apart < last - 3e-7, np.abs(apart - last) <= 3e-7
     if tied.sum() == tied.size - len(tied):
         raise ValueError("all points are equally near, so there are no neighbours to compare")
@@ -154,11 +173,14 @@ def neighbour_kernel(x: Array, *, k: int) -> Array:
 
 
 def recurrence_kernel(x: Array, *, rate: float) -> Array:
-    """Kernel of joint recurrence: the recurrence plot of x [n, d] (Marwan et al., 2007).
+    """Return the kernel of joint recurrence: the recurrence plot (Marwan et al., 2007), [n, n].
 
-    Two points recur where they are closer than a threshold, set so that the share `rate` of all
-    pairs of distinct points recurs. The inner product of two plots is the share of recurrences that
-    they have in common.
+    Two points recur if their distance is below a threshold. The inner product of two plots is the
+    share of recurrences that they have in common.
+
+    Args:
+        x: points [n, d].
+        rate: the share of pairs of distinct points that recur; it sets the threshold.
 
     Raises:
         ValueError: all points are equally far apart.
@@ -190,7 +212,7 @@ def _centred_gram(gram: Array, debiased: bool) -> Array:
 
 def _at_unit_norm(kernel: Array, size: np.floating | float) -> Array:
     norm = np.linalg.norm(kernel)
-    # What float32 leaves of points that are all equally far apart is rounding.
+    # Points that are all equally far apart leave only the rounding of float32.
     if norm <= 1e-6 * size:
         raise ValueError("all points are equally far apart, so there is no shape to compare")
     return np.asarray(kernel / norm)

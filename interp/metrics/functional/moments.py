@@ -1,14 +1,13 @@
 """Means, variances, principal components and linear CKA of clouds of any length, chunk by chunk.
 
-What is kept of two clouds [n, d1] and [n, d2] are their means and the sums of products about them:
-O(d1 · d2) numbers, however many points there were. Sums of two chunks are moved to their common
-mean when they are merged (Chan, Golub and LeVeque, 1979; of fourth order: Pébay, 2008), so that
-nothing large is taken from something large where the means lie far from the origin.
+Of two clouds [n, d1] and [n, d2] their means and the sums of products about these are kept:
+O(d1 · d2) numbers for any number of points. Sums of two chunks are moved to their common mean when
+they are merged (Chan, Golub and LeVeque, 1979; fourth order: Pébay, 2008), which avoids
+cancellation if the means lie far from the origin.
 
-The error is that of float64. Beside one pass over all points, 1,000,000 points in 64 chunks, their
-means a thousand standard deviations from the origin, keep scatter and CKA to about 1e-12 of their
-size. What comes from a scatter knows a direction only where its variance is not less than 1e-16 of
-the largest: `principal_axes` says what that costs.
+Compared with one pass over all points, 1,000,000 points in 64 chunks with means a thousand standard
+deviations from the origin keep scatter and CKA to about 1e-12 of their size. A scatter resolves
+only directions with at least 1e-16 of the largest variance; see `principal_axes`.
 """
 
 from collections.abc import Iterable
@@ -21,13 +20,13 @@ from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
 
-# Rows taken to float64 at once: a copy of a chunk, and not one of the whole cloud.
+# Rows converted to float64 at once, so that the whole cloud is never copied.
 _ROWS_A_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over points (xᵢ, yᵢ) about their means; of one cloud alone where y is x.
+    """Sums over points (xᵢ, yᵢ) about their means; of one cloud alone if y is x.
 
     Attributes:
         count: how many points, n.
@@ -69,7 +68,7 @@ class Moments:
         )
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Return the moments of both sets of points together."""
+        """Return the moments of the union of both sets of points."""
         n = self.count + other.count
         means = tuple(
             one + (two - one) * (other.count / n)
@@ -115,10 +114,10 @@ class Moments:
 
 
 def linear_hsic(moments: Moments, *, debiased: bool) -> float:
-    """Return Σᵢⱼ Kᵢⱼ Lᵢⱼ for the centred linear kernels of both clouds, biased or not.
+    """Return HSIC without its factor, Σᵢⱼ Kᵢⱼ Lᵢⱼ of the centred linear kernels of both clouds.
 
-    Gretton et al. (2005) without its factor, ‖XᵀY‖²; `debiased` that of Song et al. (2012), which
-    for centred kernels is ‖XᵀY‖² - n / (n - 2) Σ Kᵢᵢ Lᵢᵢ + tr K tr L / ((n - 1) (n - 2)).
+    The biased form is ‖XᵀY‖² (Gretton et al., 2005); the debiased form (Song et al., 2012) is, for
+    centred kernels, ‖XᵀY‖² - n / (n - 2) Σ Kᵢᵢ Lᵢᵢ + tr K tr L / ((n - 1) (n - 2)).
     """
     biased = float((moments.scatter**2).sum())
     if not debiased:
@@ -131,17 +130,17 @@ def linear_hsic(moments: Moments, *, debiased: bool) -> float:
 def linear_cka(
     chunks: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], *, debiased: bool
 ) -> float:
-    """Return the linear CKA (Kornblith et al., 2019) of paired points that come in chunks.
+    """Return the linear CKA (Kornblith et al., 2019) of paired points given in chunks.
 
-    One pass in O((d1 + d2)²) memory. Its error is about 1e-16 times the share that the biased form
-    is of the debiased: some digits go where a few points lie very far from all others.
+    One pass in O((d1 + d2)²) memory. The relative error is about 1e-16 times the ratio of the
+    biased to the debiased form, which is large if a few points lie very far from all others.
 
     Args:
         chunks: points x [nᵢ, d1] and y [nᵢ, d2].
-        debiased: the unbiased estimator.
+        debiased: use the unbiased estimator.
 
     Raises:
-        ValueError: too few points for the estimator, or a cloud with no shape to compare.
+        ValueError: too few points for the estimator, or all points of a cloud equally far apart.
     """
     of_x, of_y, of_both = reduce(
         lambda one, two: tuple(map(add, one, two)),
@@ -162,12 +161,12 @@ def linear_cka(
 def principal_axes(moments: Moments, k: int) -> tuple[Array, Array]:
     """Return the k largest variances [k] of one cloud, and their axes [k, d].
 
-    They are eigenvectors of the covariance, signed as those of scikit-learn's PCA. A variance is
-    exact to about 1e-16 of the largest one, an axis to about 1e-16 times the largest variance over
-    the distance of its own from the next one.
+    Axes are eigenvectors of the covariance, with the signs of scikit-learn's PCA. The error of a
+    variance is about 1e-16 of the largest one, that of an axis about 1e-16 times the largest
+    variance over the gap to the next one.
 
     Args:
-        moments: of x and x.
+        moments: of a cloud with itself.
         k: how many, at most d.
     """
     variances, axes = np.linalg.eigh(moments.scatter / (moments.count - 1))
@@ -175,6 +174,10 @@ def principal_axes(moments: Moments, k: int) -> tuple[Array, Array]:
 
 
 def signed(axes: Array) -> Array:
-    """Return axes [k, d], each turned so that its largest entry by size is positive."""
+    """Return axes [k, d] with signs such that each one's largest absolute entry is positive.
+
+    >>> signed(np.array([[0.6, -0.8]]))
+    array([[-0.6,  0.8]])
+    """
     largest = np.abs(axes).argmax(1)
     return np.asarray(axes * np.sign(axes[np.arange(len(axes)), largest])[:, None])

@@ -1,6 +1,6 @@
-"""How much of an order lies in a cloud of points: along one component, and in all directions.
+"""How well a cloud of points predicts an order: by one component, and by ridge regression.
 
-An order gives each point a number; orders are [b, n], many for the same points at once.
+An order assigns each point a number; orders are [b, n], many for the same points at once.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
 
-# The ridge penalties to choose from, relative to the mean square of a singular value.
+# Candidate ridge penalties, relative to the mean squared singular value.
 _PENALTIES = np.logspace(-4, 3, 8)
 
 _MOST_FOLDS = 10
@@ -17,7 +17,10 @@ _MOST_FOLDS = 10
 def rank_correlations(components: Array, orders: Array) -> Array:
     """Return Spearman's correlation of each component with each order, [b, k].
 
-    0 where a component or an order does not vary.
+    0 if a component or an order does not vary.
+
+    >>> rank_correlations(np.array([[1.0], [5.0], [9.0]]), np.array([[0.0, 2.0, 1.0]])).round(6)
+    array([[0.5]])
 
     Args:
         components: [n, k].
@@ -37,9 +40,14 @@ def _standardised(ranks: Array) -> Array:
 
 
 def folds(unit_of_row: NDArray[np.intp], rng: np.random.Generator) -> list[NDArray[np.bool_]]:
-    """Part the points into at most ten folds, the points of one unit together.
+    """Assign the points to at most ten folds at random, the points of one unit together.
 
-    Returns what each fold holds out, each [n].
+    Args:
+        unit_of_row: the unit of each point, [n].
+        rng: for the assignment.
+
+    Returns:
+        for each fold a mask of the points that it holds out, [n].
     """
     units, unit_of_row = np.unique(unit_of_row, return_inverse=True)
     fold_of_unit = rng.permutation(np.arange(len(units)) % min(len(units), _MOST_FOLDS))
@@ -50,14 +58,14 @@ def folds(unit_of_row: NDArray[np.intp], rng: np.random.Generator) -> list[NDArr
 def ridge_r2(points: Array, orders: Array, held_out: list[NDArray[np.bool_]]) -> Array:
     """Return the cross-validated R² of a ridge regression of each order on the points, [b].
 
-    1 minus the squared error of the held-out predictions over the variance of the order; below 0
-    where the mean would predict better. Every fold chooses its penalty for itself, by the error of
-    leave-one-out in what it is fitted on. Each order is predicted for itself.
+    1 minus the squared error of the held-out predictions over the variance of the order; negative
+    if the mean would predict better. Each fold chooses the penalty of each order by the
+    leave-one-out error within its training points (Hastie et al., 2009, 7.10.1).
 
     Args:
         points: [n, d].
         orders: [b, n], each with some variance.
-        held_out: the points that each fold predicts, each [n].
+        held_out: for each fold a mask of the points that it predicts, [n].
     """
     predicted = np.empty(orders.shape)
     for test in held_out:
@@ -70,20 +78,20 @@ def ridge_r2(points: Array, orders: Array, held_out: list[NDArray[np.bool_]]) ->
 def _predicted(points: Array, targets: Array, others: Array) -> Array:
     """Fit a ridge regression of each target [n, b] on points [n, d]; predict others [m, d].
 
-    One decomposition serves all targets and penalties: leaving a point out changes its residual by
-    1 / (1 - its leverage), the mean's share 1 / n included (Hastie et al., 2009, 7.10.1).
+    One decomposition serves all targets and penalties: leaving a point out multiplies its residual
+    by 1 / (1 - its leverage), where the leverage includes the mean's 1 / n.
     """
     mean, middle = points.mean(0), targets.mean(0)
     u, s, vt = np.linalg.svd(points - mean, full_matrices=False)
     targets = targets - middle
     along = u.T @ targets
-    # Where all points coincide any penalty will do.
+    # If all points coincide any penalty serves.
     penalties = _PENALTIES * ((s**2).mean() or 1.0)
     errors = np.empty((len(penalties), targets.shape[1]))
     squares, residual = u**2, np.empty(targets.shape)
     for i, penalty in enumerate(penalties):
         kept = s**2 / (s**2 + penalty)
-        # In memory that is asked for once: it is as large as all targets.
+        # In place: the array is as large as all targets.
         np.matmul(u, kept[:, None] * along, out=residual)
         np.subtract(targets, residual, out=residual)
         np.square(residual, out=residual)

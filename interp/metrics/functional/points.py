@@ -1,23 +1,25 @@
-"""What is computed of one cloud of points alone, and what it must have to be compared."""
+"""Clouds of points: centring, directions, distances; errors for degenerate clouds."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+# Permutations of the rows of a cloud, [b, n].
 Orders = NDArray[np.intp]
+# Assignments of the rows of two clouds to the first (true) or the second one, [b, n1 + n2].
 Masks = NDArray[np.bool_]
 
-# Squared distances below this share of both points' squared lengths are not left to products.
+# Relative to both points' squared lengths; smaller squared distances are not taken from products.
 _CLOSE = 1e-4
-# What a core's cache takes.
+# They fit into a core's cache.
 _PAIRS_AT_ONCE = 2**18
 
 
 def centred(points: Array) -> Array:
-    """Return the points [n, d] with their mean taken off.
+    """Return the points [n, d] minus their mean.
 
     Raises:
-        ValueError: the points coincide, up to the rounding of float32.
+        ValueError: all points coincide, up to the rounding of float32.
     """
     moved: Array = points - points.mean(0)
     if np.linalg.norm(moved) <= 1e-7 * np.linalg.norm(points):
@@ -28,8 +30,11 @@ def centred(points: Array) -> Array:
 def directions(points: Array) -> Array:
     """Return the points [n, d] at unit length.
 
+    >>> directions(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+
     Raises:
-        ValueError: a point at the origin has no direction.
+        ValueError: a point lies at the origin.
     """
     norms = np.linalg.norm(points, axis=1, keepdims=True)
     if (norms == 0).any():
@@ -41,8 +46,12 @@ def directions(points: Array) -> Array:
 def distances(x: Array, y: Array, kind: str) -> Array:
     """Return the distance of every point of x [n1, d] from every point of y [n2, d]; [n1, n2].
 
-    `kind` is a distance of `scipy.spatial.distance.cdist`, which takes differences before it
-    squares them: close points keep their digits.
+    From differences, which keep their precision for close points.
+
+    Args:
+        x: [n1, d].
+        y: [n2, d].
+        kind: of distance, as `scipy.spatial.distance.cdist` names it.
     """
     from scipy.spatial.distance import cdist
 
@@ -50,12 +59,15 @@ def distances(x: Array, y: Array, kind: str) -> Array:
 
 
 def distances_by_products(x: Array, y: Array) -> Array:
-    """Return the Euclidean distance of every point of x [n1, d] from every one of y [n2, d].
+    """Return the Euclidean distance of every point of x from every point of y, [n1, n2].
 
-    By way of their inner products, in a fifth of the time of `distances`; [n1, n2]. Points that lie
-    so close that products would lose their digits are taken apart one pair at a time, so that each
-    distance is exact to 1e-11 of itself. But equal distances may differ in their last digits: for
-    sums and means, not for ranks.
+    From inner products, in a fifth of the time of `distances`. Pairs that are so close that
+    products lose precision are computed from differences, so that the relative error is at most
+    1e-11. Equal distances may differ in their last digits: for sums and means, not for ranks.
+
+    Args:
+        x: [n1, d].
+        y: [n2, d].
     """
     origin = y.mean(0)
     x, y = x - origin, y - origin
@@ -78,10 +90,10 @@ def distances_by_products(x: Array, y: Array) -> Array:
 
 
 def in_few_dimensions(*clouds: Array) -> list[Array]:
-    """Return the clouds in an orthonormal basis of the space that they span together.
+    """Return clouds [nᵢ, dᵢ] in an orthonormal basis of the space that they span together.
 
-    Inner products and distances stay as they are, in at most as many dimensions as there are
-    points. Clouds of different width are first filled up with zeros.
+    Inner products and distances are preserved, in at most as many dimensions as there are points.
+    Clouds of different width are first padded with zeros.
     """
     width = max(cloud.shape[1] for cloud in clouds)
     padded = [np.pad(cloud, ((0, 0), (0, width - cloud.shape[1]))) for cloud in clouds]

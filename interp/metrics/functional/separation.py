@@ -1,8 +1,8 @@
-"""How far groups of points are apart, for many labellings of the same points at once.
+"""Separation of groups of points, for many labellings of the same points at once.
 
-A labelling gives each point the number of its group, 0 to G - 1; labellings are [b, n]. What all
-labellings share is computed once, so that a null of a thousand labellings costs a few matrix
-products. Only the silhouette takes distances; they are made a block of points at a time.
+A labelling assigns each point to a group, 0 to G - 1; labellings are [b, n]. What does not depend
+on the labelling is computed once, so that a null of a thousand labellings costs a few matrix
+products. Only the silhouette needs distances, which are computed for blocks of points.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,15 +16,20 @@ Labels = NDArray[np.intp]
 
 # Numbers held at once by the sums over groups: 32 MB.
 _HELD_AT_ONCE = 4_000_000
-# Numbers that say who belongs where while distances are made once for all: 256 MB.
+# Numbers held at once by memberships, while each distance is computed only once: 256 MB.
 _MEMBERS_AT_ONCE = 32_000_000
 
 
 def silhouette(distances: Array, labels: Labels) -> Array:
     """Return the mean silhouette coefficient of each labelling, [b] (Rousseeuw, 1987).
 
-    A point's coefficient is (b - a) / max(a, b), with a its mean distance from the others of its
-    group and b that from the nearest other group; alone in its group, or with a = b = 0, it is 0.
+    A point's coefficient is (b - a) / max(a, b), with a its mean distance from the other points of
+    its group and b that from the nearest other group; it is 0 for a group of one point, and for
+    a = b = 0.
+
+    >>> points = np.array([[0.0], [1.0], [8.0], [9.0]])
+    >>> silhouette(np.abs(points - points.T), np.array([[0, 0, 1, 1]])).round(3)
+    array([0.875])
 
     Args:
         distances: of every point from every other, [n, n].
@@ -36,7 +41,11 @@ def silhouette(distances: Array, labels: Labels) -> Array:
 def silhouette_of_points(points: Array, labels: Labels) -> Array:
     """Return the mean silhouette coefficient in Euclidean distances of points [n, d], [b].
 
-    That of `silhouette`, where distances of all points at once would be too many to hold.
+    As `silhouette`, without holding the distances of all points at once.
+
+    Args:
+        points: [n, d].
+        labels: [b, n], at least two groups.
     """
     return _silhouette(lambda rows: distances_by_products(points[rows], points), labels)
 
@@ -47,7 +56,7 @@ def _silhouette(distances_of: Callable[[slice], Array], labels: Labels) -> Array
     for chunk, members in _memberships(labels, _MEMBERS_AT_ONCE):
         b, _, groups = members.shape
         sizes = members.sum(1)
-        # Of two groups the one has what the other has not.
+        # With two groups the sum over one gives that over the other.
         summed = 1 if groups == 2 else groups
         columns = members[:, :, :summed].transpose(1, 0, 2).reshape(n, -1)
         total = np.zeros(b)
@@ -75,10 +84,12 @@ def _silhouette(distances_of: Callable[[slice], Array], labels: Labels) -> Array
 def variance_between(points: Array, labels: Labels) -> Array:
     """Return the share of the variance that lies between groups, η², [b].
 
-    A share B of the sum of squares and 1 - B within the groups, it stands for their ratio
-    B / (1 - B) · (n - G) / (G - 1), the index of Caliński and Harabasz (1974) and pseudo-F of
-    Anderson (2001): the one grows with the other, so that p is the same. The share is 1 where no
-    group varies, and the ratio infinite. 0 where all points coincide.
+    With the share B, B / (1 - B) · (n - G) / (G - 1) is the index of Caliński and Harabasz (1974)
+    and the pseudo-F of Anderson (2001); one is a monotonic function of the other, so that their
+    permutation p are equal. B is 1 if no group varies, and 0 if all points coincide.
+
+    >>> variance_between(np.array([[0.0], [2.0], [8.0], [10.0]]), np.array([[0, 0, 1, 1]])).round(3)
+    array([0.941])
 
     Args:
         points: [n, d].
@@ -95,11 +106,11 @@ def variance_between(points: Array, labels: Labels) -> Array:
 
 
 def nearest_centroid_accuracy(points: Array, labels: Labels, prompt_of_row: Labels) -> Array:
-    """Return how well the nearest group mean tells a held-out point's group, [b].
+    """Return the accuracy of assigning held-out points to the nearest group mean, [b].
 
     Each prompt's points are held out in turn (leave-one-prompt-out). The accuracy is balanced: the
-    mean over groups of the share of their points that come out right, so that chance is 1 / G
-    whatever the groups' sizes.
+    mean over groups of the share of their points that are classified correctly, so that chance is
+    1 / G for groups of any size.
 
     Args:
         points: [n, d].
@@ -110,7 +121,7 @@ def nearest_centroid_accuracy(points: Array, labels: Labels, prompt_of_row: Labe
     rows_of_prompt = np.bincount(prompt_of_row)[prompt_of_row]
     of_prompt = np.zeros((len(prompts), points.shape[1]))
     np.add.at(of_prompt, prompt_of_row, points)
-    # Of a point's own prompt: its product with its sum, and that of the sum with itself.
+    # The product of a point with the sum of its prompt, and the squared norm of that sum.
     own_sum = np.einsum("nd,nd->n", points, of_prompt[prompt_of_row])
     own_total = np.einsum("nd,nd->n", of_prompt, of_prompt)[prompt_of_row]
     several = len(prompts) < len(points)
@@ -121,7 +132,7 @@ def nearest_centroid_accuracy(points: Array, labels: Labels, prompt_of_row: Labe
         sums = _products(points, centroids)
         with_prompt = _products(of_prompt, centroids)[:, prompt_of_row] if several else sums
         totals = (centroids**2).sum(2)
-        # What the prompt takes along out of its own group: [b, n, 1] where it is a member.
+        # Remove the held-out prompt from the mean of its own group, [b, n, G].
         left = sizes[:, None] - members * rows_of_prompt[:, None]
         to_mean = (sums - members * own_sum[:, None]) / left
         norm = totals[:, None] - members * (2 * with_prompt - own_total[:, None])
@@ -132,7 +143,7 @@ def nearest_centroid_accuracy(points: Array, labels: Labels, prompt_of_row: Labe
 
 
 def _memberships(labels: Labels, held: int) -> Iterator[tuple[slice, Array]]:
-    """Yield memberships [b, n, G], one where a point belongs to a group, a few labellings each."""
+    """Yield memberships [b, n, G], 1 where a point belongs to a group, for chunks of labellings."""
     groups = int(labels.max()) + 1
     step = max(held // (labels.shape[1] * groups), 1)
     for start in range(0, len(labels), step):

@@ -1,7 +1,7 @@
-"""Measures between distributions over a vocabulary: tables over all pairs of logits.
+"""Divergences of distributions over a vocabulary, for all pairs of rows of logits.
 
-Vocabularies are large, so that every table is summed over chunks of words; nothing the size of the
-logits is made beside them.
+Every table is summed over chunks of words, so that no further array of the size of the logits is
+needed.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,12 @@ _WORDS_A_CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Distributions:
-    """Distributions over a vocabulary, kept as logits [n, v] and their log-normalisers [n, 1]."""
+    """Distributions over a vocabulary.
+
+    Attributes:
+        logits: [n, v].
+        normalisers: the logarithm of the sum of their exponentials, [n, 1].
+    """
 
     logits: Array
     normalisers: Array
@@ -41,7 +46,7 @@ class Distributions:
 
 
 def kl_table(p: Distributions, q: Distributions) -> Array:
-    """Return KL(pᵢ ‖ qⱼ) in nats for every pair; [n1, n2]."""
+    """Return KL(pᵢ ‖ qⱼ) (Kullback and Leibler, 1951) in nats for every pair, [n1, n2]."""
     table = np.zeros((len(p.logits), len(q.logits)))
     for chunk in p.chunks:
         log_p = p.log_of(chunk)
@@ -51,7 +56,7 @@ def kl_table(p: Distributions, q: Distributions) -> Array:
 
 
 def jensen_shannon_table(p: Distributions, q: Distributions) -> Array:
-    """Return the Jensen-Shannon divergence in nats for every pair, in [0, ln 2]; [n1, n2]."""
+    """Return the Jensen-Shannon divergence (Lin, 1991) in nats for every pair, [n1, n2]."""
     table = np.zeros((len(p.logits), len(q.logits)))
     for chunk in p.chunks:
         log_p, log_q = p.log_of(chunk), q.log_of(chunk)
@@ -59,14 +64,19 @@ def jensen_shannon_table(p: Distributions, q: Distributions) -> Array:
         within_p, within_q = (of_p * log_p).sum(1), (of_q * log_q).sum(1)
         for i, probability in enumerate(of_p):
             mixture = (probability + of_q) / 2
-            # The smallest positive number stands in for 0 in 0 log 0 = 0.
+            # The smallest positive number replaces 0, since 0 log 0 = 0.
             logs = np.log(np.maximum(mixture, np.finfo(float).tiny))
             table[i] += (within_p[i] + within_q) / 2 - np.einsum("jw,jw->j", mixture, logs)
     return np.clip(table, 0, np.log(2))
 
 
 def total_variation_table(p: Distributions, q: Distributions) -> Array:
-    """Return the total variation distance Σ |pᵢ - qⱼ| / 2 for every pair, in [0, 1]; [n1, n2]."""
+    """Return the total variation distance Σ |pᵢ - qⱼ| / 2 in [0, 1] for every pair, [n1, n2].
+
+    >>> p, q = (Distributions.of(np.array([x])) for x in ([0.0, 0.0], [0.0, -1000.0]))
+    >>> total_variation_table(p, q)
+    array([[0.5]])
+    """
     from scipy.spatial.distance import cdist
 
     table = np.zeros((len(p.logits), len(q.logits)))
@@ -76,10 +86,10 @@ def total_variation_table(p: Distributions, q: Distributions) -> Array:
 
 
 def pearson_table(x: Array, y: Array) -> Array:
-    """Return the Pearson correlation of logits xᵢ and yⱼ over words, for every pair; [n1, n2].
+    """Return the Pearson correlation of logits x [n1, v] and y [n2, v] over words, [n1, n2].
 
     Raises:
-        ValueError: logits that are all equal, which correlate with nothing.
+        ValueError: the logits of a row are all equal.
     """
     mean_x, mean_y = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
     products = np.zeros((len(x), len(y)))
@@ -90,17 +100,21 @@ def pearson_table(x: Array, y: Array) -> Array:
         squares_x += (part_x**2).sum(1, keepdims=True)
         squares_y += (part_y**2).sum(1)
     if not (squares_x.all() and squares_y.all()):
-        raise ValueError("the logits of a point are all equal, so that they correlate with nothing")
+        raise ValueError("the logits of a point are all equal, so their correlation is undefined")
     return np.clip(products / np.sqrt(squares_x * squares_y), -1, 1)
 
 
 def top_words(logits: Array, k: int) -> Array:
-    """Return the ids of the k words of largest logit for each point; [n, k]."""
+    """Return the ids of the k words of largest logit of each row [n, v], in no order, [n, k]."""
     return np.stack([np.argpartition(-row, k - 1)[:k] for row in logits])
 
 
 def overlap_table(x: Array, y: Array) -> Array:
-    """Return the share of ids that sets x [n1, k] and y [n2, k] have in common; [n1, n2]."""
+    """Return the share of ids that sets x [n1, k] and y [n2, k] have in common, [n1, n2].
+
+    >>> overlap_table(np.array([[1, 2]]), np.array([[2, 3], [2, 1]]))
+    array([[0.5, 1. ]])
+    """
     known, of_set = np.unique(np.concatenate([x, y]), return_inverse=True)
     members = np.zeros((len(x) + len(y), len(known)))
     np.put_along_axis(members, of_set.reshape(-1, x.shape[1]), 1.0, axis=1)
