@@ -10,4 +10,4 @@ from interp.cache.activation_store import ActivationStore, EntrySummary
 from interp.cache.entry import Checked, Entry, Missing
 from interp.cache.eviction import Evicted
 
-__all__ = ["ActivationStore", "Checked", "EntrySummary", "Entry", "Evicted", "Missing"]
+__all__ = ["ActivationStore", "Checked", "Entry", "EntrySummary", "Evicted", "Missing"]

@@ -1,4 +1,4 @@
-"""From prompts to activations: batches of forward passes, with nothing run that is not needed."""
+"""From plans to values: batches of forward passes, with nothing computed that is not needed."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,115 +13,149 @@ from tqdm import tqdm
 from interp.core.errors import ConfigError
 from interp.forward.checks import check
 from interp.forward.exactness import Exactness, exactness
-from interp.forward.layout import batches, packed, padded
+from interp.forward.layout import Ids, Layout, batches, packed, padded
 from interp.forward.packing import Packing
-from interp.forward.passes import forward
+from interp.forward.passes import Samples, forward
 from interp.forward.plan import CapturePlan
-from interp.hooks.heads import AttentionScores
 from interp.models.language_model import LanguageModel
 
-# Tokens a batch, padding counted: so many that arithmetic outweighs reading the weights, and few
-# enough that what a block computes stays small beside the weights.
-_TOKENS = {"cpu": 2048, "cuda": 32768, "mps": 8192}
+# Tokens per batch, padding counted: enough that arithmetic takes longer than reading the weights,
+# and few enough that what a block computes stays small compared with the weights.
+_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 32768, "mps": 8192}
 
 Array = NDArray[np.float32]
 
 
-def read(works: Sequence[CapturePlan], parts: Sequence[range]) -> Iterator[list[Array]]:
-    """Read several plans in the same passes, part of the prompts by part.
+def read(plans: Sequence[CapturePlan], parts: Sequence[range]) -> Iterator[list[Array]]:
+    """Read several plans in the same passes, one part of the prompts after the other.
 
     Args:
-        works: what is read; all of one model and its prompts, one stack and one kind of pooling.
-        parts: prompts whose values are wanted together.
+        plans: what is read, at least one plan; all of one model and its prompts, one stack and one
+            kind of pooling.
+        parts: ranges of prompts whose values are returned together.
 
     Yields:
-        For each part what each plan reads of it, float32 [layer, sample, *unit].
+        For each part the values of each plan, float32 [layer, sample, *unit].
 
     Raises:
-        ConfigError, FloatingPointError: as `capture`.
+        ConfigError, FloatingPointError: as `interp.forward.capture.capture`.
     """
-    what = works[0]
-    head = any(work.plan.unembedding for work in works)
-    model = what.source.load(head=head)
-    for work in works:
-        check(model, work)
-    exact = exactness(model, works)
+    head = any(plan.plan.unembedding for plan in plans)
+    model = plans[0].source.load(head=head)
+    for plan in plans:
+        check(model, plan)
+    exact = exactness(model, plans)
     total = sum(map(len, parts))
     with tqdm(total=total, unit="prompt", delay=1, disable=None, leave=False) as bar:
         bar.set_description(f"reading {model.title}")
         for part in parts:
-            values = _read(model, works, part, exact, bar)
-            for work, of_work in zip(works, values, strict=True):
-                _check_finite(model, work, of_work)
+            values = _read_part(model, plans, part, exact, bar)
+            for plan, own in zip(plans, values, strict=True):
+                _check_finite(model, plan, own)
             yield values
 
 
-def _read(
-    model: LanguageModel, works: Sequence[CapturePlan], part: range, exact: Exactness, bar: Any
+def _read_part(
+    model: LanguageModel,
+    plans: Sequence[CapturePlan],
+    part: range,
+    exact: Exactness,
+    bar: Any,
 ) -> list[Array]:
-    what = works[0]
-    ids = [what.selected.prompt(prompt) for prompt in part]
-    if exact.is_causal:
-        last = np.max([work.selected.last_read[part.start : part.stop] for work in works], axis=0)
-        ids = [own[: end + 1] for own, end in zip(ids, last, strict=True)]
-    tokens = _TOKENS[model.module.device.type]
-    waiting = deque(batches(ids, tokens, similar=exact.packs and exact.is_causal))
-    found: list[Array] = []
-    arriving: list[tuple[list[NDArray[np.int64]], list[list[_Arriving]]]] = []
+    """Return what each plan reads of some prompts; batches that do not fit into memory are halved.
 
-    def arrive() -> None:
-        for rows, layers in arriving:
-            for values, own, read_layers in zip(found, rows, layers, strict=True):
-                for layer, one in enumerate(read_layers):
-                    values[layer, own] = one.values()
-        arriving.clear()
-
+    Raises:
+        ConfigError: one prompt alone does not fit into memory.
+    """
+    ids = _ids(plans, part, exact)
+    n_tokens = _TOKENS_PER_BATCH[model.module.device.type]
+    waiting = deque(batches(ids, n_tokens, similar=exact.packs and exact.is_causal))
+    collected = _Collector(plans, part)
     while waiting:
         batch = waiting.popleft()
-        of_batch = [ids[i] for i in batch]
-        packing = None
-        if exact.packs:
-            layout = packed(of_batch, shared=exact.is_causal)
-            packing = Packing(
-                layout,
-                is_causal=exact.is_causal,
-                first_position=model.first_position,
-            )
-        else:
-            layout = padded(of_batch, model.pad_id)
-        chosen = [_samples(work, [part[i] for i in batch]) for work in works]
+        layout, packing = _arranged(model, [ids[i] for i in batch], exact)
+        prompts = [part[i] for i in batch]
+        samples = [_samples(plan, prompts) for plan in plans]
         try:
-            given, _ = forward(model, works, [samples for samples, _ in chosen], layout, packing)
+            values, _ = forward(model, plans, samples, layout, packing)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise ConfigError(
-                    f"model: one prompt of {len(of_batch[0])} tokens does not fit into memory "
+                    f"model: one prompt of {len(ids[batch[0]])} tokens does not fit into memory "
                     f"with {model.title}; model.dtype=bfloat16 takes half, model.device_map=auto "
                     "spreads the model"
                 ) from error
-            # Those that wait are as large, so that they would fail in the same way.
-            halves = [half for whole in (batch, *waiting) for half in _halves(whole)]
-            waiting = deque(halves)
+            # The batches that wait are as large, and would fail in the same way.
+            waiting = deque(half for whole in (batch, *waiting) for half in _halves(whole))
             continue
-        if not found:
-            found += [
-                np.empty((len(of_work), _count(work, part), *of_work[0].shape[1:]), np.float32)
-                for work, of_work in zip(works, given, strict=True)
-            ]
-        # What the last batch gave arrives while this one is computed.
-        arrive()
-        offsets = [work.selected.first_samples[part.start] for work in works]
-        rows = [own - start for (_, own), start in zip(chosen, offsets, strict=True)]
-        arriving.append((rows, [[_Arriving(layer) for layer in of_work] for of_work in given]))
+        collected.add(prompts, values)
         bar.update(len(batch))
-    arrive()
-    return found
+    return collected.values()
 
 
-class _Arriving:
-    """A tensor on its way from a GPU, the wait for it put off; on a CPU it is there."""
+def _ids(plans: Sequence[CapturePlan], part: range, exact: Exactness) -> list[Ids]:
+    """Return the ids of each prompt; in a causal model up to the last token that is read."""
+    selected = plans[0].selected
+    ids = [selected.prompt(prompt) for prompt in part]
+    if not exact.is_causal:
+        return ids
+    last = np.max([plan.selected.last_read[part.start : part.stop] for plan in plans], axis=0)
+    return [own[: end + 1] for own, end in zip(ids, last, strict=True)]
+
+
+def _arranged(
+    model: LanguageModel, ids: Sequence[Ids], exact: Exactness
+) -> tuple[Layout, Packing | None]:
+    """Return the layout of a batch: packed into one row where the model gives the same values."""
+    if not exact.packs:
+        return padded(ids, model.pad_id), None
+    layout = packed(ids, shared=exact.is_causal)
+    packing = Packing(layout, is_causal=exact.is_causal, first_position=model.first_position)
+    return layout, packing
+
+
+class _Collector:
+    """Puts the values of batches in the order of the samples.
+
+    Values on a GPU are copied while the next batch is computed.
+    """
+
+    def __init__(self, plans: Sequence[CapturePlan], part: range) -> None:
+        self._plans = plans
+        self._firsts = [plan.selected.first_samples[part.start] for plan in plans]
+        ends = [plan.selected.first_samples[part.stop] for plan in plans]
+        self._counts = [int(end - first) for first, end in zip(self._firsts, ends, strict=True)]
+        self._values: list[Array] = []
+        self._copies: list[tuple[NDArray[np.int64], list[_HostCopy]]] = []
+
+    def add(self, prompts: Sequence[int], values: list[list[Tensor]]) -> None:
+        """Take what each plan reads of a batch: the tensor [sample, *unit] of each layer."""
+        if not self._values:
+            self._values = [
+                np.empty((len(layers), count, *layers[0].shape[1:]), np.float32)
+                for count, layers in zip(self._counts, values, strict=True)
+            ]
+        self._store_copies()
+        for plan, first, layers in zip(self._plans, self._firsts, values, strict=True):
+            rows = _sample_numbers(plan, prompts) - first
+            self._copies.append((rows, [_HostCopy(layer) for layer in layers]))
+
+    def values(self) -> list[Array]:
+        """Return the values of each plan, float32 [layer, sample, *unit]."""
+        self._store_copies()
+        return self._values
+
+    def _store_copies(self) -> None:
+        for values, (rows, layers) in zip(self._values, self._copies, strict=False):
+            for layer, copy in enumerate(layers):
+                values[layer, rows] = copy.values()
+        self._copies.clear()
+
+
+class _HostCopy:
+    """A tensor's copy in the memory of the CPU; the wait for a GPU is put off until it is used."""
 
     def __init__(self, tensor: Tensor) -> None:
         self._event = None
@@ -139,24 +173,20 @@ class _Arriving:
         return values
 
 
-def _samples(
-    work: CapturePlan, prompts: Sequence[int]
-) -> tuple[list[tuple[int, NDArray[np.int64]]], NDArray[np.int64]]:
-    """Return the samples of some prompts as `Reader` takes them, and their numbers."""
-    selected = work.selected
-    numbers = [
-        (place, sample)
+def _sample_numbers(plan: CapturePlan, prompts: Sequence[int]) -> NDArray[np.int64]:
+    first = plan.selected.first_samples
+    return np.concatenate([np.arange(first[prompt], first[prompt + 1]) for prompt in prompts])
+
+
+def _samples(plan: CapturePlan, prompts: Sequence[int]) -> Samples:
+    """Return the samples of some prompts as `Reader` takes them."""
+    selected = plan.selected
+    starts = selected.sample_starts
+    return [
+        (place, selected.tokens[starts[sample] : starts[sample + 1]])
         for place, prompt in enumerate(prompts)
         for sample in range(selected.first_samples[prompt], selected.first_samples[prompt + 1])
     ]
-    starts = selected.sample_starts
-    samples = [(place, selected.tokens[starts[n] : starts[n + 1]]) for place, n in numbers]
-    return samples, np.array([number for _, number in numbers])
-
-
-def _count(work: CapturePlan, part: range) -> int:
-    first = work.selected.first_samples
-    return int(first[part.stop] - first[part.start])
 
 
 def _halves(batch: list[int]) -> list[list[int]]:
@@ -167,16 +197,15 @@ def _halves(batch: list[int]) -> list[list[int]]:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # What the CPU's allocator raises has no class of its own.
+    # The error of the CPU's allocator has no class of its own.
     return "not enough memory" in str(error) or "can't allocate memory" in str(error)
 
 
-def _check_finite(model: LanguageModel, work: CapturePlan, values: Array) -> None:
-    for layer, of_layer in zip(work.plan.layers, values, strict=True):
-        # A score of −∞ is where a token may not look.
-        as_expected = isinstance(work.hook, AttentionScores) & (of_layer == -np.inf)
-        if not (np.isfinite(of_layer) | as_expected).all():
+def _check_finite(model: LanguageModel, plan: CapturePlan, values: Array) -> None:
+    for layer, of_layer in zip(plan.plan.layers, values, strict=True):
+        expected = plan.hook.may_be_minus_infinity & (of_layer == -np.inf)
+        if not (np.isfinite(of_layer) | expected).all():
             raise FloatingPointError(
-                f"{model.title} gives values that are not finite at {work.hook.site} {layer} in "
-                f"{work.source.dtype}; a wider model.dtype may help"
+                f"{model.title} gives values that are not finite at {plan.hook.site} {layer} in "
+                f"{plan.source.dtype}; a wider model.dtype may help"
             )

@@ -1,4 +1,4 @@
-"""Where the tokens of a batch lie in a forward pass: padded, or packed into one row."""
+"""The arrangement of a batch's tokens in a forward pass: padded, or packed into one row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where the tokens of some prompts lie in one forward pass.
+    """The arrangement of some prompts' tokens in one forward pass.
 
     Attributes:
-        ids: what the model is given, [row, column].
-        mask: which of them are tokens, [row, column].
-        place: where each token of each prompt lies among the flattened ids, [prompt, token]; what
-            is beyond a prompt's end points anywhere.
-        lengths: the number of tokens of each prompt.
+        ids: the model's input, [row, column].
+        mask: which of them are tokens, not padding, [row, column].
+        place: the index of each token of each prompt among the flattened ids, [prompt, token];
+            arbitrary beyond a prompt's end.
+        lengths: the number of tokens of each prompt, [prompt].
     """
 
     ids: Ids
@@ -29,26 +29,27 @@ class Layout:
 
     @cached_property
     def home(self) -> Ids:
-        """One [prompt, token] cell, flattened, that each of the flattened ids stands for."""
+        """For each of the flattened ids, the flat index of a [prompt, token] cell that it holds."""
         n_prompts, longest = self.place.shape
-        there = np.arange(longest) < self.lengths[:, None]
+        is_token = np.arange(longest) < self.lengths[:, None]
+        cells = np.arange(n_prompts * longest).reshape(self.place.shape)
         home = np.zeros(self.ids.size, np.int64)
-        home[self.place[there]] = np.arange(n_prompts * longest).reshape(self.place.shape)[there]
+        home[self.place[is_token]] = cells[is_token]
         return home
 
     @property
     def positions(self) -> Ids:
-        """The place of each token in its prompt, [row, column]."""
+        """The index of each token in its prompt, [row, column]."""
         return np.asarray(self.home % self.place.shape[1]).reshape(self.ids.shape)
 
 
 def padded(prompts: Sequence[Ids], pad_id: int) -> Layout:
-    """Return a row a prompt, filled up on the right.
+    """Return one row per prompt, padded on the right.
 
-    There each model's own position ids are right as they are; and the mask comes from lengths,
-    never from ids, which a text may contain.
+    With padding on the right the model's own position ids are correct. The mask is made from the
+    lengths, since a text may contain the padding's id.
     """
-    lengths, table, mask = _side_by_side(prompts, pad_id)
+    lengths, table, mask = _table(prompts, pad_id)
     places = np.arange(mask.size).reshape(mask.shape)
     return Layout(table, mask, places, lengths)
 
@@ -57,25 +58,25 @@ def packed(prompts: Sequence[Ids], *, shared: bool) -> Layout:
     """Return one row in which the prompts follow one another without padding.
 
     Args:
-        prompts: the ids of each; equal beginnings are found where they stand next to each other, as
-            in lexicographic order.
-        shared: whether tokens with the same text before them are there but once, as a causal model
-            cannot tell them apart.
+        prompts: the ids of each; equal beginnings are shared between neighbours, so that
+            lexicographic order shares most.
+        shared: whether tokens with the same text before them are included only once, as in a causal
+            model they have the same values.
     """
-    lengths, table, mask = _side_by_side(prompts, 0)
+    lengths, table, mask = _table(prompts, 0)
     is_new = mask.copy()
     if shared:
-        alike = (table[1:] == table[:-1]) & mask[1:] & mask[:-1]
-        is_new[1:] &= ~np.logical_and.accumulate(alike, axis=1)
+        equal = (table[1:] == table[:-1]) & mask[1:] & mask[:-1]
+        is_new[1:] &= ~np.logical_and.accumulate(equal, axis=1)
     places = np.zeros(mask.shape, np.int64)
     places[is_new] = np.arange(is_new.sum())
-    # A token that is not new is that of the last row which had a new one there.
+    # A token that is not new is that of the last row with a new one in the same column.
     places = np.maximum.accumulate(np.where(is_new, places, 0), axis=0)
     row = table[is_new][None]
     return Layout(row, np.ones_like(row, bool), places, lengths)
 
 
-def _side_by_side(prompts: Sequence[Ids], fill: int) -> tuple[Ids, Ids, NDArray[np.bool_]]:
+def _table(prompts: Sequence[Ids], fill: int) -> tuple[Ids, Ids, NDArray[np.bool_]]:
     lengths = np.array([len(ids) for ids in prompts])
     mask = np.arange(lengths.max()) < lengths[:, None]
     table = np.full(mask.shape, fill, np.int64)
@@ -84,16 +85,16 @@ def _side_by_side(prompts: Sequence[Ids], fill: int) -> tuple[Ids, Ids, NDArray[
 
 
 def batches(prompts: Sequence[Ids], tokens: int, *, similar: bool) -> list[list[int]]:
-    """Return which prompts run together: neighbours in length, up to so many tokens a batch.
+    """Return the prompts of each batch: of similar length, the batch with most tokens first.
 
     Args:
         prompts: the ids of each.
-        tokens: the most tokens of a batch, padding counted; a longer prompt runs alone.
-        similar: whether prompts of roughly the same length are put next to those that begin alike.
+        tokens: the largest number of tokens per batch, padding counted; a longer prompt runs alone.
+        similar: whether prompts of roughly the same length are ordered by their beginnings.
     """
     lengths = np.array([len(ids) for ids in prompts])
     if similar:
-        # Within a factor of two of one another, which bounds the padding that attention computes.
+        # Lengths within a factor of two bound the padding that attention computes.
         size = np.ceil(np.log2(lengths)).astype(int)
         order = sorted(range(len(prompts)), key=lambda i: (size[i], prompts[i].tobytes()))
     else:
@@ -106,5 +107,5 @@ def batches(prompts: Sequence[Ids], tokens: int, *, similar: bool) -> list[list[
             found.append([])
             longest = int(lengths[i])
         found[-1].append(i)
-    # The largest first: what it leaves behind in memory has room for every other.
+    # The largest first: the memory that it leaves allocated has room for every other.
     return sorted(found, key=lambda batch: -int(lengths[batch].sum()))

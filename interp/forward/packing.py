@@ -1,10 +1,9 @@
-"""Attention of prompts that share one row: each sees its own tokens and no others.
+"""Attention of prompts that share one row: each prompt attends to its own tokens alone.
 
-All else in a transformer goes token by token, and need not know whose token it is. Attention is
-handed queries, keys and values of the whole row; here they are laid out a prompt a row, the
-model's own kernel attends there as if the prompts had come as a padded batch, and what it gives
-goes back into the row. Padding is thus computed in attention alone, which of short prompts is next
-to nothing.
+Everything else in a transformer treats each token by itself. Attention gets the queries, keys and
+values of the whole row; here they are rearranged to one row per prompt, the model's own kernel
+attends as if the prompts were a padded batch, and its output is put back into the shared row.
+Padding is thus computed in attention alone, where it costs little for short prompts.
 """
 
 from typing import Any
@@ -21,7 +20,7 @@ class Packing:
 
     Args:
         layout: a packed one.
-        is_causal: whether a token sees those before it alone.
+        is_causal: whether a token attends to earlier ones alone.
         first_position: the position id of a prompt's first token.
     """
 
@@ -35,10 +34,10 @@ class Packing:
         self._masks: dict[tuple[bool, torch.dtype, torch.device], Tensor] = {}
 
     def inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return what the model takes for the row: the place of each token in its own prompt."""
+        """Return the model's inputs for the row: position ids count within each prompt."""
         ids = inputs["input_ids"]
         positions = torch.from_numpy(self._layout.positions).to(ids.device)
-        # A mask in four dimensions is passed on as it is; attention looks at none but ours.
+        # transformers passes a mask of four dimensions on unchanged; attention uses ours instead.
         mask = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
         return {
             "input_ids": ids,
@@ -47,21 +46,21 @@ class Packing:
         }
 
     def unpacked(self, call: AttentionCall, *, masked: bool) -> AttentionCall:
-        """Return the call as a padded batch would make it, [prompt, head, token, d_head].
+        """Return the call of a padded batch, [prompt, head, token, d_head].
 
         Args:
-            call: the row's own.
-            masked: whether the kernel knows of no token's future unless its mask says so.
+            call: the call of the shared row.
+            masked: whether the kernel needs a mask to exclude later tokens.
         """
-        query, key, value = (self._laid_out(t) for t in (call.query, call.key, call.value))
+        query, key, value = (self._per_prompt(t) for t in (call.query, call.key, call.value))
         mask = self._mask(query, masked) if masked or not self._is_causal else None
         return AttentionCall(call.module, query, key, value, mask, **call.settings)
 
-    def packed(self, given: Tensor) -> Tensor:
-        """Return what attention gives, [prompt, token, head, d_head], as the row's own."""
-        return given.flatten(0, 1)[self._home.to(given.device)][None]
+    def packed(self, output: Tensor) -> Tensor:
+        """Return attention's output [prompt, token, head, d_head] in the shared row."""
+        return output.flatten(0, 1)[self._home.to(output.device)][None]
 
-    def _laid_out(self, row: Tensor) -> Tensor:
+    def _per_prompt(self, row: Tensor) -> Tensor:
         place = self._place.to(row.device)
         cells = row[0].transpose(0, 1)[place.flatten()]
         return cells.reshape(*place.shape, *cells.shape[1:]).transpose(1, 2)
@@ -71,13 +70,14 @@ class Packing:
         if key not in self._masks:
             longest = self._place.shape[1]
             if self._is_causal:
-                # Padding stands behind a prompt's end, where no token of it looks.
-                seen = torch.ones(1, 1, longest, longest, dtype=torch.bool).tril()
+                # Padding comes after a prompt's end, where none of its tokens attends.
+                visible = torch.ones(1, 1, longest, longest, dtype=torch.bool).tril()
             else:
-                seen = (torch.arange(longest) < self._lengths[:, None])[:, None, None]
-            mask = seen
+                visible = (torch.arange(longest) < self._lengths[:, None])[:, None, None]
+            mask = visible
             if added:
                 lowest = torch.finfo(query.dtype).min
-                mask = torch.zeros(seen.shape, dtype=query.dtype).masked_fill(~seen, lowest)
+                mask = torch.zeros(visible.shape, dtype=query.dtype)
+                mask = mask.masked_fill(~visible, lowest)
             self._masks[key] = mask.to(query.device)
         return self._masks[key]

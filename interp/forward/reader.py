@@ -1,4 +1,4 @@
-"""Reads the planned tensors of a batch inside the forward pass, so that nothing else leaves it."""
+"""Reading the planned tensors of a batch within the forward pass, so that no other is kept."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,35 +18,35 @@ from interp.models.attention import AttentionCall, Kernel, rows_of
 from interp.models.language_model import LanguageModel
 from interp.models.tracing import matrix_of
 
-# What a key that a prompt does not have stands at, as if it were masked.
+# The value of a key beyond a prompt's end, as if it were masked.
 _NO_KEY = {"scores": -torch.inf, "pattern": 0.0}
 
 
 class Reader:
-    """Gathers what one plan reads of a batch.
+    """Collects the values that one plan reads of a batch.
 
     Args:
-        what: what is read.
-        layout: where the batch's tokens lie.
+        plan: what is read.
+        layout: the arrangement of the batch's tokens.
         samples: the tokens of each sample: the prompt's number in the batch, and their indices.
-        done: called when all is read.
+        done: called when everything is read.
     """
 
     def __init__(
         self,
-        what: CapturePlan,
+        plan: CapturePlan,
         layout: Layout,
         samples: Sequence[tuple[int, NDArray[np.int64]]],
         done: Callable[[], None],
     ) -> None:
-        self._what = what
+        self._plan = plan
         self._shape = layout.ids.shape
         self._mask = torch.from_numpy(layout.mask)
         self._done = done
         sizes = np.array([len(tokens) for _, tokens in samples])
         prompts = np.repeat([prompt for prompt, _ in samples], sizes)
         tokens = np.concatenate([tokens for _, tokens in samples])
-        # Attention sees a row a prompt, also where all else sees one row.
+        # Attention gets one row per prompt, even where prompts share a row elsewhere.
         self._cells = torch.from_numpy(prompts * layout.place.shape[1] + tokens)
         self._tokens = torch.from_numpy(layout.place[prompts, tokens])
         self._longest_here = layout.place.shape[1]
@@ -55,19 +55,19 @@ class Reader:
         self._n_samples = len(samples)
         self._read: dict[int, Tensor] = {}
         self._attention: dict[int, Tensor] = {}
-        self._blocks = {tap.block for tap in what.taps} if what.pooling == "attention" else set()
+        self._blocks = {tap.block for tap in plan.taps} if plan.pooling == "attention" else set()
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is read."""
-        complete = len(self._read) == len(self._what.taps)
+        """Whether everything is read."""
+        complete = len(self._read) == len(self._plan.taps)
         return complete and self._blocks == self._attention.keys()
 
     @contextmanager
     def attached(self, model: LanguageModel) -> Iterator[None]:
-        """Hook the planned tensors for the length of the context."""
+        """Register the hooks of the planned tensors for the length of the context."""
         with ExitStack() as hooks:
-            for layer, tap in enumerate(self._what.taps):
+            for layer, tap in enumerate(self._plan.taps):
                 if isinstance(tap, AttentionTap):
                     continue
                 module = model.module.get_submodule(tap.path)
@@ -78,36 +78,37 @@ class Reader:
                     handle = module.register_forward_hook(read)
                 hooks.callback(handle.remove)
             for block_number in self._blocks:
-                path = model.stack(self._what.stack).blocks[block_number]
+                path = model.stack(self._plan.stack).blocks[block_number]
                 for module in model.module.get_submodule(path).modules():
-                    look = partial(self._on_attention, block_number)
-                    hooks.callback(module.register_forward_hook(look).remove)
+                    weigh = partial(self._on_attention, block_number)
+                    hooks.callback(module.register_forward_hook(weigh).remove)
             yield
 
     def taps_of(self, block: int) -> list[tuple[int, AttentionTap]]:
-        """Return what is planned of a block's attention."""
+        """Return the planned taps of a block's attention, with the index of their layer."""
         return [
             (layer, tap)
-            for layer, tap in enumerate(self._what.taps)
+            for layer, tap in enumerate(self._plan.taps)
             if isinstance(tap, AttentionTap) and tap.block == block
         ]
 
-    def _on_tap(self, layer: int, tap: Tap, module: nn.Module, args: Any, found: Any) -> None:
-        # A pre-hook's last argument is the keyword arguments, a forward hook's is the output.
-        if tap.side == "input":
-            found = args or (found["hidden_states"],)
-        tensor = found if isinstance(found, Tensor) else found[0]
+    def _on_tap(self, layer: int, tap: Tap, module: nn.Module, args: Any, last: Any) -> None:
+        # The last argument of a pre-hook is the keyword arguments, of a forward hook the output.
+        passed = last if tap.side == "output" else args or (last["hidden_states"],)
+        tensor = passed if isinstance(passed, Tensor) else passed[0]
         path = tap.path or "the model"
         if layer in self._read:
-            raise ConfigError(f"hook: {path} runs several times in one pass, so it is no one layer")
+            raise ConfigError(
+                f"hook: {path} runs several times in one pass, so it is not one layer"
+            )
         n_rows, width = self._shape
         if tensor.shape[:-1] in ((1, width), (width,)):
-            # Positions are embedded once for all prompts.
+            # The position embedding is computed once for all prompts.
             tensor = tensor.expand(n_rows, width, -1)
         if tensor.shape[:2] == (n_rows, width):
             tensor = tensor.flatten(0, 1)
         elif tensor.ndim != 2 or len(tensor) != n_rows * width:
-            # Some blocks hand their MLP all tokens of a batch in one row.
+            # Some blocks call their MLP with all tokens of a batch in one row.
             raise ConfigError(
                 f"hook: {path} gives a tensor of shape {list(tensor.shape)}, not [{n_rows} "
                 f"prompts, {width} tokens, …]"
@@ -122,33 +123,33 @@ class Reader:
         self._keep(layer, chosen)
 
     def before_attention(self, block: int, call: AttentionCall) -> None:
-        """Read what is planned of what attention is handed, [prompt, head, token, …]."""
+        """Read the planned arguments of attention, [prompt, head, token, …]."""
         for layer, tap in self.taps_of(block):
             if tap.what in ("query", "key", "value"):
-                handed = {"query": call.query, "key": call.key, "value": call.value}[tap.what]
-                self._keep_heads(layer, tap, self._of_tokens(handed.transpose(1, 2)))
+                argument = {"query": call.query, "key": call.key, "value": call.value}[tap.what]
+                self._keep_heads(layer, tap, self._of_tokens(argument.transpose(1, 2)))
 
     def after_attention(
-        self, block: int, eager: Kernel, call: AttentionCall, given: Tensor, pattern: Tensor | None
+        self, block: int, eager: Kernel, call: AttentionCall, output: Tensor, pattern: Tensor | None
     ) -> None:
-        """Read what is planned of what attention gives, [prompt, token, head, …]."""
+        """Read the planned results of attention; its output is [prompt, token, head, d_head]."""
         for layer, tap in self.taps_of(block):
             if tap.what == "output":
-                self._keep_heads(layer, tap, self._of_tokens(given))
+                self._keep_heads(layer, tap, self._of_tokens(output))
             elif tap.what in ("scores", "pattern"):
                 self._keep_heads(layer, tap, self._over_keys(tap, eager, call, pattern))
 
     def _of_tokens(self, tensor: Tensor) -> Tensor:
-        """Return what the chosen tokens have of a tensor [prompt, token, …]."""
+        """Return the rows of the selected tokens of a tensor [prompt, token, …]."""
         return tensor.flatten(0, 1)[self._cells.to(tensor.device)]
 
     def _over_keys(
         self, tap: AttentionTap, eager: Kernel, call: AttentionCall, pattern: Tensor | None
     ) -> Tensor:
-        """Return scores or pattern of the chosen tokens, [token, head, key]."""
+        """Return scores or pattern of the selected tokens, [token, head, key]."""
         width = self._longest_here
         prompts = self._cells // width
-        # Tokens come prompt by prompt: the place of each among its own prompt's.
+        # Tokens are ordered by prompt: the index of each among the selected ones of its prompt.
         places = torch.arange(len(prompts)) - torch.searchsorted(prompts, prompts)
         queries = torch.zeros(self._n_prompts, int(places.max()) + 1, dtype=torch.long)
         queries[prompts, places] = self._cells % width
@@ -156,16 +157,16 @@ class Reader:
         rows = call.pattern(eager, queries) if pattern is None else rows_of(pattern, queries)
         if tap.what == "scores":
             rows = call.scores(rows, queries)
-        missing = (0, int(self._what.selected.lengths.max()) - rows.shape[-1])
+        missing = (0, int(self._plan.selected.lengths.max()) - rows.shape[-1])
         return nn.functional.pad(rows[prompts, :, places], missing, value=_NO_KEY[tap.what])
 
     def _keep_heads(self, layer: int, tap: AttentionTap, chosen: Tensor) -> None:
         self._keep(layer, (chosen if tap.heads is None else chosen[:, list(tap.heads)]).float())
 
     def _keep(self, layer: int, chosen: Tensor) -> None:
-        # Pooling waits for the attention where that weighs it, and is done at once elsewhere.
+        # Pooling that attention weighs waits for the attention; any other is done at once.
         self._read[layer] = chosen if self._blocks else self._pooled(chosen)
-        self._tell()
+        self._finish()
 
     def _on_attention(self, block: int, _module: object, _args: Any, output: Any) -> None:
         if block in self._attention or not isinstance(output, tuple):
@@ -174,16 +175,16 @@ class Reader:
         for tensor in reversed(output):
             if not isinstance(tensor, Tensor) or tensor.ndim != 4:
                 continue
-            # T5 returns its position bias beside the probabilities, in the same shape.
+            # T5 also returns its position bias, in the same shape as the probabilities.
             fits = tensor.shape[0] == n_prompts and tensor.shape[2:] == (width, width)
             if fits and tensor.min() >= 0 and tensor.max() <= 1.001:
                 queries = self._mask.to(tensor.device)[:, :, None]
                 received = (tensor.float().mean(1) * queries).sum(1)
                 self._attention[block] = received.flatten()
-                self._tell()
+                self._finish()
                 return
 
-    def _tell(self) -> None:
+    def _finish(self) -> None:
         if self.is_complete:
             self._done()
 
@@ -193,7 +194,7 @@ class Reader:
             return chosen
         sample = self._sample.to(chosen.device)
         shape = (self._n_samples, *chosen.shape[1:])
-        if self._what.pooling == "max":
+        if self._plan.pooling == "max":
             index = sample.reshape(-1, *[1] * (chosen.ndim - 1)).expand_as(chosen)
             return chosen.new_full(shape, -torch.inf).scatter_reduce_(0, index, chosen, "amax")
         weights = torch.ones(len(chosen)) if weights is None else weights
@@ -203,12 +204,12 @@ class Reader:
         return chosen.new_zeros(shape).index_add_(0, sample, chosen * share)
 
     def values(self) -> list[Tensor]:
-        """Return what was read, float32 [sample, *unit] of each layer, where it was computed.
+        """Return the values of each layer, float32 [sample, *unit], on the device of the layer.
 
         Raises:
-            ConfigError: a tensor that the pass did not come by, or layers of unequal shapes.
+            ConfigError: a planned module that did not run, or layers of unequal shapes.
         """
-        for layer, tap in enumerate(self._what.taps):
+        for layer, tap in enumerate(self._plan.taps):
             if layer not in self._read:
                 raise ConfigError(
                     f"hook: {tap.path} does not run in this pass; see hook.stack for the decoder"
@@ -221,7 +222,7 @@ class Reader:
                 chosen = self._read[layer]
                 weights = self._attention[tap.block][self._tokens.to(chosen.device)]
                 self._read[layer] = self._pooled(chosen, weights)
-        read = [self._read[layer] for layer in range(len(self._what.taps))]
+        read = [self._read[layer] for layer in range(len(self._plan.taps))]
         shapes = {tuple(tensor.shape[1:]): () for tensor in read}
         if len(shapes) > 1:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Attention head by head: queries, keys, values, scores, pattern, and what each head writes."""
+"""Attention per head: queries, keys, values, scores, pattern, and each head's output."""
 
 from abc import ABC
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSite(LayeredHookPoint, ABC):
-    """A site that has a row a head.
+    """A site with one row per head.
 
     Attributes:
-        heads: "all", one head, or a list; negative numbers count from the last. Of keys and values
-            these are the different ones, which several heads may share.
+        heads: "all", one head, or a list; negative numbers count from the last. For keys and values
+            these are the key and value heads, which several query heads may share.
     """
 
     heads: Any = "all"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "heads", units.checked("heads", self.heads))
+        object.__setattr__(self, "heads", units.validated("heads", self.heads))
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -39,34 +39,34 @@ class HeadSite(LayeredHookPoint, ABC):
 
     @property
     def label(self) -> str:
-        """The site, and which heads where some are read."""
-        return units.told(self.site, "heads", self.units)
+        """The site, and the heads where not all are read."""
+        return units.label(self.site, "heads", self.units)
 
     def space(self, model: "LanguageModel") -> str:
-        """Leave it open: a head of one model is no head of another."""
+        """Return "": the heads of two models do not correspond."""
         return ""
 
-    def picked(self, n_heads: int) -> tuple[int, ...] | None:
+    def head_indices(self, n_heads: int) -> tuple[int, ...] | None:
         """Return which of n heads are read; None for all."""
-        return units.picked("heads", self.heads, n_heads, f"heads in {self.site}")
+        return units.indices("heads", self.heads, n_heads, f"heads in {self.site}")
 
     def channels(self, place: "Place") -> NDArray[np.int64]:
-        """Return the channels [head, d_head] of the heads that are read."""
-        heads = self.picked(len(place.channels))
+        """Return the indices [head, d_head] of the channels of the heads that are read."""
+        heads = self.head_indices(len(place.channels))
         return place.channels if heads is None else place.channels[list(heads)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedSite(HeadSite, ABC):
-    """Queries or keys as they leave their projection: before any norm or rotation of them."""
+    """The output of the query or key projection, before any norm or rotation."""
 
     of: ClassVar[Literal["queries", "keys"]]
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
-            MissingSite: they cannot be told apart.
+            MissingSite: the channels of the heads cannot be identified.
         """
         from interp.models.head_layout import projected
         from interp.models.tracing import with_constant_weights
@@ -82,7 +82,7 @@ class ProjectedSite(HeadSite, ABC):
 @HOOKS.register("q")
 @dataclass(frozen=True, kw_only=True)
 class Query(ProjectedSite):
-    """Each head's query, [head, d_head], before any norm or rotation of it (`rot_q` is after)."""
+    """Each head's query, [head, d_head], before any norm or rotation (`rot_q` is after them)."""
 
     site: ClassVar[str] = "q"
     of: ClassVar[Literal["queries", "keys"]] = "queries"
@@ -91,9 +91,9 @@ class Query(ProjectedSite):
 @HOOKS.register("k")
 @dataclass(frozen=True, kw_only=True)
 class Key(ProjectedSite):
-    """Each key head's key, [key head, d_head], before any norm or rotation of it.
+    """Each key head's key, [key head, d_head], before any norm or rotation.
 
-    Where queries share keys (grouped-query attention) there are fewer of them than heads.
+    With grouped-query attention there are fewer key heads than query heads.
     """
 
     site: ClassVar[str] = "k"
@@ -102,12 +102,12 @@ class Key(ProjectedSite):
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionSite(HeadSite, ABC):
-    """What attention is handed or gives, as transformers' attention interface sees it."""
+    """An argument or a result of attention, at transformers' attention interface."""
 
     what: ClassVar[Literal["query", "key", "value", "output", "scores", "pattern"]]
 
     def taps(self, model: "LanguageModel") -> Mapping[int, AttentionTap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
             MissingSite: attention is not called through transformers' interface.
@@ -122,13 +122,13 @@ class AttentionSite(HeadSite, ABC):
 
     def _tap(self, block: int, path: str, heads: "Heads") -> AttentionTap:
         n = heads.key if self.what in ("key", "value") else heads.query
-        return AttentionTap(self.what, path, block, self.picked(n))
+        return AttentionTap(self.what, path, block, self.head_indices(n))
 
 
 @HOOKS.register("rot_q")
 @dataclass(frozen=True, kw_only=True)
 class RotatedQuery(AttentionSite):
-    """Each head's query as attention is handed it, rotated and normed where the model does so."""
+    """Each head's query, [head, d_head], after norm and rotation where the model has them."""
 
     site: ClassVar[str] = "rot_q"
     what: ClassVar[Literal["query"]] = "query"
@@ -137,7 +137,7 @@ class RotatedQuery(AttentionSite):
 @HOOKS.register("rot_k")
 @dataclass(frozen=True, kw_only=True)
 class RotatedKey(AttentionSite):
-    """Each key head's key as attention is handed it, rotated and normed where the model does so."""
+    """Each key head's key, [key head, d_head], after norm and rotation where the model has them."""
 
     site: ClassVar[str] = "rot_k"
     what: ClassVar[Literal["key"]] = "key"
@@ -155,9 +155,9 @@ class Value(AttentionSite):
 @HOOKS.register("z")
 @dataclass(frozen=True, kw_only=True)
 class HeadOutput(AttentionSite):
-    """What attention gives for each head, [head, d_head]: values weighted by its pattern.
+    """Each head's output, [head, d_head]: the values weighted by its pattern.
 
-    A model that weighs its heads by a sink afterwards does so within (Granite's "swa").
+    A weight that the attention function applies to it, such as a sink's, is included.
     """
 
     site: ClassVar[str] = "z"
@@ -166,23 +166,23 @@ class HeadOutput(AttentionSite):
 
 @dataclass(frozen=True, kw_only=True)
 class OverKeys(AttentionSite, ABC):
-    """What a head has for each token that it may look at, [head, key].
+    """One number per head and key, [head, key].
 
-    Keys are the prompt's tokens, special ones counted, up to the longest prompt's last.
+    Keys are the prompt's tokens, special ones included, up to the length of the longest prompt.
     """
 
     def taps(self, model: "LanguageModel") -> Mapping[int, AttentionTap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
             MissingSite: attention is not called through transformers' interface.
-            ConfigError: the kernel keeps no mask that says which keys a query looks at.
+            ConfigError: the kernel keeps no mask that says which keys a query attends to.
         """
         from interp.models.attention import KERNELS_WITH_MASKS
 
         if model.attention_kernel not in KERNELS_WITH_MASKS:
             raise ConfigError(
-                f"model.attention: hook={self.site} is worked out beside the kernels "
+                f"model.attention: hook={self.site} is computed with the kernels "
                 f"{' and '.join(KERNELS_WITH_MASKS)}, not {model.attention_kernel}"
             )
         return super().taps(model)
@@ -191,12 +191,13 @@ class OverKeys(AttentionSite, ABC):
 @HOOKS.register("attn_scores")
 @dataclass(frozen=True, kw_only=True)
 class AttentionScores(OverKeys):
-    """Each head's scores before the softmax, [head, key]; -∞ where it may not look.
+    """Each head's scores before the softmax, [head, key], of the selected tokens' queries.
 
-    Of the selected tokens' queries; the product's scale, position biases and soft caps included.
+    Scale, position biases and soft caps are included; −∞ where the head may not attend.
     """
 
     site: ClassVar[str] = "attn_scores"
+    may_be_minus_infinity: ClassVar[bool] = True
     what: ClassVar[Literal["scores"]] = "scores"
 
 
@@ -205,8 +206,8 @@ class AttentionScores(OverKeys):
 class Pattern(OverKeys):
     """Each head's attention probabilities, [head, key], of the selected tokens' queries.
 
-    They are the model's own where its kernel returns them (`model.attention=eager`), and computed
-    beside it by the same eager function where it does not.
+    They are the model's own where its kernel returns them (`model.attention=eager`); elsewhere the
+    model's eager function computes them for the selected queries.
     """
 
     site: ClassVar[str] = "pattern"
@@ -216,18 +217,18 @@ class Pattern(OverKeys):
 @HOOKS.register("result")
 @dataclass(frozen=True, kw_only=True)
 class HeadResult(HeadSite):
-    """What each head adds to the residual stream, [head, d]; with the bias their sum is `attn_out`.
+    """What each head adds to the residual stream, [head, d]; the sum and the bias are `attn_out`.
 
-    Where a norm follows (Gemma 2, OLMo 2), it is what the head gives to that norm.
+    Where a norm follows attention (Gemma 2, OLMo 2), it is what the head adds to that norm's input.
     """
 
     site: ClassVar[str] = "result"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
-            MissingSite: heads write nothing of their own.
+            MissingSite: the output is not a sum over heads.
         """
         from interp.models.head_layout import entering_output
         from interp.models.tracing import with_constant_weights

@@ -14,28 +14,31 @@ if TYPE_CHECKING:
 @HOOKS.register("module")
 @dataclass(frozen=True, kw_only=True)
 class Module(LayeredHookPoint):
-    """The output of any module, by its path in the Hugging Face model, as "h.{layer}.mlp.c_fc".
+    """The output of any module, by its path in the Hugging Face model.
 
-    A path without `{layer}` is a single layer 0.
+    Attributes:
+        path: the path, with `{layer}` for the layer's number: "h.{layer}.mlp.c_fc". A path without
+            it is a single layer 0.
     """
 
     path: str
     site: ClassVar[str] = "module"
+    may_repeat: ClassVar[bool] = True
 
     @property
     def label(self) -> str:
-        """The path: one module is not like another."""
+        """The path."""
         return self.path
 
     def space(self, model: "LanguageModel") -> str:
-        """Leave it open: a module's width does not show before it runs."""
+        """Return "": a module's width is not known before it runs."""
         return ""
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap for each layer that the path exists for, which need not be all.
+        """Return a tap for each layer for which the path exists, which need not be every layer.
 
         Raises:
-            ConfigError: the model has no such module; the nearest one is named.
+            ConfigError: the model has no such module; the message names the nearest one.
         """
         first, *rest = (re.escape(part) for part in self.path.split("{layer}"))
         pattern = first + "".join(

@@ -1,4 +1,4 @@
-"""The MLP neuron by neuron: what goes into each, and what comes of it."""
+"""The neurons of the MLP, before and after their activation function."""
 
 from abc import ABC
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronSite(LayeredHookPoint, ABC):
-    """A site that has a number a neuron.
+    """A site with one number per neuron.
 
     Attributes:
         neurons: "all", one neuron, or a list; negative numbers count from the last.
@@ -28,7 +28,7 @@ class NeuronSite(LayeredHookPoint, ABC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "neurons", units.checked("neurons", self.neurons))
+        object.__setattr__(self, "neurons", units.validated("neurons", self.neurons))
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -37,45 +37,48 @@ class NeuronSite(LayeredHookPoint, ABC):
 
     @property
     def label(self) -> str:
-        """The site, and which neurons where some are read."""
-        return units.told(self.site, "neurons", self.units)
+        """The site, and the neurons where not all are read."""
+        return units.label(self.site, "neurons", self.units)
 
     def space(self, model: "LanguageModel") -> str:
-        """Leave it open: a neuron of one model is no neuron of another."""
+        """Return "": the neurons of two models do not correspond."""
         return ""
 
     def layouts(self, model: "LanguageModel") -> "list[tuple[str, MlpLayout]]":
         """Return each block's path and the layout of its MLP.
 
         Raises:
-            MissingSite: no neurons can be told.
+            MissingSite: the neurons cannot be identified.
         """
         from interp.models.mlp_layout import mlp_layouts
-        from interp.models.tracing import of_each_kind, with_constant_weights
+        from interp.models.tracing import trace_each_kind, with_constant_weights
 
         with missing(self.site):
             empty = with_constant_weights(model)
             layouts = partial(mlp_layouts, empty, self.stack)
-            found = of_each_kind(empty, self.stack, layouts)
+            found = trace_each_kind(empty, self.stack, layouts)
         return list(zip(model.stack(self.stack).blocks, found, strict=True))
 
-    def unclear(self, model: "LanguageModel", layout: "MlpLayout") -> MissingSite:
-        """Return what is to be said where a gate does what its counterpart does, as with ReLU."""
+    def ambiguous_gate(self, model: "LanguageModel", layout: "MlpLayout") -> MissingSite:
+        """Return the error for a gate that cannot be distinguished from its counterpart."""
         names = ", ".join(layout.parts)
         return MissingSite(
-            f"hook: no {self.site}: which of {names} is the gate in {model.title} cannot be told "
-            "from its structure"
+            f"hook: no {self.site}: the structure of {model.title} does not show which of {names} "
+            "is the gate"
         )
 
-    def picked(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Return the channels of the chosen neurons, out of those from start to stop."""
+    def channels(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the channels of the chosen neurons; all have the channels from start to stop."""
         n = stop - start
-        chosen = units.picked("neurons", self.neurons, n, f"neurons in {self.site}")
+        chosen = units.indices("neurons", self.neurons, n, f"neurons in {self.site}")
         return np.arange(start, stop) if chosen is None else start + np.array(chosen)
 
 
 def _entering(layout: "MlpLayout") -> "tuple[Part | None, Part | None]":
-    """Return what the activation function is applied to, and what its result is multiplied by."""
+    """Return the input of the activation function, and the factor of its result in a gated MLP.
+
+    None for both where the two cannot be distinguished.
+    """
     parts = list(layout.parts.values())
     if len(parts) == 1:
         return parts[0], None
@@ -89,22 +92,22 @@ def _entering(layout: "MlpLayout") -> "tuple[Part | None, Part | None]":
 @HOOKS.register("mlp_pre")
 @dataclass(frozen=True, kw_only=True)
 class MlpPre(NeuronSite):
-    """Each neuron before its activation function, [neuron]; of a gated MLP the gate."""
+    """Each neuron before its activation function, [neuron]; in a gated MLP the gate."""
 
     site: ClassVar[str] = "mlp_pre"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
-            MissingSite: no neurons can be told, or not which of a gated MLP's halves is the gate.
+            MissingSite: the neurons, or the gate of a gated MLP, cannot be identified.
         """
         found = {}
         for i, (block, layout) in enumerate(self.layouts(model)):
             gate, _ = _entering(layout)
             if gate is None:
-                raise self.unclear(model, layout)
-            channels = self.picked(gate.channels.start, gate.channels.stop)
+                raise self.ambiguous_gate(model, layout)
+            channels = self.channels(gate.channels.start, gate.channels.stop)
             found[i] = Tap(f"{block}.{gate.call.path}", "output", i, channels=channels)
         return found
 
@@ -112,12 +115,12 @@ class MlpPre(NeuronSite):
 @HOOKS.register("mlp_pre_linear")
 @dataclass(frozen=True, kw_only=True)
 class MlpPreLinear(NeuronSite):
-    """What each neuron's gate is multiplied by in a gated MLP, [neuron]: its "up" half."""
+    """The factor of each neuron's gate in a gated MLP, [neuron]: its "up" half."""
 
     site: ClassVar[str] = "mlp_pre_linear"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
             MissingSite: the MLP is not gated.
@@ -128,8 +131,8 @@ class MlpPreLinear(NeuronSite):
             if len(layout.parts) == 1:
                 raise MissingSite(f"hook: no {self.site}: the MLP of {model.title} has no gate")
             if up is None:
-                raise self.unclear(model, layout)
-            channels = self.picked(up.channels.start, up.channels.stop)
+                raise self.ambiguous_gate(model, layout)
+            channels = self.channels(up.channels.start, up.channels.stop)
             found[i] = Tap(f"{block}.{up.call.path}", "output", i, channels=channels)
         return found
 
@@ -137,18 +140,18 @@ class MlpPreLinear(NeuronSite):
 @HOOKS.register("mlp_post")
 @dataclass(frozen=True, kw_only=True)
 class MlpPost(NeuronSite):
-    """Each neuron's activation, [neuron], as the output projection is given it."""
+    """Each neuron's activation, [neuron]: the input of the output projection."""
 
     site: ClassVar[str] = "mlp_post"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block.
+        """Return one tap per block.
 
         Raises:
-            MissingSite: no neurons can be told.
+            MissingSite: the neurons cannot be identified.
         """
         found = {}
         for i, (block, layout) in enumerate(self.layouts(model)):
-            channels = self.picked(0, layout.output.given.shape[-1])
+            channels = self.channels(0, layout.output.given.shape[-1])
             found[i] = Tap(f"{block}.{layout.output.path}", "input", i, channels=channels)
         return found

@@ -1,10 +1,11 @@
-"""The residual stream: what enters it, its steps, and what leaves it."""
+"""The residual stream: the embeddings that enter it, its steps, and the final norm."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from interp.core.errors import ConfigError
-from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, Tap, missing
+from interp.hooks.hook import HOOKS, HookPoint, LayeredHookPoint, MissingSite, State, Tap, missing
 from interp.hooks.vocabulary import LogitLens
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Embed(HookPoint):
         return {0: Tap(model.embedding(model.stack(self.stack)), "output", 0)}
 
     def space(self, model: "LanguageModel") -> str:
-        """Name the embedding's width, which may be another than the residual stream's."""
+        """Return the embedding's width, which may differ from the residual stream's."""
         table = model.module.get_submodule(model.embedding(model.stack(self.stack)))
         return f"{table.weight.shape[-1]} dimensions"
 
@@ -31,7 +32,7 @@ class Embed(HookPoint):
 @HOOKS.register("pos_embed")
 @dataclass(frozen=True, kw_only=True)
 class PosEmbed(HookPoint):
-    """The embedding of positions, learned or fixed, that is added to that of tokens."""
+    """The position embedding, learned or fixed, that is added to the token embedding."""
 
     site: ClassVar[str] = "pos_embed"
 
@@ -39,7 +40,7 @@ class PosEmbed(HookPoint):
         """Return the one tap.
 
         Raises:
-            MissingSite: positions come in otherwise (rotary, relative, ALiBi).
+            MissingSite: positions enter in another way (rotary, relative, ALiBi).
         """
         from interp.models.position_embedding import position_embedding_path
         from interp.models.tracing import with_constant_weights
@@ -48,13 +49,13 @@ class PosEmbed(HookPoint):
             path = position_embedding_path(with_constant_weights(model), self.stack)
         if not path:
             raise MissingSite(
-                f"hook: {model.title} has no pos_embed: it adds no embedding of positions to that "
-                "of tokens"
+                f"hook: {model.title} has no pos_embed: it adds no position embedding to the token "
+                "embedding"
             )
         return {0: Tap(path, "output", 0)}
 
     def space(self, model: "LanguageModel") -> str:
-        """Leave the width to what is read: it may be another than the residual stream's."""
+        """Return "": the width may differ from the residual stream's."""
         return ""
 
 
@@ -66,7 +67,7 @@ class ResidPre(LayeredHookPoint):
     site: ClassVar[str] = "resid_pre"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block."""
+        """Return one tap per block."""
         blocks = model.stack(self.stack).blocks
         return {i: Tap(path, "input", i) for i, path in enumerate(blocks)}
 
@@ -76,44 +77,45 @@ class ResidPre(LayeredHookPoint):
 class ResidMid(LayeredHookPoint):
     """The residual stream between each block's attention and its MLP.
 
-    It is what enters the block's last residual step: in a post-norm model (BERT) the output of the
-    attention's norm, in a decoder with cross-attention what both attentions have added to.
+    It is the input of the block's last residual step: in a post-norm model (BERT) the output of the
+    attention's norm, in a decoder with cross-attention the stream after both attentions.
     """
 
     site: ClassVar[str] = "resid_mid"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap for each block that has a middle.
+        """Return a tap for each block that has such a point.
 
         Raises:
-            MissingSite: no block has one, as where attention and MLP run side by side.
+            MissingSite: no block has one, as where attention and MLP run in parallel.
         """
         middles = model.middles(self.stack)
         if not middles:
             raise MissingSite(
-                f"hook: {self.notice(model)}, as where attention and MLP run side by side"
+                f"hook: {self.notice(model)}, as where attention and MLP run in parallel"
             )
         return {i: Tap(middle.path, middle.side, i) for i, middle in middles.items()}
 
     def notice(self, model: "LanguageModel") -> str:
-        """Say which blocks have no middle."""
+        """Return which blocks have no such point."""
         return _without_middle(model, self.stack)
 
 
 @HOOKS.register("stream")
 @dataclass(frozen=True, kw_only=True)
 class Stream(LayeredHookPoint):
-    """The residual stream step by step: what enters the first block, then each block's two steps.
+    """The residual stream step by step: the input of the first block, then each block's two steps.
 
     Layer 0 is `resid_pre` of block 0, layer 2i + 1 `resid_mid` of block i and layer 2i + 2 its
     `resid_post`. A layer is named by what has just been added: "embed", "attn 0", "mlp 0", …, with
-    "mixer 0" where no attention is seen (Mamba). A block without a middle is one step, "block 0".
+    "mixer 0" where there is no attention (Mamba). A block without `resid_mid` is one step,
+    "block 0".
     """
 
     site: ClassVar[str] = "stream"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a step."""
+        """Return one tap per step."""
         blocks = model.stack(self.stack).blocks
         middles = model.middles(self.stack)
         steps = [Tap(blocks[0], "input", 0, "embed")]
@@ -124,7 +126,7 @@ class Stream(LayeredHookPoint):
         return dict(enumerate(steps))
 
     def notice(self, model: "LanguageModel") -> str:
-        """Say which blocks are one step."""
+        """Return which blocks are one step."""
         return _without_middle(model, self.stack)
 
 
@@ -145,7 +147,7 @@ class ResidPost(LayeredHookPoint):
     site: ClassVar[str] = "resid_post"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block."""
+        """Return one tap per block."""
         blocks = model.stack(self.stack).blocks
         return {i: Tap(path, "output", i) for i, path in enumerate(blocks)}
 
@@ -155,19 +157,20 @@ class ResidPost(LayeredHookPoint):
 class HiddenStates(LayeredHookPoint):
     """Hugging Face's `hidden_states`, entry by entry.
 
-    Layer 0 is what enters the first block, layer i what leaves block i, and the last entry comes
-    after the final norm where the model has one: it is not the last block's own output.
+    Layer 0 is the input of the first block, layer i the input of block i, and the last entry the
+    output of the final norm where the model has one, not the last block's own output.
 
     Attributes:
-        final_norm: whether to read the last entry so; else before the norm, which makes it
-            comparable with the others.
+        final_norm: whether the last entry is read after the final norm; else before it, which makes
+            it comparable with the others.
     """
 
     site: ClassVar[str] = "hidden_states"
+    is_hidden_state: ClassVar[bool] = True
     final_norm: bool = True
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block, and one for the stack's own output."""
+        """Return one tap per block, and one for the stack's own output."""
         stack = model.stack(self.stack)
         last = len(stack.blocks)
         entering = {i: Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(stack.blocks)}
@@ -175,18 +178,22 @@ class HiddenStates(LayeredHookPoint):
         return {**entering, last: Tap(path, "output", last - 1)}
 
     def notice(self, model: "LanguageModel") -> str:
-        """Say on which side of the final norm the last layer is; "" where there is none."""
+        """Return on which side of the final norm the last layer is; "" where there is none."""
         from interp.models.final_norm import final_norm_path
         from interp.models.tracing import with_constant_weights
 
         try:
             path = final_norm_path(with_constant_weights(model), self.stack)
         except ConfigError:
-            # What cannot be traced can be read all the same.
+            # A model that cannot be traced can still be read.
             return ""
         if not path:
             return ""
         return f"last layer {'after' if self.final_norm else 'before'} the final norm"
+
+    def comparable_states(self, states: Sequence[State]) -> list[State | None]:
+        """Return all entries, without the last where it is read before the final norm."""
+        return [*states[:-1], states[-1] if self.final_norm else None] if states else []
 
     def in_vocabulary(self) -> HookPoint:
         """Return the logit lens at the same layers."""
@@ -199,12 +206,13 @@ class FinalNorm(HookPoint):
     """The output of the norm between the last block and the unembedding."""
 
     site: ClassVar[str] = "final_norm"
+    is_hidden_state: ClassVar[bool] = True
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
         """Return the one tap.
 
         Raises:
-            MissingSite: a post-norm model (BERT) has none.
+            MissingSite: the model has none, as a post-norm model (BERT).
         """
         from interp.models.final_norm import final_norm_path
         from interp.models.tracing import with_constant_weights
@@ -212,7 +220,11 @@ class FinalNorm(HookPoint):
         path = final_norm_path(with_constant_weights(model), self.stack)
         if not path:
             raise MissingSite(
-                f"hook: {model.title} has no final norm: what leaves its last block is normed "
-                "within it, as in BERT, or not at all"
+                f"hook: {model.title} has no final norm: the output of its last block is "
+                "normalised within the block, as in BERT, or not at all"
             )
         return {0: Tap(path, "output", len(model.stack(self.stack).blocks) - 1)}
+
+    def comparable_states(self, states: Sequence[State]) -> list[State | None]:
+        """Return the last entry."""
+        return list(states[-1:])

@@ -1,4 +1,4 @@
-"""What a block's two parts add to the residual stream, and the norms that are theirs."""
+"""The outputs of a block's attention and MLP, and their norms."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 @HOOKS.register("attn_out")
 @dataclass(frozen=True, kw_only=True)
 class AttentionOut(LayeredHookPoint):
-    """What attention adds to the residual stream, [d], a factor of the model's own left out."""
+    """What attention adds to the residual stream, [d], before a factor that the model applies."""
 
     site: ClassVar[str] = "attn_out"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap for each block whose attention is told.
+        """Return a tap for each block whose attention is identified.
 
         Raises:
-            MissingSite: no block has any.
+            MissingSite: no block has one.
         """
         return _taps(model, self, "attn_out")
 
@@ -28,10 +28,10 @@ class AttentionOut(LayeredHookPoint):
 @HOOKS.register("ln1")
 @dataclass(frozen=True, kw_only=True)
 class AttentionNorm(LayeredHookPoint):
-    """The output of attention's norm, [d]: the one in front of it.
+    """The output of attention's norm, [d]: the norm of its input.
 
-    Where there is none it is the norm of the sum behind attention (BERT), or of what attention
-    gives (OLMo 2).
+    Where there is none, it is the norm of the residual sum after attention (BERT), or of
+    attention's output (OLMo 2).
     """
 
     site: ClassVar[str] = "ln1"
@@ -48,15 +48,15 @@ class AttentionNorm(LayeredHookPoint):
 @HOOKS.register("mlp_out")
 @dataclass(frozen=True, kw_only=True)
 class MlpOut(LayeredHookPoint):
-    """What the MLP adds to the residual stream, [d], a factor of the model's own left out."""
+    """What the MLP adds to the residual stream, [d], before a factor that the model applies."""
 
     site: ClassVar[str] = "mlp_out"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap for each block whose MLP is told.
+        """Return a tap for each block whose MLP is identified.
 
         Raises:
-            MissingSite: no block has any.
+            MissingSite: no block has one.
         """
         return _taps(model, self, "mlp_out")
 
@@ -64,10 +64,10 @@ class MlpOut(LayeredHookPoint):
 @HOOKS.register("ln2")
 @dataclass(frozen=True, kw_only=True)
 class MlpNorm(LayeredHookPoint):
-    """The output of the MLP's norm, [d]: the one in front of it.
+    """The output of the MLP's norm, [d]: the norm of its input.
 
-    Where there is none it is the norm of the sum behind the MLP (BERT), or of what the MLP gives
-    (OLMo 2). Where attention and MLP share one it is `ln1`.
+    Where there is none, it is the norm of the residual sum after the MLP (BERT), or of the MLP's
+    output (OLMo 2). Where attention and MLP share a norm, it is that of `ln1`.
     """
 
     site: ClassVar[str] = "ln2"
@@ -86,7 +86,7 @@ def _taps(
     hook: LayeredHookPoint,
     what: Literal["attn_out", "mlp_out", "ln1", "ln2"],
 ) -> dict[int, Tap]:
-    """Return the outputs of those modules of the blocks that are meant.
+    """Return a tap for the output of one kind of module in each block that has it.
 
     Raises:
         MissingSite: no block has one.

@@ -1,4 +1,4 @@
-"""Which layers, heads or neurons of a site are read."""
+"""The choice of layers, heads or neurons of a site."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from interp.core.errors import ConfigError
 
 
-def checked(field: str, chosen: Any) -> Any:
-    """Return "all", or the numbers that were chosen as a tuple.
+def validated(field: str, chosen: Any) -> Any:
+    """Return "all", or the chosen numbers as a tuple.
 
     Raises:
-        ConfigError: something else.
+        ConfigError: the choice is neither "all", a number nor a list of numbers.
     """
     numbers = [chosen] if isinstance(chosen, int) else chosen
     if numbers == "all":
@@ -21,11 +21,17 @@ def checked(field: str, chosen: Any) -> Any:
     return tuple(numbers)
 
 
-def picked(field: str, chosen: Any, n: int, what: str) -> tuple[int, ...] | None:
-    """Return which of n heads or neurons are meant, in the order chosen; None for all of them.
+def indices(field: str, chosen: Any, n: int, what: str) -> tuple[int, ...] | None:
+    """Return the indices of the chosen heads or neurons, in the given order; None for all.
+
+    Args:
+        field: the setting, as messages name it: "heads".
+        chosen: "all", or numbers, negative ones counted from the end.
+        n: how many there are.
+        what: what they are, as messages name it: "heads in z".
 
     Raises:
-        ConfigError: a number that there is not, or one that is there twice.
+        ConfigError: a number out of range, or one that is given twice.
     """
     if chosen == "all":
         return None
@@ -34,18 +40,14 @@ def picked(field: str, chosen: Any, n: int, what: str) -> tuple[int, ...] | None
             raise ConfigError(f"hook.{field}: no {number}; there are {n} {what}, 0 to {n - 1}")
     found = [number % n for number in chosen]
     if len(set(found)) < len(found):
-        raise ConfigError(f"hook.{field}: {_said(found)} names one of them twice")
+        raise ConfigError(f"hook.{field}: [{','.join(map(str, found))}] names one of them twice")
     return tuple(found)
 
 
-def told(site: str, field: str, numbers: Sequence[int]) -> str:
-    """Return what figures call a site of which some are read: "z heads 3, 7", "z, 12 heads"."""
+def label(site: str, field: str, numbers: Sequence[int]) -> str:
+    """Return a site's label with the chosen heads or neurons: "z heads 3, 7", "z, 12 heads"."""
     if not numbers:
         return site
     if len(numbers) > 4:
         return f"{site}, {len(numbers)} {field}"
     return f"{site} {field if len(numbers) > 1 else field[:-1]} {', '.join(map(str, numbers))}"
-
-
-def _said(numbers: Sequence[int]) -> str:
-    return f"[{','.join(map(str, numbers))}]"

@@ -17,33 +17,34 @@ if TYPE_CHECKING:
 class LogitLens(LayeredHookPoint):
     """The residual stream through the final norm and the unembedding (nostalgebraist, 2020).
 
-    Layers are numbered as in `hidden_states`: 0 is what enters the first block, i what leaves block
-    i. The final norm is recomputed at every layer, the last one too, so that layers compare; a
-    post-norm model has none, and the unembedding follows at once. Where a position pools tokens,
-    their residual vectors are pooled, and the pooled vector is read through norm and unembedding.
+    Layers are numbered as in `hidden_states`: 0 is the input of the first block, i the output of
+    the i-th block. The final norm is recomputed at every layer, including the last, so that layers
+    can be compared; a post-norm model has none, and its unembedding is applied directly. Where a
+    position pools tokens, their residual vectors are pooled, and the pooled vector is read through
+    norm and unembedding.
 
-    What is kept are the residual vectors; `Activations.points` turns them into logits.
+    The residual vectors are kept; `Activations.points` turns them into logits.
     """
 
     site: ClassVar[str] = "logit_lens"
 
     def taps(self, model: "LanguageModel") -> dict[int, Tap]:
-        """Return a tap a block, and one for what leaves the last block, before the final norm."""
+        """Return one tap per block, and one for the output of the last, before the final norm."""
         blocks = model.stack(self.stack_of(model)).blocks
         last = len(blocks)
         entering = {i: Tap(path, "input", max(i - 1, 0)) for i, path in enumerate(blocks)}
         return {**entering, last: Tap(blocks[-1], "output", last - 1)}
 
     def read_as(self, model: "LanguageModel") -> tuple[str, ...]:
-        """Return the last block: every layer is read as if it were what leaves it."""
+        """Return the last block: every layer is read as if it were its output."""
         return (model.stack(self.stack_of(model)).blocks[-1],)
 
     def stack_of(self, model: "LanguageModel") -> str:
-        """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
+        """Return the stack that the head reads; a ConfigError where another one is chosen."""
         return _read_by_head(self, model)
 
     def space(self, model: "LanguageModel") -> str:
-        """Name the vocabulary."""
+        """Return the name of the vocabulary."""
         return _vocabulary(model)
 
     def in_vocabulary(self) -> HookPoint:
@@ -59,7 +60,7 @@ class Logits(HookPoint):
     Where a position pools tokens, their last hidden states are pooled, and the pooled vector is
     read through the unembedding: with a linear one, a mean over tokens is the mean of their logits.
 
-    What is kept are the last hidden states; `Activations.points` turns them into logits.
+    The last hidden states are kept; `Activations.points` turns them into logits.
     """
 
     site: ClassVar[str] = "logits"
@@ -70,17 +71,17 @@ class Logits(HookPoint):
         return {0: Tap(stack.root, "output", len(stack.blocks) - 1)}
 
     def read_as(self, model: "LanguageModel") -> tuple[str, ...]:
-        """Return the modules whose output is what is read."""
+        """Return the modules whose output is the last hidden state."""
         stack = model.stack(self.stack_of(model))
-        # OPT with its head runs the owner alone, and DeBERTa takes no notice of the owner's output.
+        # OPT with its head runs the owner alone, and DeBERTa ignores the owner's output.
         return (stack.root, stack.owner)
 
     def stack_of(self, model: "LanguageModel") -> str:
-        """Return the stack that the head reads; a ConfigError where it is not the one chosen."""
+        """Return the stack that the head reads; a ConfigError where another one is chosen."""
         return _read_by_head(self, model)
 
     def space(self, model: "LanguageModel") -> str:
-        """Name the vocabulary."""
+        """Return the name of the vocabulary."""
         return _vocabulary(model)
 
     def in_vocabulary(self) -> HookPoint:
@@ -90,8 +91,8 @@ class Logits(HookPoint):
 
 def _vocabulary(model: "LanguageModel") -> str:
     words = json.dumps(model.tokenizer.get_vocab(), sort_keys=True).encode()
-    digest = hashlib.sha256(words).hexdigest()[:8]
-    return f"a vocabulary of {model.module.config.vocab_size} words ({digest})"
+    content = hashlib.sha256(words).hexdigest()[:8]
+    return f"a vocabulary of {model.module.config.vocab_size} words ({content})"
 
 
 def _read_by_head(hook: LogitLens | Logits, model: "LanguageModel") -> str:

@@ -108,7 +108,7 @@ def test_values_do_not_depend_on_batches_or_padding_side(
     whole = capture(source, prompts, ResidPost(), position).values
     source.load().tokenizer.padding_side = "left"
     for tokens in (1, 100):
-        monkeypatch.setitem(capture._TOKENS, "cpu", tokens)
+        monkeypatch.setitem(engine._TOKENS_PER_BATCH, "cpu", tokens)
         parts = capture(source, prompts, ResidPost(), position).values
         np.testing.assert_allclose(parts, whole, atol=2e-5, rtol=1e-5)
 
@@ -282,7 +282,7 @@ def test_a_module_that_gives_no_vector_a_token_is_refused(prompts):
 def test_hidden_states_that_mean_something_else_are_refused(prompts):
     settings = {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8}
     mamba = Random(architecture="mamba", settings=settings)
-    with pytest.raises(ConfigError, match="hidden_states of random mamba cannot be told"):
+    with pytest.raises(ConfigError, match="hidden_states of random mamba cannot be identified"):
         capture(mamba, prompts, HiddenStates(), Last())
     assert capture(mamba, prompts, ResidPost(), Last()).layers == (0, 1, 2)
 

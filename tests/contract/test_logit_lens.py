@@ -345,7 +345,7 @@ def test_a_head_that_reads_otherwise_is_refused(prompts, monkeypatch):
         return own(self, inputs) + (inputs["input_ids"].shape[1] > 1)
 
     monkeypatch.setattr(LanguageModel, "logits", shifted)
-    with pytest.raises(ConfigError, match="logit_lens of random llama cannot be told") as caught:
+    with pytest.raises(ConfigError, match="logit_lens of random llama cannot be identified") as caught:
         capture(source, prompts, LogitLens(), Last())
     assert "\n" not in str(caught.value)
 
@@ -353,7 +353,7 @@ def test_a_head_that_reads_otherwise_is_refused(prompts, monkeypatch):
 def test_a_model_that_insists_on_the_shape_of_its_prompt_is_refused(prompts):
     source = Random(architecture="gpt_bigcode", settings=ARCHITECTURES["gpt2"])
     with pytest.raises(
-        ConfigError, match=r"logit_lens of .* cannot be told .* shape '\[1, 1, 32\]'"
+        ConfigError, match=r"logit_lens of .* cannot be identified .* shape '\[1, 1, 32\]'"
     ):
         capture(source, prompts, LogitLens(), Last())
     theirs = own_logits(source.load(head=True).head, prompts)

@@ -102,7 +102,7 @@ def test_every_site_is_what_it_is_one_prompt_at_a_time(
     source = source_of(architecture, attention=kernel)
     together = capture(source, many, hook, Target()).values
     monkeypatch.setattr(engine, "exactness", lambda *_: exactness.PLAIN)
-    monkeypatch.setitem(engine._TOKENS, "cpu", 1)
+    monkeypatch.setitem(engine._TOKENS_PER_BATCH, "cpu", 1)
     alone = capture(source, many, hook, Target()).values
     np.testing.assert_allclose(together, alone, atol=2e-6, rtol=1e-4)
 

@@ -346,7 +346,7 @@ def test_shared_keys_are_counted_as_those_there_are(prompts):
     [
         ("gpt2", MlpPreLinear(), "has no gate", {"mlp_pre", "q", "pattern", "ln2"}),
         ("gptj", Query(), "not called through transformers' attention", {"attn_out", "mlp_post"}),
-        ("gptj", ResidMid(), "side by side", {"resid_post", "stream", "mlp_out"}),
+        ("gptj", ResidMid(), "in parallel", {"resid_post", "stream", "mlp_out"}),
         ("mixtral", MlpPost(), "mixture of experts", {"mlp_out", "z", "rot_k"}),
     ],
 )
@@ -436,7 +436,7 @@ def test_a_kernel_without_masks_gives_no_pattern(prompts, tiny, monkeypatch):
     source = Random(architecture="gpt2", settings=tiny.settings)
     skeleton = source.skeleton()
     skeleton.module.config._attn_implementation = "flex_attention"
-    with pytest.raises(ConfigError, match="beside the kernels eager and sdpa, not flex_attention"):
+    with pytest.raises(ConfigError, match="computed with the kernels eager and sdpa, not flex_attention"):
         Pattern().taps(skeleton)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interp.cache import ActivationStore, requests
+from interp.cache import ActivationStore, plan_record, requests
 from interp.cache.requests import Request, activations
 from interp.data.activations import StoredLayers
 from interp.data.positions import All, AttentionMean, Last, Mean, Target
@@ -131,8 +131,8 @@ def test_neither_the_device_nor_the_choice_of_layers_decides_values(prompts, tin
 
 
 def test_chunks_are_put_together_in_order(store, monkeypatch, tiny):
-    monkeypatch.setattr(requests, "_TOKENS_A_BLOCK", 40)
-    monkeypatch.setattr(requests, "_BYTES_A_CHUNK", 1000)
+    monkeypatch.setattr(plan_record, "_TOKENS_PER_BLOCK", 40)
+    monkeypatch.setattr(plan_record, "_BYTES_PER_CHUNK", 1000)
     texts = [f"{'word ' * (i % 4)}number {i}" for i in range(30)]
     many = from_marked({"a": texts})
     for hook, position in ((ResidPost(), All()), (Value(layers=[0, 2]), Last())):
@@ -147,8 +147,8 @@ def test_chunks_are_put_together_in_order(store, monkeypatch, tiny):
 
 
 def test_a_chunk_that_was_damaged_is_read_anew_and_no_other(store, monkeypatch, passes, tiny):
-    monkeypatch.setattr(requests, "_TOKENS_A_BLOCK", 40)
-    monkeypatch.setattr(requests, "_BYTES_A_CHUNK", 1000)
+    monkeypatch.setattr(plan_record, "_TOKENS_PER_BLOCK", 40)
+    monkeypatch.setattr(plan_record, "_BYTES_PER_CHUNK", 1000)
     many = from_marked({"a": [f"number {i}" for i in range(30)]})
     request = Request(tiny, many, ResidPost(), All())
     expected = np.array(activations(request, store).values)
