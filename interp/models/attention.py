@@ -1,7 +1,7 @@
 """Attention as transformers calls it: one function for every model, handed queries, keys, values.
 
 A model asks for that function by the name of its kernel, and offers its own eager one, which knows
-what no kernel does: soft caps, sinks, position biases. While calls are intercepted the model keeps
+what no kernel does: soft caps, sinks, position biases. While calls are intercept_attention the model keeps
 its kernel and its mask; what it does not return, scores and pattern, is worked out on the side, for
 the selected queries alone, by the eager function.
 """
@@ -138,7 +138,7 @@ Intercept = Callable[[Kernel, Kernel, AttentionCall], tuple[Tensor, Tensor | Non
 
 
 @contextmanager
-def intercepted(intercept: Intercept) -> Iterator[None]:
+def intercept_attention(intercept: Intercept) -> Iterator[None]:
     """Hand all calls of attention to a function for the length of the context.
 
     It is given the kernel that the model would have called, the model's own eager function, and the

@@ -22,7 +22,7 @@ from interp.models.tracing import (
     Call,
     Run,
     decoded,
-    of_each_kind,
+    trace_each_kind,
     with_codes,
     without_interface,
 )
@@ -132,7 +132,7 @@ def _of_blocks(
         return read(run) if run.attentions else None
 
     trace = partial(with_codes, model, choice, some, past_norms=past_norms)
-    found = of_each_kind(model, choice, trace)
+    found = trace_each_kind(model, choice, trace)
     there = {i: told for i, told in enumerate(found) if told is not None}
     if not there:
         raise without_interface(model.title)

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from transformers.pytorch_utils import Conv1D
 
 from interp.core.errors import ConfigError
-from interp.models.attention import AttentionCall, intercepted
+from interp.models.attention import AttentionCall, intercept_attention
 from interp.models.language_model import LanguageModel
 from interp.models.residual_stream import structure
 
@@ -263,7 +263,7 @@ class _AllTraced(Exception):  # noqa: N818 — not an error: every part has been
     """Ends the pass."""
 
 
-def of_each_kind(
+def trace_each_kind(
     model: LanguageModel, choice: str, trace: Callable[[Sequence[str]], list[Layout]]
 ) -> list[Layout]:
     """Return what is told of each block by the first of its structure.
@@ -345,7 +345,7 @@ def with_codes(
         run.attentions.append(Attention(query, key, value, call.scale, len(run.calls)))
         return run.spread(_codes(0, heads * width, n_rows), given.flatten(2)).view_as(given), None
 
-    with intercepted(attend):
+    with intercept_attention(attend):
         return traced(
             *(model, choice, (n_rows, 1), coded, read, parts, running), past_norms=past_norms
         )

@@ -9,6 +9,7 @@ import torch
 from interp.core.errors import ConfigError
 from interp.data.positions import All, AttentionMean, First, Index, Last, Max, Mean, Target
 from interp.data.prompts import from_marked
+from interp.forward import engine
 from interp.forward.capture import capture
 from interp.forward.plan import plan
 from interp.hooks import HOOKS
