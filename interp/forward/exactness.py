@@ -26,8 +26,8 @@ from interp.forward.passes import forward
 from interp.forward.plan import CapturePlan
 from interp.hooks import AttentionTap, Tap
 from interp.models.attention import KERNELS_WITH_MASKS
+from interp.models.block_sites import structure
 from interp.models.language_model import LanguageModel
-from interp.models.residual_stream import structure
 
 # The largest median difference between a token's values, relative to their median size, that is
 # taken for rounding. Medians, since a few dimensions of trained models are a thousand times larger.

@@ -16,7 +16,7 @@ from interp.forward.plan import CapturePlan
 from interp.hooks import AttentionTap, Tap
 from interp.models.attention import AttentionCall, Kernel, rows_of
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import matrix_of
+from interp.models.projections import matrix_of
 
 # The value of a key beyond a prompt's end, as if it were masked.
 _NO_KEY = {"scores": -torch.inf, "pattern": 0.0}

@@ -134,9 +134,7 @@ def _starts(lengths: list[int]) -> NDArray[np.int64]:
 
 def _check_length(prompt: Tokens, title: str, limit: float) -> None:
     if not prompt.of_text:
-        raise ConfigError(
-            f"prompts: {prompt.text!r} has no token besides special ones in {title}"
-        )
+        raise ConfigError(f"prompts: {prompt.text!r} has no token besides special ones in {title}")
     if len(prompt.ids) > limit:
         raise ConfigError(
             f"prompts: {prompt.text[:40]!r}… is {len(prompt.ids)} tokens long; {title} reads at "

@@ -13,7 +13,7 @@ from interp.hooks import units
 from interp.hooks.hook import HOOKS, AttentionTap, LayeredHookPoint, Tap, missing
 
 if TYPE_CHECKING:
-    from interp.models.head_layout import Heads, Place
+    from interp.models.head_layout import HeadCounts, Place
     from interp.models.language_model import LanguageModel
 
 
@@ -68,11 +68,11 @@ class ProjectedSite(HeadSite, ABC):
         Raises:
             MissingSite: the channels of the heads cannot be identified.
         """
-        from interp.models.head_layout import projected
-        from interp.models.tracing import with_constant_weights
+        from interp.models.constant_weights import with_constant_weights
+        from interp.models.head_layout import query_key_places
 
         with missing(self.site):
-            places = projected(with_constant_weights(model), self.stack, self.of)
+            places = query_key_places(with_constant_weights(model), self.stack, self.of)
         return {
             i: Tap(place.path, "output", i, channels=self.channels(place))
             for i, place in places.items()
@@ -112,15 +112,15 @@ class AttentionSite(HeadSite, ABC):
         Raises:
             MissingSite: attention is not called through transformers' interface.
         """
+        from interp.models.constant_weights import with_constant_weights
         from interp.models.head_layout import head_counts
-        from interp.models.tracing import with_constant_weights
 
         with missing(self.site):
             counts = head_counts(with_constant_weights(model), self.stack)
         blocks = model.stack(self.stack).blocks
         return {i: self._tap(i, blocks[i], heads) for i, heads in counts.items()}
 
-    def _tap(self, block: int, path: str, heads: "Heads") -> AttentionTap:
+    def _tap(self, block: int, path: str, heads: "HeadCounts") -> AttentionTap:
         n = heads.key if self.what in ("key", "value") else heads.query
         return AttentionTap(self.what, path, block, self.head_indices(n))
 
@@ -230,11 +230,11 @@ class HeadResult(HeadSite):
         Raises:
             MissingSite: the output is not a sum over heads.
         """
-        from interp.models.head_layout import entering_output
-        from interp.models.tracing import with_constant_weights
+        from interp.models.constant_weights import with_constant_weights
+        from interp.models.head_layout import output_places
 
         with missing(self.site):
-            places = entering_output(with_constant_weights(model), self.stack)
+            places = output_places(with_constant_weights(model), self.stack)
         return {
             i: Tap(place.path, "input", i, channels=self.channels(place), projects=True)
             for i, place in places.items()

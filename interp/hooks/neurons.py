@@ -50,8 +50,9 @@ class NeuronSite(LayeredHookPoint, ABC):
         Raises:
             MissingSite: the neurons cannot be identified.
         """
+        from interp.models.constant_weights import with_constant_weights
         from interp.models.mlp_layout import mlp_layouts
-        from interp.models.tracing import trace_each_kind, with_constant_weights
+        from interp.models.tracing import trace_each_kind
 
         with missing(self.site):
             empty = with_constant_weights(model)

@@ -42,8 +42,8 @@ class PosEmbed(HookPoint):
         Raises:
             MissingSite: positions enter in another way (rotary, relative, ALiBi).
         """
+        from interp.models.constant_weights import with_constant_weights
         from interp.models.position_embedding import position_embedding_path
-        from interp.models.tracing import with_constant_weights
 
         with missing(self.site):
             path = position_embedding_path(with_constant_weights(model), self.stack)
@@ -179,8 +179,8 @@ class HiddenStates(LayeredHookPoint):
 
     def notice(self, model: "LanguageModel") -> str:
         """Return on which side of the final norm the last layer is; "" where there is none."""
+        from interp.models.constant_weights import with_constant_weights
         from interp.models.final_norm import final_norm_path
-        from interp.models.tracing import with_constant_weights
 
         try:
             path = final_norm_path(with_constant_weights(model), self.stack)
@@ -214,8 +214,8 @@ class FinalNorm(HookPoint):
         Raises:
             MissingSite: the model has none, as a post-norm model (BERT).
         """
+        from interp.models.constant_weights import with_constant_weights
         from interp.models.final_norm import final_norm_path
-        from interp.models.tracing import with_constant_weights
 
         path = final_norm_path(with_constant_weights(model), self.stack)
         if not path:

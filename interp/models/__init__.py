@@ -1,11 +1,11 @@
-"""Models: where weights come from.
+"""Models: where weights come from, and what all transformers have in common (`language_model`).
 
-To describe a model costs no import of torch or transformers; what every transformer has in common
-stands in `interp.models.language_model`.
+Describing a model imports neither torch nor transformers.
 """
 
 from interp.models.pretrained import Folder, Hub, Package
-from interp.models.sources import MODELS, ModelSource, Random
+from interp.models.random_weights import Random
+from interp.models.sources import MODELS, ModelSource
 from interp.models.unembedding import Readout
 
 __all__ = [

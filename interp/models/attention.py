@@ -1,9 +1,9 @@
-"""Attention as transformers calls it: one function for every model, handed queries, keys, values.
+"""Attention at transformers' interface: one function for every model, of queries, keys and values.
 
-A model asks for that function by the name of its kernel, and offers its own eager one, which knows
-what no kernel does: soft caps, sinks, position biases. While calls are intercept_attention the model keeps
-its kernel and its mask; what it does not return, scores and pattern, is worked out on the side, for
-the selected queries alone, by the eager function.
+A model looks that function up by the name of its kernel, and passes its own eager one as the
+default, which alone computes soft caps, sinks and position biases. While calls are intercepted the
+model keeps its kernel and its mask; scores and pattern, which a kernel need not return, are
+computed by the eager function for the selected queries alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,25 +13,25 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface
 
 from interp.core.errors import ConfigError
+from interp.models.internals import Lookup, with_attention_lookup
 
-# The kernels whose masks say of every query which keys it looks at.
+# The kernels whose masks hold, for every query, the keys that it attends to.
 KERNELS_WITH_MASKS = ("eager", "sdpa")
 
 Kernel = Callable[..., tuple[Tensor, Tensor | None]]
 
 
 class AttentionCall:
-    """What a model hands to attention, the arguments of transformers' attention functions.
+    """One call of attention: the arguments of transformers' attention functions.
 
     Attributes:
         module: the attention module.
         query: [prompt, head, query, d_head].
         key: [prompt, key head, key, d_head]; fewer heads where several queries share a key.
         value: [prompt, key head, key, d_value].
-        mask: what the kernel reads it as; None where there is nothing to mask but the future.
+        mask: in the form that the kernel takes; None where only later tokens are masked.
         settings: the keyword arguments.
     """
 
@@ -54,13 +54,13 @@ class AttentionCall:
         return self.query.shape[-1] ** -0.5 if scaling is None else float(scaling)
 
     def by(self, function: Kernel) -> tuple[Tensor, Tensor | None]:
-        """Return what an attention function makes of it."""
+        """Return an attention function's result: the output, and the pattern or None."""
         return function(self.module, self.query, self.key, self.value, self.mask, **self.settings)
 
     def pattern(self, eager: Kernel, queries: Tensor) -> Tensor:
         """Return the attention probabilities [prompt, head, row, key] of the queries [prompt, row].
 
-        They are computed by the eager function, in the model's own type.
+        They are computed by the eager function, in the model's own dtype.
         """
         _, pattern = self._of(queries).by(eager)
         if pattern is None:
@@ -70,14 +70,14 @@ class AttentionCall:
     def scores(self, pattern: Tensor, queries: Tensor) -> Tensor:
         """Return the scores [prompt, head, row, key] whose softmax is the pattern.
 
-        -∞ where a query does not look at a key.
+        They are -∞ where a query does not attend to a key.
 
         Args:
             pattern: the probabilities, [prompt, head, row, key].
-            queries: which queries the rows are, [prompt, row].
+            queries: the indices of the rows' queries, [prompt, row].
 
         Raises:
-            ConfigError: the pattern is no softmax of them; a sink's share left aside.
+            ConfigError: the pattern is not their softmax, up to the share of a sink.
         """
         chosen = self._of(queries)
         keys = self.key.repeat_interleave(self.query.shape[1] // self.key.shape[1], 1)
@@ -92,18 +92,18 @@ class AttentionCall:
                 chosen.mask <= torch.finfo(scores.dtype).min / 2, -torch.inf
             )
         known = pattern.float()
-        apart = scores.float().softmax(-1) * known.sum(-1, keepdim=True) - known
-        # Of the largest in a row: in long prompts every probability is small.
+        error = scores.float().softmax(-1) * known.sum(-1, keepdim=True) - known
+        # Relative to the largest in the row: in long prompts every probability is small.
         allowed = 1e-3 if pattern.dtype == torch.float32 else 0.1
-        if (apart.abs().amax(-1) > allowed * known.amax(-1)).any():
+        if (error.abs().amax(-1) > allowed * known.amax(-1)).any():
             raise ConfigError(
-                f"hook: the attention scores of {type(self.module).__name__} cannot be told: its "
-                "pattern is not their softmax; use hook=pattern"
+                f"hook: the attention scores of {type(self.module).__name__} cannot be computed: "
+                "its pattern is not their softmax; use hook=pattern"
             )
         return scores
 
     def _of(self, queries: Tensor) -> "AttentionCall":
-        """Return the call for some queries alone, its mask one that is added to scores."""
+        """Return the call for some queries alone, with a mask that is added to the scores."""
         settings, n_queries = dict(self.settings), self.query.shape[2]
         if (bias := settings.get("position_bias")) is not None:
             settings["position_bias"] = rows_of(bias.expand(-1, -1, n_queries, -1), queries)
@@ -139,22 +139,22 @@ Intercept = Callable[[Kernel, Kernel, AttentionCall], tuple[Tensor, Tensor | Non
 
 @contextmanager
 def intercept_attention(intercept: Intercept) -> Iterator[None]:
-    """Hand all calls of attention to a function for the length of the context.
+    """Pass all calls of attention to a function for the length of the context.
 
-    It is given the kernel that the model would have called, the model's own eager function, and the
-    call; and returns what the kernel returns: the output [prompt, query, head, d_head], and the
-    pattern or None.
+    Args:
+        intercept: takes the kernel that the model would have called, the model's own eager
+            function, and the call; returns what a kernel returns: the output [prompt, query, head,
+            d_head], and the pattern or None.
     """
-    own = AttentionInterface.get_interface
 
-    def get_interface(self: AttentionInterface, name: str, default: Kernel) -> Kernel:
-        return partial(_call, intercept, own(self, name, default), default)
+    def wrap(lookup: Lookup) -> Lookup:
+        def wrapped(name: str, eager: Kernel) -> Kernel:
+            return partial(_call, intercept, lookup(name, eager), eager)
 
-    AttentionInterface.get_interface = get_interface
-    try:
+        return wrapped
+
+    with with_attention_lookup(wrap):
         yield
-    finally:
-        AttentionInterface.get_interface = own
 
 
 def _call(

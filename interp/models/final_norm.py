@@ -1,4 +1,4 @@
-"""The norm between the last block and the unembedding, and what any norm does."""
+"""The norm between the last block and the unembedding, and the gain and shift of any norm."""
 
 import copy
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from interp.core.errors import ConfigError
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import Array, Call, Run, same, traced
+from interp.models.tracing import Array, Call, Probe, Run, same, trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +17,10 @@ class FinalNorm:
     """The norm between the last block and the unembedding.
 
     Attributes:
-        gain: what each dimension of the normalised stream is multiplied by, [d]; ones where there
-            is no such norm, as in a post-norm model.
-        centres: whether it takes off the stream's mean, as LayerNorm does and RMSNorm does not.
-        module: the norm itself, one that changes nothing where there is none.
+        gain: the factor of each dimension of the normalised stream, [d]; ones where there is no
+            such norm, as in a post-norm model.
+        centres: whether it subtracts the stream's mean, as LayerNorm does and RMSNorm does not.
+        module: the norm itself; the identity where there is none.
     """
 
     gain: Array
@@ -34,11 +34,11 @@ class FinalNorm:
         return as_array(self.module(torch.tensor(vectors).to(weight)))
 
     def folded(self, unembedding: Array) -> Array:
-        """Return the unembedding [id, d] as it reads the normalised stream."""
+        """Return the unembedding [id, d] with the gain folded in, to read the normalised stream."""
         return self.centred(unembedding * self.gain)
 
     def centred(self, vectors: Array) -> Array:
-        """Return vectors [..., d] of the stream without what no norm lets through: their mean."""
+        """Return vectors [..., d] of the stream without their mean, where the norm subtracts it."""
         return vectors - vectors.mean(-1, keepdims=True) if self.centres else vectors
 
 
@@ -59,7 +59,9 @@ def final_norm(model: LanguageModel, choice: str = "auto") -> FinalNorm:
 
 
 def final_norm_path(model: LanguageModel, choice: str = "auto") -> str:
-    """Return where that norm stands in the model; "" where there is none. A hollow model tells it.
+    """Return the path of that norm in the model; "" where there is none.
+
+    A model with constant weights will do.
 
     Raises:
         ConfigError: the blocks cannot be found.
@@ -69,7 +71,7 @@ def final_norm_path(model: LanguageModel, choice: str = "auto") -> str:
 
 
 def _norm_after_blocks(model: LanguageModel, choice: str) -> tuple[Call | None, int]:
-    """Return the norm that is given what leaves the last block, and the width of that."""
+    """Return the norm of the last block's output, and the width of that output."""
     stack = model.stack(choice)
     last = stack.blocks[-1].removeprefix(f"{stack.root}.")
 
@@ -79,25 +81,21 @@ def _norm_after_blocks(model: LanguageModel, choice: str) -> tuple[Call | None, 
         norms = (c for c in run.calls[place:] if c.is_norm and same(c.given, leaving))
         return next(norms, None), leaving.shape[-1]
 
-    def as_it_is(_run: Run, output: Tensor) -> Tensor:
-        return output
-
-    # Of several tokens, since the embedding of padding may be 0, which no norm changes.
     within = tuple(f"{path.removeprefix(f'{stack.root}.')}." for path in stack.blocks)
-    (found,) = traced(
-        *(model, choice, (3, 1), as_it_is, norm_after, (stack.root,)), unwatched=within
-    )
+    # Several tokens, since the embedding of padding may be 0, which no norm changes.
+    probe = Probe((3, 1), parts=(stack.root,), unrecorded=within)
+    (found,) = trace(model, choice, probe, norm_after)
     return found
 
 
 def gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor, bool]:
-    """Return what a norm multiplies the normalised vector by and adds, [d], and if it centres.
+    """Return a norm's gain [d] and shift [d], and whether it subtracts the mean.
 
-    The norm says so itself, however its weight is stored (Gemma's gain is 1 + its weight): signs
-    that alternate have no mean, and are so large here that the norm's epsilon is nothing to them.
+    They are measured, since norms store them in different ways (Gemma's gain is 1 + its weight): a
+    vector of alternating signs has no mean, and is so large that the norm's epsilon is negligible.
 
     Raises:
-        ConfigError: the module is no norm, as its output goes with the size of its input.
+        ConfigError: the module is no norm, since its output grows with its input.
     """
     if isinstance(norm, nn.Identity):
         return torch.ones(width), torch.zeros(width), False
@@ -110,15 +108,14 @@ def gain_and_shift(norm: nn.Module, width: int) -> tuple[Tensor, Tensor, bool]:
         )
         level = norm(torch.full_like(signs, 2.0**10)[None, None])[0, 0]
     if not torch.allclose(up, larger):
-        raise ConfigError(f"{type(norm).__name__} scales with what it is given: it is no norm")
+        raise ConfigError(f"{type(norm).__name__} scales with its input: it is no norm")
     gain, shift = (up - down) / 2 * signs, (up + down) / 2
-    # A level vector is all mean.
+    # A constant vector is its own mean.
     return gain, shift, torch.allclose(level, shift, atol=1e-4 * float(gain.abs().max()))
 
 
 def as_array(tensor: Tensor) -> Array:
-    """Return a tensor as float32 on the processor, in memory of its own."""
-    # A copy: a change to what is returned is none to the model.
+    """Return a tensor as a float32 array with memory of its own: changing it changes no model."""
     copied = tensor.detach().to(
         "cpu", torch.float32, copy=True, memory_format=torch.contiguous_format
     )

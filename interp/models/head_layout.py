@@ -1,9 +1,9 @@
-"""Which channels of which projections each head's queries, keys, values and outputs are.
+"""The channels of the projections that hold each head's queries, keys, values and outputs.
 
-Where they stand in fused, grouped or transposed projections is told by the model itself: of a run
-with codes in place of the projections' outputs, those that arrive at attention are the layout, head
-by head and dimension by dimension, and codes that leave attention tell the output projection's. A
-hollow model tells all of it too.
+Projections may be fused, grouped or transposed. In a run with codes in place of their outputs, the
+codes that arrive at attention are the layout of queries, keys and values, by head and dimension;
+the codes that replace attention's output show the layout of the output projection. A model with
+constant weights shows the same.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interp.core.errors import ConfigError
+from interp.models.channel_codes import decoded, trace_codes
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import (
-    Array,
-    Call,
-    Run,
-    decoded,
-    trace_each_kind,
-    with_codes,
-    without_interface,
-)
+from interp.models.tracing import Array, Call, Run, trace_each_kind, without_interface
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +28,7 @@ class Channels:
     Attributes:
         calls: the projections, by the number of their first channel.
         numbers: the numbers [head, d_head] of the channels.
-        factors: [head, d_head], what they are multiplied by on the way to attention.
+        factors: [head, d_head], by which the model multiplies them before attention.
     """
 
     calls: dict[int, Call]
@@ -45,7 +38,7 @@ class Channels:
 
 @dataclass(frozen=True, eq=False)
 class OutputRows:
-    """The projection of what attention gives: its rows [head, d_head], and their factors."""
+    """The projection of attention's output: its rows [head, d_head], and their factors."""
 
     call: Call
     rows: NDArray[np.int64]
@@ -53,8 +46,8 @@ class OutputRows:
 
 
 @dataclass(frozen=True)
-class Heads:
-    """How many heads a block's attention has, and how many different keys and values they share."""
+class HeadCounts:
+    """The number of query heads of a block, and of the key and value heads that they share."""
 
     query: int
     key: int
@@ -62,33 +55,33 @@ class Heads:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where vectors of heads stand: channels [head, d_head] of a module, its path in the model."""
+    """The channels [head, d_head] of a module that hold vectors of heads, and its path."""
 
     path: str
     channels: NDArray[np.int64]
 
 
-def head_counts(model: LanguageModel, choice: str) -> dict[int, Heads]:
+def head_counts(model: LanguageModel, choice: str) -> dict[int, HeadCounts]:
     """Return the number of heads of each block that has attention.
 
     Raises:
         ConfigError: attention is not called through transformers' interface.
     """
 
-    def counted(run: Run) -> Heads:
-        return Heads(run.attention.query.shape[1], run.attention.key.shape[1])
+    def counted(run: Run) -> HeadCounts:
+        return HeadCounts(run.attention.query.shape[1], run.attention.key.shape[1])
 
     return _of_blocks(model, choice, counted)
 
 
-def projected(
+def query_key_places(
     model: LanguageModel, choice: str, what: Literal["queries", "keys"]
 ) -> dict[int, Place]:
-    """Return where each block's queries or keys leave a projection, before any norm or rotation.
+    """Return the channels of each block's queries or keys, before any norm or rotation.
 
     Raises:
-        ConfigError: attention is not called through transformers' interface, or they are put
-            together from several projections.
+        ConfigError: attention is not called through transformers' interface, or they are
+            concatenated from several projections.
     """
 
     def place(run: Run) -> Place:
@@ -97,19 +90,19 @@ def projected(
         if len(found.calls) > 1:
             paths = " and ".join(call.path for call in found.calls.values())
             raise ConfigError(
-                f"{run.title}: the {what} of its attention are put together from {paths}"
+                f"{run.title}: the {what} of its attention are concatenated from {paths}"
             )
         ((start, call),) = found.calls.items()
         return Place(call.path, found.numbers - start)
 
-    return _in_model(model, choice, _of_blocks(model, choice, place, past_norms=True))
+    return _in_model(model, choice, _of_blocks(model, choice, place, skips_norms=True))
 
 
-def entering_output(model: LanguageModel, choice: str) -> dict[int, Place]:
-    """Return where the heads' outputs enter each block's output projection.
+def output_places(model: LanguageModel, choice: str) -> dict[int, Place]:
+    """Return the inputs of each block's output projection that hold the heads' outputs.
 
     Raises:
-        ConfigError: attention is not called through transformers' interface, or what it gives is
+        ConfigError: attention is not called through transformers' interface, or its output is
             changed before it is projected.
     """
 
@@ -120,23 +113,23 @@ def entering_output(model: LanguageModel, choice: str) -> dict[int, Place]:
     return _in_model(model, choice, _of_blocks(model, choice, place))
 
 
-Told = TypeVar("Told")
+Found = TypeVar("Found")
 
 
 def _of_blocks(
-    model: LanguageModel, choice: str, read: Callable[[Run], Told], *, past_norms: bool = False
-) -> dict[int, Told]:
-    """Return what is told of each block that has attention, by its number."""
+    model: LanguageModel, choice: str, read: Callable[[Run], Found], *, skips_norms: bool = False
+) -> dict[int, Found]:
+    """Return what is read from each block that has attention, by its number."""
 
-    def some(run: Run) -> Told | None:
+    def if_attends(run: Run) -> Found | None:
         return read(run) if run.attentions else None
 
-    trace = partial(with_codes, model, choice, some, past_norms=past_norms)
-    found = trace_each_kind(model, choice, trace)
-    there = {i: told for i, told in enumerate(found) if told is not None}
-    if not there:
+    trace_blocks = partial(trace_codes, model, choice, if_attends, skips_norms=skips_norms)
+    found = trace_each_kind(model, choice, trace_blocks)
+    attending = {i: own for i, own in enumerate(found) if own is not None}
+    if not attending:
         raise without_interface(model.title)
-    return there
+    return attending
 
 
 def _in_model(model: LanguageModel, choice: str, places: dict[int, Place]) -> dict[int, Place]:
@@ -148,7 +141,7 @@ def channels(run: Run, codes: Tensor, what: str) -> Channels:
     """Return which channels the codes [row, head, d_head] at attention come from.
 
     Raises:
-        ConfigError: they are no channels of projections of the block.
+        ConfigError: they are not channels of projections of the block.
     """
     numbers, factors = decoded(codes)
     n_channels = sum(call.returned.shape[-1] for call in run.before_attention)
@@ -156,8 +149,8 @@ def channels(run: Run, codes: Tensor, what: str) -> Channels:
     if not each_once or numbers.min() < 0 or numbers.max() >= n_channels:
         raise ConfigError(
             f"{run.title}: the {what} of its attention are not a linear map of the residual "
-            "stream: between the projections and attention something other than sorting and "
-            "scaling is done with them, such as a norm"
+            "stream: between the projections and attention the block does more than sort "
+            "and scale them, such as a norm"
         )
     stop, calls = 0, {}
     for call in run.before_attention:
@@ -168,10 +161,10 @@ def channels(run: Run, codes: Tensor, what: str) -> Channels:
 
 
 def output_rows(run: Run) -> OutputRows:
-    """Return the projection of what attention gives, and which of its rows are which head's.
+    """Return the projection of attention's output, and the rows of each head.
 
     Raises:
-        ConfigError: what attention gives is changed before it is projected.
+        ConfigError: attention's output is changed before it is projected.
     """
     n_heads, width = len(run.attention.query[0]), run.attention.value.shape[-1]
     for call in run.projections[len(run.before_attention) :]:
@@ -179,10 +172,10 @@ def output_rows(run: Run) -> OutputRows:
             continue
         numbers, factors = decoded(run.rows(call.given)[:, 0])
         if np.array_equal(np.sort(numbers), np.arange(n_heads * width)):
-            # The column that attention's number i arrives at.
+            # The column at which number i of attention's output arrives.
             rows = np.argsort(numbers).reshape(n_heads, width)
             return OutputRows(call, rows, factors[rows])
     raise ConfigError(
-        f"{run.title}: what its attention gives is changed before it is projected, as by a norm or "
-        "a gate; its heads write nothing that is linear in their values"
+        f"{run.title}: its attention's output is changed before it is projected, as by a norm or a "
+        "gate; what its heads add to the stream is not linear in their values"
     )

@@ -1,4 +1,4 @@
-"""Which language-model head belongs to an architecture, known before any weight is loaded."""
+"""The language-model head of an architecture, known before any weight is loaded."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-# What reads the vocabulary where there is no head.
+from interp.models.internals import has_tied_weights
+
+# The name of the head where there is none.
 TIED_EMBEDDING = "tied token embedding"
 
 
@@ -21,7 +23,7 @@ class Head:
 
     Attributes:
         model_class: transformer and head together: GPT2LMHeadModel, BertForMaskedLM, …
-        name: how runs call the head.
+        name: the head's name in runs and figures.
     """
 
     model_class: type[PreTrainedModel]
@@ -29,9 +31,9 @@ class Head:
 
 
 def head_of_type(config: PreTrainedConfig) -> Head | None:
-    """Return the head that the architecture was made for; None where it models no language.
+    """Return the head that the architecture was made for; None where it is no language model.
 
-    An encoder-decoder's is its decoder's, an encoder's is the masked-language-model head.
+    For an encoder-decoder it is the decoder's, for an encoder the masked-language-model head.
     """
     masked = not getattr(config, "is_decoder", False)
     if config.is_encoder_decoder:
@@ -40,9 +42,9 @@ def head_of_type(config: PreTrainedConfig) -> Head | None:
 
 
 def head_of_checkpoint(config: PreTrainedConfig) -> Head | None:
-    """Return the head that a checkpoint was saved with, by its own word; None where it has none.
+    """Return the head that a checkpoint was saved with, as it declares; None where it has none.
 
-    A sentence encoder or a classifier has none, though its architecture may know one.
+    A sentence encoder or a classifier has none, even where its architecture has one.
     """
     masked = _masked_head(config)
     heads = [
@@ -53,8 +55,8 @@ def head_of_checkpoint(config: PreTrainedConfig) -> Head | None:
     known = {head.model_class.__name__: head for head in heads if head}
     if masked and type(config) in MODEL_FOR_PRETRAINING_MAPPING:
         pretraining = MODEL_FOR_PRETRAINING_MAPPING[type(config)]
-        # BERT was trained with two heads, one of them this; ELECTRA's discriminator ties nothing.
-        if pretraining._tied_weights_keys:
+        # BERT was trained with two heads, this among them; ELECTRA's discriminator ties none.
+        if has_tied_weights(pretraining):
             known.setdefault(pretraining.__name__, masked)
     return next((known[name] for name in config.architectures or () if name in known), None)
 

@@ -1,4 +1,4 @@
-"""What every transformer has in common: a tokenizer, an embedding, stacks of blocks, a norm."""
+"""What all transformers have in common: a tokenizer, an embedding, stacks of blocks, a head."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,13 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from interp.core.errors import ConfigError, check_choice
 from interp.data.tokenized_batch import TokenizedBatch
+from interp.models.block_sites import block_sites
 from interp.models.dataflow import UnclearStructure
-from interp.models.residual_stream import BlockSites, Middle, block_sites
+from interp.models.internals import attention_kernel
+from interp.models.residual_stream import BlockSites, Middle
 from interp.models.vocabulary import Vocabulary
 
-# Texts that are tokenised at once.
+# Texts per call of the tokenizer, whose own result takes much memory.
 _TEXTS_AT_ONCE = 8192
 
 
@@ -44,12 +46,12 @@ class LanguageModel:
     """A Hugging Face transformer and its tokenizer.
 
     Attributes:
-        title: the name that figures and runs show.
-        module: the transformer without its head. It may lie on the `meta` device: the structure is
-            all there before any weight is.
+        title: its name in figures and runs.
+        module: the transformer without its head. It may lie on the `meta` device, with all of its
+            structure and no weight.
         tokenizer: its tokenizer.
-        head: the same transformer with its head, `module` and its weights within; None where the
-            model has no head, or was loaded without.
+        head: the same transformer with its head, which contains `module`; None where the model has
+            no head, or was loaded without.
     """
 
     title: str
@@ -59,8 +61,8 @@ class LanguageModel:
 
     @property
     def attention_kernel(self) -> str:
-        """The attention implementation that transformers settled on: "sdpa", "eager", …"""
-        return str(self.module.config._attn_implementation)
+        """The attention implementation that transformers chose: "sdpa", "eager", …"""
+        return attention_kernel(self.module.config)
 
     @property
     def context_length(self) -> float:
@@ -71,14 +73,14 @@ class LanguageModel:
         ]
         if self.first_position:
             limits[-1] -= self.first_position
-        # Tokenizers say 10^30, and XLNet's config -1, where nothing limits the length.
+        # Without a limit, tokenizers have 10^30, and XLNet's configuration -1.
         return min((n for n in limits if 0 < n < 10**6), default=float("inf"))
 
     @property
     def first_position(self) -> int:
         """The position id of a prompt's first token."""
         for path, module in self.module.named_modules():
-            # RoBERTa's table of positions begins after the padding's own entry.
+            # RoBERTa's position embedding starts after the entry of the padding.
             padding = getattr(module, "padding_idx", None)
             if path.endswith("position_embeddings") and padding is not None:
                 return int(padding) + 1
@@ -91,7 +93,7 @@ class LanguageModel:
 
     @property
     def pad_id(self) -> int:
-        """The id that fills a batch up; any will do, since the mask alone says what is padding."""
+        """The id of padding; any would do, since the mask marks what is padding."""
         pad = self.tokenizer.pad_token_id
         return int(pad) if isinstance(pad, int) else 0
 
@@ -99,13 +101,13 @@ class LanguageModel:
         """Tokenise each text by itself, with the special tokens that the model expects.
 
         Raises:
-            ConfigError: the tokenizer has no token for something that is written there, or does not
-                tell which characters a token stands for.
+            ConfigError: the tokenizer has no token for part of a text, or does not return the
+                characters of a token.
         """
         return TokenizedBatch.joined(list(self.tokenized_in_chunks(texts)))
 
     def tokenized_in_chunks(self, texts: Sequence[str]) -> Iterator[TokenizedBatch]:
-        """Tokenise the texts some thousands at once: what the tokenizer makes of them is large.
+        """Tokenise the texts some thousands at a time, to bound memory.
 
         Raises:
             ConfigError: as `tokenize`.
@@ -113,7 +115,7 @@ class LanguageModel:
         if not self.tokenizer.is_fast:
             raise ConfigError(
                 f"model: {type(self.tokenizer).__name__}, the tokenizer of {self.title}, does not "
-                "tell which characters a token stands for"
+                "return the characters that a token stands for"
             )
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             yield self._tokenized(texts[start : start + _TEXTS_AT_ONCE])
@@ -127,7 +129,7 @@ class LanguageModel:
                 verbose=False,
             ).encodings
         except Exception as error:
-            # The tokenizers library raises nothing narrower, and does not say where.
+            # The tokenizers library raises a bare Exception, which does not name the text.
             unread = next((text for text in texts if not self._reads(text)), "")
             raise ConfigError(
                 f"prompts: {self.title} has no token for some word of {unread[:40]!r} ({error})"
@@ -152,10 +154,10 @@ class LanguageModel:
 
     @cached_property
     def stacks(self) -> dict[str, Stack]:
-        """The stacks of blocks by their choice: "auto", "encoder", "decoder".
+        """The stacks of blocks by the name of the choice: "auto", "encoder", "decoder".
 
-        Empty where no block is marked, or where marked blocks stand in several lists that nothing
-        tells apart.
+        Empty where no block is marked, or where marked blocks are in several lists that cannot be
+        distinguished.
         """
         lists: dict[str, list[str]] = {}
         inside: tuple[str, ...] = ()
@@ -195,7 +197,7 @@ class LanguageModel:
         return self.stacks[choice]
 
     def entry(self, choice: str) -> nn.Module:
-        """Return the module whose forward pass runs the stack: an encoder runs by itself."""
+        """Return the module whose forward pass runs the stack; an encoder runs alone."""
         if self.module.config.is_encoder_decoder and choice != "decoder":
             root: nn.Module = self.module.get_submodule(self.stack(choice).root)
             return root
@@ -204,21 +206,21 @@ class LanguageModel:
     def inputs(
         self, choice: str, ids: NDArray[np.int64], mask: NDArray[np.bool_]
     ) -> dict[str, Any]:
-        """Return what the stack's entry takes for ids and their mask, both [prompt, token]."""
+        """Return the arguments of the stack's entry for ids and mask, both [prompt, token]."""
         inputs: dict[str, Any] = {
             "input_ids": torch.from_numpy(ids).to(self.module.device),
             "attention_mask": torch.from_numpy(mask).long().to(self.module.device),
         }
         if choice == "decoder":
-            # The decoder reads the prompt itself while attending to the encoder's reading of it.
+            # Encoder and decoder both get the prompt.
             inputs |= {f"decoder_{name}": tensor for name, tensor in inputs.items()}
         return inputs
 
     def middles(self, choice: str) -> dict[int, Middle]:
-        """Return where the residual stream stands between attention and MLP, by the block's number.
+        """Return the point of the residual stream between attention and MLP, by block number.
 
-        A block that adds to the stream in one step, as where attention and MLP run side by side,
-        has no such place and is left out.
+        A block that adds to the stream in one step, as where attention and MLP run in parallel, has
+        no such point and is left out.
 
         Raises:
             ConfigError: as `sites`.
@@ -226,25 +228,25 @@ class LanguageModel:
         return {i: s.middle for i, s in enumerate(self.sites(choice)) if s.middle}
 
     def sites(self, choice: str) -> tuple[BlockSites, ...]:
-        """Return what stands where in each block; the model is traced once, its weights not read.
+        """Return the sites of each block; the model is traced once, and no weight is read.
 
         Raises:
-            ConfigError: the blocks cannot be found, or told into steps.
+            ConfigError: the blocks cannot be found, or cannot be separated into steps.
         """
         stack = self.stack(choice)
         if stack not in self._sites:
             others = [path for s in self.stacks.values() if s != stack for path in s.blocks]
             model = self
             if self.module.device.type == "meta" and self.module.dtype != torch.float32:
-                # In half precision some models look for overflow, where there are no values yet.
+                # In half precision some models test for overflow, which needs values.
                 model = replace(self, module=copy.deepcopy(self.module).float())
             inputs = model.inputs(choice, np.zeros((1, 5), np.int64), np.ones((1, 5), bool))
             try:
                 found = block_sites(model.module, model.entry(choice), stack.blocks, others, inputs)
             except UnclearStructure as reason:
                 raise ConfigError(
-                    f"hook: attention and MLP of {self.title} cannot be told from its structure: "
-                    f"{reason}; use hook=resid_post"
+                    f"hook: attention and MLP of {self.title} cannot be identified from its "
+                    f"structure: {reason}; use hook=resid_post"
                 ) from reason
             self._sites[stack] = found
         return self._sites[stack]
@@ -261,10 +263,11 @@ class LanguageModel:
     def logits(self, inputs: dict[str, Any]) -> Tensor:
         """Return the model's logits [prompt, token, vocabulary] for the inputs of `read_by_head`.
 
-        Without a head the token embedding serves as one: `h @ W_E.T`.
+        Without a head the token embedding is used: `h @ W_E.T`.
 
         Raises:
-            ConfigError: there is no head, and the embedding has another width than the residual.
+            ConfigError: there is no head, and the embedding's width differs from the residual
+                stream's.
         """
         if self.head is not None:
             return cast("Tensor", self.head(**inputs).logits)
@@ -280,31 +283,31 @@ class LanguageModel:
         return cast("Tensor", hidden @ table.T.to(hidden.device))
 
     def embedding(self, stack: Stack) -> str:
-        """Path of the token embedding that feeds the stack."""
+        """Return the path of the stack's token embedding."""
         table = self.module.get_submodule(stack.root).get_input_embeddings()
-        # A table shared by encoder and decoder has several paths; the stack calls it by its own.
+        # An embedding shared by encoder and decoder has several paths; the stack uses its own.
         paths = [p for p, m in self.module.named_modules(remove_duplicate=False) if m is table]
         return str(next((p for p in paths if p.startswith(stack.root)), paths[0]))
 
     @property
     def token_embedding(self) -> NDArray[np.float32]:
-        """The token embedding W_E, a row an id, [vocabulary, d]."""
+        """The token embedding W_E, one row per id, [vocabulary, d]."""
         path = self.embedding(self.stack(self.read_by_head))
         return _matrix(cast("nn.Embedding", self.module.get_submodule(path)).weight)
 
     @property
     def unembedding_matrix(self) -> NDArray[np.float32]:
-        """The unembedding W_U, a row an id, [vocabulary, d].
+        """The unembedding W_U, one row per id, [vocabulary, d].
 
-        What the head multiplies by last (a masked-language-model head transforms what it reads
-        before that); without a head the token embedding, as in `logits`.
+        It is the last matrix of the head (a masked-language-model head transforms its input
+        before); without a head it is the token embedding, as in `logits`.
         """
         last = None if self.head is None else self.head.get_output_embeddings()
         return self.token_embedding if last is None else _matrix(last.weight)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """What the rows of both matrices stand for."""
+        """The words that the rows of both matrices stand for."""
         return Vocabulary.of(self.tokenizer, len(self.unembedding_matrix))
 
 

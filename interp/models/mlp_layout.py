@@ -1,8 +1,8 @@
-"""Which channels of which projections each neuron of an MLP reads with, and what projects it.
+"""The channels of the projections that feed each neuron of an MLP, and its output projection.
 
-An MLP is told by which channels move which: in a run of ones some channels of every projection are
-moved, other ones in each row, and the projection whose inputs move exactly with those is the MLP's
-output. Nothing is read off names.
+An MLP is identified by which channels change which: in a run of ones a random choice of channels of
+every projection is changed, another choice in each row. The projection each of whose inputs changes
+exactly with one channel of other projections is the MLP's output. No name is used.
 """
 
 import math
@@ -16,27 +16,20 @@ from torch import Tensor, nn
 
 from interp.core.errors import ConfigError
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import (
-    Call,
-    Run,
-    is_experts,
-    matrix_of,
-    projections_in,
-    same,
-    traced,
-)
+from interp.models.projections import is_experts, matrix_of, projections_in
+from interp.models.tracing import Call, Probe, Run, same, trace
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Channels of a projection that a neuron each reads with.
+    """Channels of a projection, one per neuron.
 
     Attributes:
         call: the projection's run.
-        norm: the norm in front of it; one that changes nothing where there is none.
-        channels: which of its channels.
-        is_linear: whether they enter the product of the neuron as they are, as the "up" of a gated
-            MLP does; else an activation function is applied to them.
+        norm: the norm of its input; the identity where there is none.
+        channels: its channels.
+        is_linear: whether they are factors of the neurons as they are, like the "up" half of a
+            gated MLP; else an activation function is applied to them.
     """
 
     call: Call
@@ -47,40 +40,40 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class MlpLayout:
-    """The parts that a block's neurons read with, by name, and the projection of the neurons."""
+    """The parts that feed a block's neurons, by name, and the projection of the neurons."""
 
     parts: dict[str, Part]
     output: Call
 
 
 def mlp_layouts(model: LanguageModel, choice: str, parts: Sequence[str] = ()) -> list[MlpLayout]:
-    """Return the layout of each block's MLP; a hollow model tells it too.
+    """Return the layout of each block's MLP; a model with constant weights will do.
 
     Args:
         model: the model.
         choice: the stack.
-        parts: which of the blocks; all, where none are given.
+        parts: paths of the blocks; all, where none are given.
 
     Raises:
-        ConfigError: some block has a mixture of experts, or not one MLP of projections around
-            something elementwise.
+        ConfigError: some block has a mixture of experts, or no MLP of projections around
+            an elementwise function, or several.
     """
-    return traced(model, choice, (_N_BITS + 2, 2), _moved, _layout, parts)
+    return trace(model, choice, Probe((_N_BITS + 2, 2), _changed, parts=parts), _layout)
 
 
-# So many draws that no wrong layout agrees with all of them in every neuron.
+# Enough random rows that no wrong layout agrees with all of them in every neuron.
 _N_BITS = 24
-# The least that any activation function changes, between the two values that it is given.
+# The least relative change of any activation function between the two values of its input.
 _CHANGE = 0.05
 
 
 def _bits(projection: int, n: int) -> NDArray[np.bool_]:
-    """Return which of the n channels of a block's projection, by its number, move in which row."""
+    """Return which of the n channels of a projection change in each row, [row, channel]."""
     return np.random.default_rng(projection).random((_N_BITS, n)) < 0.5
 
 
-def _moved(run: Run, output: Tensor) -> Tensor:
-    """Return ones, then ones with the first token moved, then ones with some channels moved."""
+def _changed(run: Run, output: Tensor) -> Tensor:
+    """Return rows of ones: unchanged, with the first token changed, with some channels changed."""
     n_rows, n_tokens = run.shape
     n = output.shape[-1]
     codes = torch.ones(n_rows, n_tokens, n)
@@ -95,7 +88,7 @@ def _layout(run: Run) -> MlpLayout:
     for call in run.projections:
         n_neurons = call.given.numel() // math.prod(run.shape)
         if call.returned.shape[-1] == width and call.given.shape[-1] == n_neurons:
-            parts = _moving(run, call)
+            parts = _parts(run, call)
             if parts:
                 found.append((call, parts))
     shapes = {matrix_of(call.module).shape for call, _ in found}
@@ -104,27 +97,27 @@ def _layout(run: Run) -> MlpLayout:
     sent = [c for c in run.projections if len(c.given.flatten(0, -2)) < math.prod(run.shape)]
     if idle or (sent and not found) or any(map(is_experts, run.module.modules())):
         raise ConfigError(
-            f"{run.title}: its MLP is a mixture of experts, which has no weights of its own that "
-            "every token meets"
+            f"{run.title}: its MLP is a mixture of experts, which has no weights that apply to "
+            "every token"
         )
     if len(found) != 1:
         raise ConfigError(
-            f"{run.title}: its MLP cannot be told from its structure: {len(found)} of its "
-            "projections read, neuron by neuron, what other projections of the same token give"
+            f"{run.title}: its MLP cannot be identified from its structure: {len(found)} of its "
+            "projections read, neuron by neuron, the outputs of other projections of the same token"
         )
     ((call, parts),) = found
     return MlpLayout(parts, call)
 
 
-def _moving(run: Run, output: Call) -> dict[str, Part]:
-    """Return the parts of projections whose channels move the output's inputs one by one.
+def _parts(run: Run, output: Call) -> dict[str, Part]:
+    """Return the parts of projections whose channels change the output's inputs one by one.
 
-    Empty where other tokens move them too, as in attention, or where channels mix.
+    Empty where other tokens change them too, as in attention, or where channels mix.
     """
     base, elsewhere, *rest = run.rows(output.given)[:, -1].float().cpu().numpy()
     least = _CHANGE * np.abs(base)
     changes = np.stack(rest) - base
-    moved = np.abs(changes) > least
+    changed = np.abs(changes) > least
     n, width = len(base), run.given.shape[-1]
     bits: dict[tuple[Call, int], NDArray[np.bool_]] = {}
     for i, call in enumerate(run.projections):
@@ -132,17 +125,17 @@ def _moving(run: Run, output: Call) -> dict[str, Part]:
         if call is not output and call.given.shape[-1] == width and n_channels % n == 0:
             drawn = _bits(i, n_channels)
             parts = {start: drawn[:, start : start + n] for start in range(0, n_channels, n)}
-            bits |= {(call, start): b for start, b in parts.items() if not (b & ~moved).any()}
+            bits |= {(call, start): b for start, b in parts.items() if not (b & ~changed).any()}
     from_elsewhere = (np.abs(elsewhere - base) > least).any()
-    if not bits or from_elsewhere or not np.array_equal(np.any(list(bits.values()), 0), moved):
+    if not bits or from_elsewhere or not np.array_equal(np.any(list(bits.values()), 0), changed):
         return {}
 
     def enters_as_it_is(part: tuple[Call, int]) -> bool:
-        # What is moved alone, from 1 to 2, doubles what comes of it.
+        # A factor that is changed alone, from 1 to 2, doubles the product.
         alone = bits[part] & (np.sum(list(bits.values()), 0) == 1)
         return not (alone & (np.abs(changes - base) > least)).any()
 
-    # The norm's output is the stream itself where blocks end in one.
+    # Where a block ends in a norm, the norm's output is the stream itself.
     post_norm = any(c.is_norm and same(c.returned, run.calls[-1].returned) for c in run.calls)
     last_names = [call.path.rpartition(".")[2] for call in {call: () for call, _ in bits}]
     found = {}

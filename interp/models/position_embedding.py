@@ -1,22 +1,26 @@
-"""The embedding of positions, learned or fixed, that some models add to that of tokens."""
+"""The position embedding, learned or fixed, that some models add to the token embedding."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from interp.models.language_model import LanguageModel
-from interp.models.tracing import Run, traced
+from interp.models.tracing import Probe, Run, trace
 
 _TOKENS = 3
-# More than any model has positions or words, and still told apart in float32.
+# More than any model has positions or tokens, and few enough to be exact in float32.
 _ROWS = 2**20
 
 
 def position_embedding_path(model: LanguageModel, choice: str = "auto") -> str:
-    """Return where the embedding of positions stands; "" where there is none.
+    """Return the path of the position embedding; "" where there is none.
 
-    It is the embedding outside of the blocks that gives every position the row after the one
-    before, whatever the tokens; of several, as where types of tokens are kept beside positions, the
-    one with the most rows. A hollow model of one's own tells it: its values are replaced.
+    It is the embedding outside the blocks from which consecutive positions read consecutive rows,
+    whatever the tokens. Of several, as where there is an embedding of token types, it is the one
+    with the most rows.
+
+    Args:
+        model: a model with constant weights of the caller's own: its embeddings are overwritten.
+        choice: the stack.
 
     Raises:
         ConfigError: the blocks cannot be found, or the model does not run on made-up values.
@@ -27,11 +31,11 @@ def position_embedding_path(model: LanguageModel, choice: str = "auto") -> str:
         if path.startswith(inside):
             continue
         if isinstance(module, nn.Embedding):
-            # In place of its values every row holds its own number; of rows there are enough.
+            # Every row holds its own number, and there is a row for every id.
             numbers = torch.arange(float(_ROWS))[:, None].expand(_ROWS, module.weight.shape[-1])
             module.weight = nn.Parameter(numbers, requires_grad=False)
         for name, buffer in module.named_buffers(recurse=False):
-            # Ids that a model keeps are those of positions, or of one type for all tokens.
+            # Integer buffers are the ids of positions, or the one type of all tokens.
             if not buffer.is_floating_point() and buffer.ndim and buffer.dtype != torch.bool:
                 ids = torch.arange(buffer.shape[-1], dtype=buffer.dtype)
                 setattr(module, name, ids.expand(buffer.shape))
@@ -45,12 +49,7 @@ def position_embedding_path(model: LanguageModel, choice: str = "auto") -> str:
                     tables[f"{stack.root}.{call.path}".strip(".")] = call.module.num_embeddings
         return max(tables, key=lambda path: tables[path], default="")
 
-    (found,) = traced(
-        *(model, choice, (1, _TOKENS), _as_it_is, of_positions, (stack.root,)),
-        unwatched=tuple(path.removeprefix(f"{stack.root}.") for path in inside),
-    )
+    unrecorded = tuple(path.removeprefix(f"{stack.root}.") for path in inside)
+    probe = Probe((1, _TOKENS), parts=(stack.root,), unrecorded=unrecorded)
+    (found,) = trace(model, choice, probe, of_positions)
     return found
-
-
-def _as_it_is(_run: Run, output: Tensor) -> Tensor:
-    return output

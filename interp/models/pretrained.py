@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained(ModelSource, ABC):
-    """A trained model, or its untrained twin.
+    """A trained model, or its randomly initialised baseline.
 
     Attributes:
-        untrained: keep architecture and tokenizer and draw the weights at random, from `seed`: the
-            control that shows what comes from training.
+        untrained: keep architecture and tokenizer, and draw the weights at random from `seed`: the
+            baseline that shows what comes from training.
     """
 
     untrained: bool = False
 
     @property
     def title(self) -> str:
-        """The model's name, telling the untrained twin apart."""
+        """The model's name, with "(untrained)" for the randomly initialised baseline."""
         return f"{self.trained_title} (untrained)" if self.untrained else self.trained_title
 
     @property
     def is_drawn(self) -> bool:
-        """Where it is the untrained twin."""
+        """Whether it is the randomly initialised baseline."""
         return self.untrained
 
     @property
     def revision(self) -> str:
-        """The trained weights' revision; the twin's is the seed on that architecture."""
-        twin = f" untrained, seed {self.seed}" if self.untrained else ""
-        return f"{self.trained_revision}{twin}"
+        """The trained weights' revision, and the baseline's seed."""
+        baseline = f" untrained, seed {self.seed}" if self.untrained else ""
+        return f"{self.trained_revision}{baseline}"
 
     @property
     @abstractmethod
@@ -53,7 +53,7 @@ class Pretrained(ModelSource, ABC):
     @property
     @abstractmethod
     def trained_revision(self) -> str:
-        """What tells the trained weights from all others."""
+        """What identifies the trained weights."""
 
     @abstractmethod
     def where(self) -> tuple[str, dict[str, Any]]:
@@ -71,8 +71,8 @@ class Pretrained(ModelSource, ABC):
         """Read the tokenizer.
 
         Raises:
-            ConfigError: it is out of reach, or has no fast version: without character offsets
-                a marked target cannot be found.
+            ConfigError: it is out of reach, or has no fast version: a marked target is found by
+                the characters of tokens, which only fast tokenizers return.
         """
         from interp.models.loading import AutoTokenizer
 
@@ -80,17 +80,17 @@ class Pretrained(ModelSource, ABC):
         with explained(name, f"; {OFFLINE_MODELS}"):
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
         if not tokenizer.is_fast:
-            raise ConfigError(f"model: {name} has no fast tokenizer, which targets are found with")
+            raise ConfigError(f"model: {name} has no fast tokenizer, which targets need")
         return tokenizer
 
     def head(self) -> "Head | None":
-        """Return the head that the checkpoint was saved with; its twin's is of the same class."""
+        """Return the head that the checkpoint was saved with; the baseline has the same class."""
         from interp.models.heads import head_of_checkpoint
 
         return head_of_checkpoint(self.config())
 
     def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
-        """Read the weights from safetensors, or from a .bin as plain tensors, never as code."""
+        """Read the weights from safetensors, or from a .bin without running code from it."""
         from interp.models.loading import AutoModel
 
         if self.untrained:
@@ -106,7 +106,7 @@ class Pretrained(ModelSource, ABC):
                 **where,
                 **options,
             )
-        # transformers fills a missing tensor with random numbers; the pooler alone is never read.
+        # transformers fills a missing tensor with random numbers; only the pooler is never read.
         missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
         if missing:
             raise ConfigError(f"model: the weights of {name} lack {', '.join(missing[:3])}")
@@ -116,11 +116,11 @@ class Pretrained(ModelSource, ABC):
 @MODELS.register("hub")
 @dataclass(frozen=True, kw_only=True)
 class Hub(Pretrained):
-    """A model of the Hugging Face hub, taken from the local cache where it is there.
+    """A model of the Hugging Face hub, read from the local cache where it is there.
 
     Attributes:
         repo: "owner/name".
-        commit: a branch, a tag, or a full commit, which alone never moves.
+        commit: a branch, a tag, or a full commit, which alone is fixed.
     """
 
     repo: str
@@ -133,10 +133,10 @@ class Hub(Pretrained):
 
     @property
     def trained_revision(self) -> str:
-        """The repository and the commit that the branch or tag stands for."""
+        """The repository and the commit of the branch or tag."""
         from huggingface_hub import try_to_load_from_cache
 
-        # The cache keeps each file under the commit that it belongs to.
+        # The cache stores each file under its commit.
         path = try_to_load_from_cache(self.repo, "config.json", revision=self.commit)
         if not isinstance(path, str):
             self.config()
@@ -160,7 +160,7 @@ class Hub(Pretrained):
         )
         if not (cached or HF_HUB_OFFLINE):
             try:
-                # Once and briefly: the loader itself would try for half a minute.
+                # One short try: the loader itself would take half a minute.
                 get_session().head(ENDPOINT, timeout=5)
             except Exception as error:
                 raise ConfigError(
@@ -184,10 +184,10 @@ class Folder(Pretrained):
 
     @property
     def trained_revision(self) -> str:
-        """A digest of the files' names, sizes and times: reading gigabytes a run costs too much."""
+        """A hash of the files' names, sizes and times: reading all the files takes too long."""
         files = sorted(p for p in Path(self.where()[0]).iterdir() if p.is_file())
         found = [(p.name, p.stat()) for p in files]
-        # A copy may keep the time of its original's last change, but not that of its own making.
+        # A copy may keep its original's time of modification, but not the time of its creation.
         listing = [(name, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for name, of in found]
         return f"files {hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]}"
 
@@ -208,7 +208,7 @@ class Package(Pretrained):
         package: the importable package; it is located, never imported.
         folder: the model's folder within it.
         published_as: the model's published name.
-        sha256: of the folder's model.safetensors.
+        sha256: the checksum of the folder's model.safetensors.
     """
 
     package: str
@@ -241,10 +241,10 @@ class Package(Pretrained):
         return str(folder), {"local_files_only": True}
 
     def weights(self, head: "Head | None", **options: Any) -> "PreTrainedModel":
-        """Read the weights after their checksum has been found right.
+        """Read the weights after verifying their checksum.
 
         Raises:
-            ConfigError: they have another checksum.
+            ConfigError: their checksum differs.
         """
         if not self.untrained:
             with (Path(self.where()[0]) / "model.safetensors").open("rb") as file:

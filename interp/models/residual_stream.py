@@ -1,24 +1,20 @@
-"""What stands where in a block, read off its dataflow: the stream, what is added to it, the norms.
+"""The sites of a block, found from its dataflow: the stream, what is added to it, the norms.
 
-One short pass, on the `meta` device where the model lies there, records which tensor of a block is
-computed from which. A tensor that all paths from the block's input to its output pass through is
-the whole stream at that moment. Between two such moments stands either a step, a sum of the first
-with something computed from it, or a norm. What enters the last of several steps is the middle,
-between attention and MLP; a block of a single step, as where these run side by side, has none.
+A recorded pass shows which tensor of a block is computed from which. A tensor that all paths from
+the block's input to its output pass through is the whole stream at that point. Between two such
+points is either a step, which adds something computed from the first point to it, or a norm. The
+input of the last of several steps is the middle, between attention and MLP; a block of a single
+step, as where these run in parallel, has none.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from interp.models.dataflow import UNREADABLE, Flow, UnclearStructure, asks, replaced
+from interp.models.dataflow import OPAQUE, Flow, UnclearStructure
 
 _PRODUCTS = frozenset(
     "_grouped_mm addbmm addmm addmv baddbmm bmm convolution dot linear mm mv".split()
@@ -30,9 +26,9 @@ class Middle:
     """The residual stream between a block's attention and its MLP.
 
     Attributes:
-        path: the module that it enters or leaves.
-        side: its input, or its output.
-        added: what has just been added: "attn", or "mixer" where no attention is seen (Mamba).
+        path: the module whose input or output it is.
+        side: which of the two.
+        added: what has just been added: "attn", or "mixer" where there is no attention (Mamba).
     """
 
     path: str
@@ -49,14 +45,14 @@ class Outlet:
 
 @dataclass(frozen=True)
 class BlockSites:
-    """What stands where in a block; None for what it does not have.
+    """The sites of a block; None for a site that it does not have.
 
     Attributes:
         middle: the residual stream between attention and MLP.
         attn_out: what attention adds to the stream.
         mlp_out: what the MLP adds to the stream.
-        ln1: attention's norm: the one in front of it, or else the one of the sum (BERT), or of its
-            own output (OLMo 2).
+        ln1: attention's norm: that of its input, or else that of the residual sum (BERT), or of its
+            output (OLMo 2).
         ln2: the MLP's norm, likewise.
     """
 
@@ -67,7 +63,7 @@ class BlockSites:
     ln2: Outlet | None = None
 
     def within(self, block: str) -> "BlockSites":
-        """Return the same with paths within the model."""
+        """Return the same sites with paths within the model."""
         places = {field.name: getattr(self, field.name) for field in fields(self)}
         return BlockSites(
             **{
@@ -77,105 +73,17 @@ class BlockSites:
         )
 
 
-@torch.no_grad()
-def block_sites(
-    module: nn.Module,
-    entry: nn.Module,
-    blocks: Sequence[str],
-    others: Sequence[str],
-    inputs: Mapping[str, Any],
-) -> tuple[BlockSites, ...]:
-    """Return what stands where in each block.
-
-    Blocks of the same structure are told by the first of them, and the pass ends after the last
-    that differs. No weight is read where the model lies on the `meta` device.
-
-    Args:
-        module: the model.
-        entry: the part of it that is run.
-        blocks: paths of the blocks within the model.
-        others: paths of blocks that run before them, as an encoder's.
-        inputs: what the entry takes, for a batch of one short prompt.
-
-    Raises:
-        UnclearStructure: the pass fails, or a block is no sequence of residual steps.
-    """
-    kinds = {
-        path: (path in blocks, structure(module.get_submodule(path))) for path in (*others, *blocks)
-    }
-    waiting = {kinds[path]: path for path in reversed(blocks)}
-    outputs: dict[object, Any] = {}
-    found: dict[object, BlockSites] = {}
-
-    def trace(path: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        kind = kinds[path]
-        if kind not in outputs:
-            flow = Flow()
-            with flow.watching(module.get_submodule(path)):
-                outputs[kind] = flow.run(forward, *args, **kwargs)
-            if waiting.pop(kind, ""):
-                found[kind] = _Steps(flow).sites()
-            if not waiting:
-                raise _AllTraced
-        return outputs[kind]
-
-    with ExitStack() as patches:
-        for path in kinds:
-            block = module.get_submodule(path)
-            patches.enter_context(replaced(block, partial(trace, path, block.forward)))
-        try:
-            patches.enter_context(_EveryTokenIsThere())  # type: ignore[no-untyped-call]
-            with suppress(_AllTraced):
-                entry(**inputs)
-        except UnclearStructure:
-            raise
-        except Exception as error:
-            # Any model's own code may fail in any way where tensors have no values.
-            raise UnclearStructure(str(error).partition("\n")[0]) from error
-    if waiting:
-        raise UnclearStructure(f"{next(iter(waiting.values()))} does not run")
-    return tuple(found[kinds[path]].within(path) for path in blocks)
-
-
-def structure(block: nn.Module) -> object:
-    """Return what two blocks that compute alike have in common: modules, switches and shapes."""
-    return tuple(
-        (
-            path,
-            type(module),
-            *(item for item in vars(module).items() if isinstance(item[1], bool | str)),
-            *((name, weight.shape) for name, weight in module.named_parameters(recurse=False)),
-        )
-        for path, module in block.named_modules()
-    )
-
-
-class _AllTraced(Exception):  # noqa: N818 — not an error: every kind of block has been traced
-    """Ends the pass."""
-
-
-class _EveryTokenIsThere(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Answers the one kind of question that models put to their inputs: is no token padding?"""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if asks(func) and args[0].is_meta and args[0].dtype == torch.bool:
-            return True
-        return func(*args, **(kwargs or {}))
-
-
-class _Steps:
-    """Reads the residual steps off a block's dataflow."""
+class ResidualSteps:
+    """The residual steps in a block's dataflow."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
 
     def sites(self) -> BlockSites:
-        """Return what stands where, paths within the block.
+        """Return the sites, with paths within the block.
 
         Raises:
-            UnclearStructure: the block is no sequence of residual steps.
+            UnclearStructure: the block is not a sequence of residual steps.
         """
         steps = self._steps()
         *attends, last_attends = (self._attends(self._between(*step)) for step in steps)
@@ -187,7 +95,7 @@ class _Steps:
         attention = [v for v in added[0] if self._is_attention(v, steps[0][0])]
         mlp = added[-1] if len(steps) > 1 else [v for v in added[0] if v not in attention]
         if len(steps) == 1 and not attention:
-            # A mixer that is a block's only step is no MLP.
+            # A mixer that is a block's only step is not an MLP.
             mlp = []
         return BlockSites(
             middle=self._middle(steps[-1][0], all(attends)) if len(steps) > 1 else None,
@@ -198,16 +106,16 @@ class _Steps:
         )
 
     def _middle(self, middle: int, attends: bool) -> Middle:
-        """Return what enters the last step of several."""
+        """Return the input of the last of several steps."""
         for path, side, value in self._in_or_out():
             if value == middle:
                 return Middle(path, side, "attn" if attends else "mixer")
-        raise UnclearStructure("no module takes or gives what stands between attention and MLP")
+        raise UnclearStructure("no module reads or returns the stream between attention and MLP")
 
     def _in_or_out(self) -> Iterator[tuple[str, Literal["input", "output"], int]]:
-        """Yield what is given to modules that run once, and what they return, in the order of it.
+        """Yield the inputs and outputs of modules that run once, in the order of the pass.
 
-        What some modules take in rows, [token, d], comes after what is taken as it is.
+        Those in the shape of the stream come first, then those in rows, [token, d].
         """
         calls = [path for path, side, *_ in self._flow.passed if side == "input"]
         rows = torch.Size([self._flow.shape[:-1].numel(), self._flow.shape[-1]])
@@ -217,7 +125,7 @@ class _Steps:
                     yield path, side, value
 
     def _outlet(self, added: Sequence[int]) -> Outlet | None:
-        """Return the module that gives what is added, but for a factor."""
+        """Return the module whose output is added, up to a factor."""
         if len(added) != 1:
             return None
         (value,) = added
@@ -231,7 +139,7 @@ class _Steps:
             (value,) = vertex.parents
 
     def _norm(self, start: int, end: int, added: Sequence[int]) -> Outlet | None:
-        """Return the norm of a step that adds a value: in front, of the sum, or of the value."""
+        """Return the norm of a step: of its input, of the sum, or of the value that is added."""
         if len(added) != 1:
             return None
         behind = self._before(added[0], start)
@@ -244,15 +152,15 @@ class _Steps:
         return next((Outlet(path) for path in (*in_front, *of_sum, *of_added)), None)
 
     def _steps(self) -> list[tuple[int, int]]:
-        """Return where each residual step begins and ends."""
+        """Return the start and the end of each residual step."""
         on_the_way = self._before(self._flow.end, -1)
         if 0 not in on_the_way:
-            raise UnclearStructure("its blocks return something else than a residual stream")
+            raise UnclearStructure("its blocks do not return a residual stream")
         reach: dict[int, int] = {}
         for value in sorted(on_the_way, reverse=True):
             for parent in self._flow.vertices[value].parents:
                 reach.setdefault(parent, value)
-        # All paths pass through a value that nothing before it reaches beyond.
+        # All paths pass through a value beyond which no earlier value reaches.
         whole, farthest = [], 0
         for value in sorted(on_the_way):
             if farthest <= value:
@@ -263,16 +171,16 @@ class _Steps:
             if self._added(start, end):
                 steps.append((start, end))
             elif any(
-                self._flow.vertices[value].operation in {*_PRODUCTS, UNREADABLE}
+                self._flow.vertices[value].operation in {*_PRODUCTS, OPAQUE}
                 for value in self._between(start, end)
             ):
-                raise UnclearStructure("its blocks change the stream otherwise than by adding")
+                raise UnclearStructure("its blocks change the stream in another way than by adding")
         if not steps:
             raise UnclearStructure("its blocks add nothing to the stream")
         return steps
 
     def _before(self, end: int, start: int) -> set[int]:
-        """Return the values after a start that another was computed from, itself included."""
+        """Return the values after `start` from which `end` was computed, `end` included."""
         found = {end}
         for value in range(end, start, -1):
             if value in found:
@@ -283,9 +191,9 @@ class _Steps:
         return sorted(self._before(end, start))
 
     def _added(self, start: int, end: int) -> list[int]:
-        """Return what a step adds to its start, scaled or not; empty where it does something else.
+        """Return the values that a step adds to its start, scaled or not; empty if it is no sum.
 
-        A sum of what attention gives and something else is two.
+        A sum of attention's output and something else counts as two values.
         """
         carries, added = {start}, []
         for value in self._between(start, end):
@@ -306,7 +214,7 @@ class _Steps:
         return split
 
     def _is_attention(self, value: int, start: int) -> bool:
-        """Tell whether a value is what attention gives, projected, and nothing else on top."""
+        """Whether a value is attention's output after its projection, and nothing else."""
         behind = sorted(self._before(value, start))
         attending = [v for v in behind if self._attends([v])]
         if not attending:
@@ -317,14 +225,14 @@ class _Steps:
             if after.intersection(self._flow.vertices[later].parents):
                 after.add(later)
                 products += self._flow.vertices[later].operation in _PRODUCTS
-        # A pattern is multiplied by the values first.
+        # Without a fused kernel, the pattern is first multiplied by the values.
         return products <= (1 if fused else 2)
 
     def _attends(self, values: Iterable[int]) -> bool:
-        """Tell whether there is attention among values: a softmax of tokens over tokens."""
+        """Whether there is attention among some values: a softmax over tokens."""
         tokens = self._flow.shape[-2:-1]
         for vertex in (self._flow.vertices[value] for value in values):
-            # A router's softmax goes over experts, in three dimensions at most.
+            # A router's softmax is over experts, in three dimensions at most.
             over_tokens = len(vertex.shape) > 3 or vertex.shape[-2:] == tokens + tokens
             if "softmax" in vertex.operation and over_tokens:
                 return True

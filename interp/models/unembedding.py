@@ -1,4 +1,4 @@
-"""From vectors of the residual stream to logits, as the model itself goes on from there."""
+"""From vectors of the residual stream to logits, by the model's own final layers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Readout:
     """Reads vectors in the model's vocabulary.
 
-    The model runs on one token, and where the vectors' place is reached they take over: whatever
-    follows (final norm, projection, head, scaling, soft-capping) is the model's own doing.
+    The model runs on one token, and the vectors replace the output of the given modules: everything
+    after them (final norm, projection, head, scaling, soft-capping) is the model's own computation.
 
     Attributes:
-        source: the model, asked for at each call, so that nothing here keeps a second one alive.
-        name: what reads the vocabulary, as runs call it.
-        read_as: the modules whose output the vectors stand for: the last block, so that norm and
-            head follow, or the stack, so that the head alone does; not all of them need run.
+        source: the model, loaded at each call, so that no second model is kept in memory.
+        name: the name of what reads the vocabulary, in runs and figures.
+        read_as: the modules whose output the vectors replace: the last block, before norm and head,
+            or the stack, before the head; not all of them need run.
     """
 
     source: ModelSource
@@ -36,21 +36,22 @@ class Readout:
         """Return the logits [n, vocabulary] of vectors [n, d], all in memory at once.
 
         Raises:
-            ConfigError: the weights are out of reach, or nothing in the model fits as unembedding.
+            ConfigError: the weights are out of reach, or the model has no unembedding of the
+                vectors' width.
         """
         import torch
 
         model = self.source.load(head=True)
         one = np.full((1, 1), model.pad_id)
         read_as = [model.module.get_submodule(path) for path in self.read_as]
-        with torch.inference_mode(), _taking_over(read_as, vectors):
+        with torch.inference_mode(), _replacing_output(read_as, vectors):
             inputs = model.inputs(model.read_by_head, one, np.ones((1, 1), bool))
             logits: NDArray[np.float32] = model.logits(inputs).float().cpu().numpy()
         return logits.reshape(-1, logits.shape[-1])
 
 
 @contextmanager
-def _taking_over(modules: "list[nn.Module]", vectors: NDArray[np.float32]) -> Iterator[None]:
+def _replacing_output(modules: "list[nn.Module]", vectors: NDArray[np.float32]) -> Iterator[None]:
     import torch
     from torch import Tensor
 

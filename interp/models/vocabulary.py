@@ -1,4 +1,4 @@
-"""The words that a model knows: their texts, and which of them a text can hold."""
+"""The vocabulary of a model: the text of each id, and which ids occur in texts."""
 
 import re
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Places that tokenizers keep free: [unused7], <unused7>, <|reserved_special_token_7|>.
-_KEPT_FREE = re.compile(r"^[\[<]\|?(unused|reserved)[^\]>]*[\]>]$", re.I)
+# Ids that tokenizers reserve: [unused7], <unused7>, <|reserved_special_token_7|>.
+_RESERVED = re.compile(r"^[\[<]\|?(unused|reserved)[^\]>]*[\]>]$", re.I)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Vocabulary:
     """Every id of an embedding, whether or not the tokenizer uses it.
 
     Attributes:
-        texts: what each id stands for in a text, a leading space as "␣"; "" where it is unused.
+        texts: the text of each id, with "␣" for a leading space; "" where it is unused.
         is_word: whether it is neither special nor unused, [id].
     """
 
@@ -29,18 +29,18 @@ class Vocabulary:
 
     @cached_property
     def spelled(self) -> dict[str, int]:
-        """The id of each word as all tokenizers would spell it, "␣" where a word begins.
+        """The id of each word in one spelling for all tokenizers, with "␣" at the start of a word.
 
-        WordPiece marks what goes on within a word ("##ing"), others what begins one.
+        WordPiece marks the continuation of a word ("##ing"), other tokenizers its start.
         """
-        # Where beginnings are marked "##" is a word like any other.
-        marks_the_rest = not any(text.startswith("␣") for text in self.texts) and any(
+        # Where the start of a word is marked, "##" is ordinary text.
+        marks_continuation = not any(text.startswith("␣") for text in self.texts) and any(
             text.startswith("##") for text in self.texts
         )
         found: dict[str, int] = {}
         for i in np.flatnonzero(self.is_word):
             text = self.texts[i]
-            if marks_the_rest:
+            if marks_continuation:
                 text = text.removeprefix("##") if text.startswith("##") else f"␣{text}"
             found.setdefault(text, int(i))
         return found
@@ -57,15 +57,15 @@ class Vocabulary:
             if token is None:
                 continue
             texts[i] = _text(tokenizer, i, token)
-            is_word[i] = i not in special and bool(token) and not _KEPT_FREE.match(token)
+            is_word[i] = i not in special and bool(token) and not _RESERVED.match(token)
         return cls(tuple(texts), is_word)
 
 
 def _text(tokenizer: "PreTrainedTokenizerBase", number: int, token: str) -> str:
-    # Decoding a piece by itself loses the space before it, which the token writes as a sign.
+    # Decoding a token by itself loses the space before it, which the token holds as a character.
     text = str(tokenizer.decode([number]))
     starts_a_word = token.startswith(("Ġ", "▁")) or text.startswith(" ")
     text = text.removeprefix(" ")
-    # A line break is written as \n, and a control sign by its code.
-    seen = "".join(s if s.isprintable() else s.encode("unicode_escape").decode() for s in text)
-    return f"␣{seen}" if starts_a_word else seen
+    # A line break is written as \n, and a control character by its code.
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"␣{shown}" if starts_a_word else shown

@@ -1,15 +1,15 @@
 """A block's weights as matrices that act on the residual stream, whatever the architecture.
 
-Which channels of which projections they are is told by the model itself (`head_layout`,
-`mlp_layout`). What it does between a projection and attention other than sorting and scaling
-channels has no such matrix, and is refused: nothing here is read off names, and nothing is fitted.
+The channels of the projections are found by tracing (`head_layout`, `mlp_layout`). A model that
+does more between a projection and attention than sort and scale channels has no such matrix, and is
+refused: no name is used, and nothing is fitted.
 
 The gain and the shift of the norm in front of a projection are folded into it, as TransformerLens's
 `fold_layer_norm` does, so that in a pre-norm model a matrix reads the normalised stream: the stream
 less its mean and over its standard deviation (LayerNorm), or over its root mean square (RMSNorm).
-In a post-norm model (BERT), and where there is no norm in front (OLMo 2), it reads the stream as it
-is. What a block does with an output before adding it to the stream is not part of the output:
-Granite's multiplier, the norm that Gemma 2 and OLMo 2 put there, BERT's norm of the sum.
+In a post-norm model (BERT), and where the projection has no norm in front (OLMo 2), it reads the
+stream itself. What a block applies to an output before adding it to the stream is not part of the
+output: Granite's multiplier, the norm of Gemma 2 and OLMo 2, BERT's norm of the sum.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from interp.core.errors import ConfigError
+from interp.models.channel_codes import trace_codes
 from interp.models.final_norm import as_array, gain_and_shift
 from interp.models.head_layout import OutputRows, channels, output_rows
 from interp.models.language_model import LanguageModel
 from interp.models.mlp_layout import mlp_layouts
-from interp.models.tracing import Run, matrix_of, same, with_codes
+from interp.models.projections import matrix_of
+from interp.models.tracing import Run, same
 
 Array = NDArray[np.float32]
 
@@ -35,18 +37,18 @@ class QueryKeyWeights:
 
     With x and y two vectors as the matrices read them, the attention score of x for y is
     `scale * (x @ query[h] + query_bias[h]) @ (y @ key[h] + key_bias[h])`, where both stand at the
-    same position or the model knows no rotation. A rotary one goes in between, and what the model
-    adds to scores (ALiBi, T5's bias) or makes of them (Gemma 2's soft cap) comes on top.
+    same position or the model has no rotary positions. A rotation is applied in between, and what
+    the model adds to scores (ALiBi, T5's bias) or applies to them (Gemma 2's soft cap) comes after.
 
     Attributes:
         query: [head, d, d_head].
         key: [head, d, d_head]; heads that share a key, as in grouped-query attention, repeat it.
         query_bias: [head, d_head], the norm's shift included.
         key_bias: [head, d_head], the norm's shift included.
-        scale: the factor of the product, as the model hands it to attention. A model that scales
-            its queries before (OPT) hands on 1, and its factor is within `query`, rounded as the
+        scale: the factor of the product in the model's call of attention. In a model that scales
+            its queries before (OPT) it is 1, and the factor is part of `query`, rounded as the
             model rounds it.
-        groups: how many of the heads' keys differ.
+        groups: how many different keys the heads have.
     """
 
     query: Array
@@ -61,8 +63,8 @@ class QueryKeyWeights:
 class ValueOutputWeights:
     """One block's values and outputs, the OV circuit of each head (Elhage et al., 2021).
 
-    A head that attends to x alone writes `(x @ value[h] + value_bias[h]) @ output[h]`; all heads
-    together write the sum of that, and `output_bias`.
+    A head that attends to x alone adds `(x @ value[h] + value_bias[h]) @ output[h]` to the stream;
+    all heads together add the sum of these and `output_bias`.
 
     Attributes:
         value: [head, d, d_head]; heads that share a value, as in grouped-query attention, repeat
@@ -70,7 +72,7 @@ class ValueOutputWeights:
         output: [head, d_head, d].
         value_bias: [head, d_head], the norm's shift included.
         output_bias: [d], which belongs to no head.
-        groups: how many of the heads' values differ.
+        groups: how many different values the heads have.
     """
 
     value: Array
@@ -86,11 +88,10 @@ class MlpWeights:
 
     Attributes:
         inputs: [d, m] by the projection's own last name: "c_fc", or "gate_proj" and "up_proj". Of
-            a fused one (Phi-3), "up" is the half that enters as it is and "gate" the half that an
-            activation function is applied to.
+            a fused one (Phi-3), "gate" is the half that an activation function is applied to and
+            "up" its factor.
         biases: [m] by the same names, the norm's shift included.
-        output: [m, d]: the neurons' activations times it, and `output_bias`, are what the MLP
-            gives.
+        output: [m, d]: the MLP's output is the neurons' activations times it plus `output_bias`.
         output_bias: [d].
     """
 
@@ -109,11 +110,11 @@ def query_key_weights(model: LanguageModel, choice: str = "auto") -> tuple[Query
 
     Raises:
         ConfigError: attention is not called through transformers' interface, or some block's
-            queries and keys are no linear map of its residual stream: Qwen 3 and Gemma 3 norm
-            them, DeepSeek passes them through a latent.
+            queries and keys are not a linear map of its residual stream: Qwen 3 and Gemma 3
+            normalise them, DeepSeek passes them through a latent.
     """
     found = []
-    for query, key, scale in with_codes(model, choice, _queries_and_keys):
+    for query, key, scale in trace_codes(model, choice, _queries_and_keys):
         (queries, query_bias), (keys, key_bias) = query.weights(), key.weights()
         found.append(QueryKeyWeights(queries, keys, query_bias, key_bias, scale, key.groups))
     return tuple(found)
@@ -130,11 +131,11 @@ def value_output_weights(
 
     Raises:
         ConfigError: attention is not called through transformers' interface, some block's values
-            are no linear map of its residual stream (DeepSeek passes them through a latent), or
-            what attention gives is changed before it is projected.
+            are not a linear map of its residual stream (DeepSeek passes them through a latent),
+            or attention's output is changed before it is projected.
     """
     found = []
-    for value, output in with_codes(model, choice, _values_and_outputs):
+    for value, output in trace_codes(model, choice, _values_and_outputs):
         (values, value_bias), projection = value.weights(), output.call.module
         outputs = as_array(matrix_of(projection))[output.rows] * output.factors[..., None]
         bias = as_array(_bias(projection))
@@ -150,8 +151,8 @@ def mlp_weights(model: LanguageModel, choice: str = "auto") -> tuple[MlpWeights,
         choice: the stack: "auto", "encoder", "decoder".
 
     Raises:
-        ConfigError: some block has a mixture of experts, or not one MLP of projections around
-            something elementwise.
+        ConfigError: some block has a mixture of experts, or no MLP of projections around
+            an elementwise function, or several.
     """
     found = []
     for layout in mlp_layouts(model, choice):
@@ -186,7 +187,7 @@ def check_embedding_width(model: LanguageModel) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """A projection of the residual stream, and the norm in front of it, which may be no change."""
+    """A projection of the residual stream, and the norm of its input, which may be the identity."""
 
     projection: nn.Module
     norm: nn.Module
@@ -194,8 +195,8 @@ class _Reader:
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return the weight [d, n] with the norm's gain, and the bias [n] with its shift.
 
-        Behind a norm that takes off the mean what a column has in common reads nothing, and is
-        taken off too.
+        After a norm that subtracts the mean, the mean of a column has no effect, and is subtracted
+        too.
         """
         weight, bias = matrix_of(self.projection).float(), _bias(self.projection).float()
         gain, shift, centres = gain_and_shift(self.norm, len(weight))
@@ -205,12 +206,12 @@ class _Reader:
 
 @dataclass(frozen=True, eq=False)
 class _Heads:
-    """What the vectors at attention consist of.
+    """The projections and channels of the vectors at attention.
 
     Attributes:
         readers: the projections, by the number of their first channel.
         numbers: the numbers [head, d_head] of the channels.
-        factors: [head, d_head], what they are multiplied by.
+        factors: [head, d_head], by which they are multiplied.
     """
 
     readers: dict[int, _Reader]
@@ -219,7 +220,7 @@ class _Heads:
 
     @property
     def groups(self) -> int:
-        """How many of the heads differ."""
+        """How many different vectors the heads have."""
         return len(np.unique(self.numbers, axis=0))
 
     def weights(self) -> tuple[Array, Array]:
@@ -247,10 +248,10 @@ def _values_and_outputs(run: Run) -> tuple[_Heads, OutputRows]:
 
 
 def _heads(run: Run, codes: Tensor, what: str) -> _Heads:
-    """Return what the vectors at attention consist of, one row a query head.
+    """Return the projections and channels of the vectors at attention, one row per query head.
 
     Raises:
-        ConfigError: they are no channels of projections of the block's residual stream.
+        ConfigError: they are not channels of projections of the block's residual stream.
     """
     found = channels(run, codes, what)
     readers = {}
@@ -259,11 +260,11 @@ def _heads(run: Run, codes: Tensor, what: str) -> _Heads:
         if not norms and not same(call.given, run.given):
             raise ConfigError(
                 f"{run.title}: the {what} of its attention are not a linear map of the residual "
-                f"stream: {call.path} projects something else than the stream that enters the "
-                "block, or a norm of it"
+                f"stream: {call.path} projects something other than the stream that enters "
+                "the block, or its norm"
             )
         readers[start] = _Reader(call.module, norms[0].module if norms else nn.Identity())
-    # As every attention function does where there are fewer keys and values than queries.
+    # With fewer keys and values than queries, every attention function repeats them.
     repeats = run.attention.query.shape[1] // len(found.numbers)
     return _Heads(readers, found.numbers.repeat(repeats, 0), found.factors.repeat(repeats, 0))
 

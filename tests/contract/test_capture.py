@@ -157,7 +157,7 @@ def test_attention_mean_weighs_with_the_models_own_attention(architecture, promp
 
 
 def test_attention_mean_refuses_a_kernel_that_keeps_its_probabilities(prompts):
-    with pytest.raises(ConfigError, match="the eager kernel alone returns, not sdpa"):
+    with pytest.raises(ConfigError, match="only the eager kernel returns, not sdpa"):
         plan(source_of("gpt2", attention="sdpa"), prompts, ResidPost(), AttentionMean())
 
 

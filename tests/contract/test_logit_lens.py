@@ -345,7 +345,9 @@ def test_a_head_that_reads_otherwise_is_refused(prompts, monkeypatch):
         return own(self, inputs) + (inputs["input_ids"].shape[1] > 1)
 
     monkeypatch.setattr(LanguageModel, "logits", shifted)
-    with pytest.raises(ConfigError, match="logit_lens of random llama cannot be identified") as caught:
+    with pytest.raises(
+        ConfigError, match="logit_lens of random llama cannot be identified"
+    ) as caught:
         capture(source, prompts, LogitLens(), Last())
     assert "\n" not in str(caught.value)
 

@@ -37,7 +37,7 @@ from interp.hooks.residual import HiddenStates, ResidMid, ResidPost, ResidPre
 from interp.hooks.sublayers import AttentionNorm, AttentionOut, MlpNorm, MlpOut
 from interp.models import Random
 from interp.models.attention import AttentionCall
-from interp.models.tracing import matrix_of
+from interp.models.projections import matrix_of
 from tests.architectures import ARCHITECTURES
 from tests.references import transformer_lens
 
@@ -436,7 +436,9 @@ def test_a_kernel_without_masks_gives_no_pattern(prompts, tiny, monkeypatch):
     source = Random(architecture="gpt2", settings=tiny.settings)
     skeleton = source.skeleton()
     skeleton.module.config._attn_implementation = "flex_attention"
-    with pytest.raises(ConfigError, match="computed with the kernels eager and sdpa, not flex_attention"):
+    with pytest.raises(
+        ConfigError, match="computed with the kernels eager and sdpa, not flex_attention"
+    ):
         Pattern().taps(skeleton)
 
 

@@ -18,8 +18,9 @@ from interp.forward.plan import plan
 from interp.hooks import HOOKS
 from interp.hooks.residual import Embed, ResidMid, ResidPost, ResidPre, Stream
 from interp.models import Random
+from interp.models.block_sites import block_sites
 from interp.models.dataflow import UnclearStructure
-from interp.models.residual_stream import BlockSites, Middle, block_sites
+from interp.models.residual_stream import BlockSites, Middle
 from tests.architectures import ARCHITECTURES
 
 EVERY_TOKEN = All(special=True)
@@ -323,7 +324,7 @@ def test_models_without_attention_say_what_they_add(prompts):
 def test_an_architecture_that_cannot_be_told_is_refused_in_one_line(prompts):
     # Gemma 3n runs four streams side by side.
     for hook in (ResidMid(), Stream()):
-        with pytest.raises(ConfigError, match="cannot be told from its structure: ") as no:
+        with pytest.raises(ConfigError, match="cannot be identified from its structure: ") as no:
             plan(Random(architecture="gemma3n_text"), prompts, hook, Last())
         assert "use hook=resid_post" in str(no.value)
         assert "\n" not in str(no.value)

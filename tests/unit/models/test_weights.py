@@ -308,7 +308,7 @@ def test_heads_that_are_sorted_and_scaled_before_the_output_are_found():
 def test_heads_need_the_attention_interface(architecture):
     model = loaded(architecture)
     for weights in (query_key_weights, value_output_weights):
-        said = f"random {architecture}, .* its heads cannot be told apart"
+        said = f"random {architecture}, .* its heads cannot be distinguished"
         with pytest.raises(ConfigError, match=said):
             weights(model)
 
@@ -405,7 +405,9 @@ def test_what_is_no_copy_of_channels_is_refused():
     bitnet = loaded("bitnet", **ARCHITECTURES["llama"])
     with pytest.raises(ConfigError, match="is changed before it is projected"):
         value_output_weights(bitnet)
-    with pytest.raises(ConfigError, match="its MLP cannot be told from its structure: 0 of its"):
+    with pytest.raises(
+        ConfigError, match="its MLP cannot be identified from its structure: 0 of its"
+    ):
         mlp_weights(bitnet)
     assert len(query_key_weights(bitnet)) == 3
 
