@@ -560,15 +560,15 @@ def test_what_is_no_sequence_of_residual_steps_is_refused():
         return x + block.mlp(block.norm_1(x))
 
     said = {
-        one_norm_for_both: "no module takes or gives what stands between",
-        without_skip: "change the stream otherwise than by adding",
-        gated: "change the stream otherwise than by adding",
-        hidden_by_values: "change the stream otherwise than by adding",
+        one_norm_for_both: "no module reads or returns the stream between",
+        without_skip: "change the stream in another way than by adding",
+        gated: "change the stream in another way than by adding",
+        hidden_by_values: "change the stream in another way than by adding",
         attention_last: "2 steps of its blocks are not attention first and an MLP last",
         three_steps: "3 steps of its blocks are not attention first and an MLP last",
-        never_given_whole: "no module takes or gives what stands between",
+        never_given_whole: "no module reads or returns the stream between",
         lambda block, x: x: "add nothing to the stream",
-        lambda block, x: {"x": x}: "return something else than a residual stream",
+        lambda block, x: {"x": x}: "return do not return a residual stream",
         lambda block, x: x[x > 0]: "depends on values|nonzero",
     }
     for run, reason in said.items():
