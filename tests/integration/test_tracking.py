@@ -70,7 +70,7 @@ def test_the_flattened_configuration_is_the_parameters(logged):
     assert params["tracking.experiment"] == "layer_similarity"
 
 
-def test_tags_tell_what_ran_on_what(logged):
+def test_tags_name_the_analysis_the_model_and_the_site(logged):
     _, record = logged
     tags = record.data.tags
     assert tags["analysis"] == "layer_similarity"
@@ -85,7 +85,7 @@ def test_tags_tell_what_ran_on_what(logged):
     assert tags["git_commit"]
 
 
-def test_a_run_says_what_read_the_vocabulary_and_what_it_was_held_against(tmp_path):
+def test_tags_name_the_unembedding_and_the_reference(tmp_path):
     more = ("metric=kl_divergence", "model@reference=tiny", "reference.seed=5", "reference_draws=2")
     outcome = run(
         composed(tmp_path, "prompts.count=4", "analysis.permutations=9", *more), tmp_path / "run"
@@ -101,7 +101,7 @@ def test_a_run_says_what_read_the_vocabulary_and_what_it_was_held_against(tmp_pa
     assert "read through the lm_head (GPT2LMHeadModel)" in subtitle.replace("\n", " ")
 
 
-def test_the_folder_is_there_as_artifacts_with_tables_and_images(logged):
+def test_artifacts_hold_the_folder_the_tables_and_the_images(logged):
     outcome, record = logged
     client, run_id = outcome.store.client, record.info.run_id
 
@@ -152,7 +152,7 @@ def test_images_are_named_and_tagged_as_mlflow_itself_would(logged, tmp_path):
     client.delete_run(own)
 
 
-def test_mlflow_gets_the_first_rows_of_a_long_table_and_a_name_that_says_so(tmp_path, monkeypatch):
+def test_mlflow_gets_the_first_rows_of_a_long_table_under_a_name_with_their_number(tmp_path, monkeypatch):
     table = pd.DataFrame({"text": [f"prompt {i}" for i in range(10_001)], "n": range(10_001)})
     result = Result(tables={"prompts": table, "fits": table.head(10_000)})
     store = Store.of(str(tmp_path), None, 5000)
@@ -168,7 +168,7 @@ def test_mlflow_gets_the_first_rows_of_a_long_table_and_a_name_that_says_so(tmp_
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "run" / "tables" / "prompts.csv"), table)
 
 
-def test_a_run_shows_what_it_is_from_its_first_moment(tmp_path, prompts):
+def test_a_run_has_its_tags_from_the_start(tmp_path, prompts):
     store = Store.of(str(tmp_path), None, 5000)
     params = {"seed": 3, "many": {f"field_{i}": i for i in range(250)}}
     with recorded_run(store, "trial", "one", tmp_path, {"analysis": "trial", "long": "x" * 9000}):
@@ -184,7 +184,7 @@ def test_a_run_shows_what_it_is_from_its_first_moment(tmp_path, prompts):
     assert (working.data.params["seed"], working.data.params["many.field_249"]) == ("3", "249")
 
 
-def test_as_many_numbers_as_a_run_finds_are_logged(tmp_path):
+def test_any_number_of_metrics_is_logged(tmp_path):
     values = np.arange(2500, dtype=np.float64)
     result = Result(spectra={"value": values}, scalars={f"s{i}": float(i) for i in range(40)})
     store = Store.of(str(tmp_path), None, 5000)
@@ -334,7 +334,7 @@ def test_a_refused_configuration_leaves_no_run_behind(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_sweep_waits_for_the_last_word_of_each_job(tmp_path):
+def test_a_sweep_ends_after_all_its_jobs(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     sweep = Sweep.begin(store, "trial", ["metric=cosine,linear_cka"], "", rerun=True)
     token = CURRENT_JOB.set(Job(store, sweep.run_id, 0, "cosine"))
@@ -378,7 +378,7 @@ def test_long_values_and_many_parameters_are_kept_as_far_as_mlflow_can(tmp_path)
     assert "text number 899" in (tmp_path / "run" / "config.yaml").read_text()
 
 
-def test_a_deleted_experiment_and_a_store_out_of_reach_are_told(tmp_path):
+def test_a_deleted_experiment_and_an_unknown_store_are_refused(tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     store.client.delete_experiment(store.experiment_id("gone"))
     with pytest.raises(ConfigError, match="'gone' was deleted in MLflow"):
@@ -419,7 +419,7 @@ def test_processes_that_create_the_store_at_once_do_not_break_it(tmp_path):
     assert sorted(name for (name,) in rows) == ["Default", "together"]
 
 
-def test_an_analysis_that_asks_for_what_is_not_there_is_told(tmp_path):
+def test_an_analysis_that_asks_for_an_unknown_input_is_refused(tmp_path):
     from dataclasses import dataclass
 
     @dataclass(frozen=True)

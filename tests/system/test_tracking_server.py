@@ -362,7 +362,7 @@ def test_any_run_sends_what_waits_and_the_sweep_finds_its_jobs_done(
     assert held(server, "any") == undisturbed
 
 
-def test_what_can_no_longer_be_fetched_is_found_anew(server, wire, interp, monkeypatch, tmp_path):
+def test_a_result_that_is_gone_is_computed_again(server, wire, interp, monkeypatch, tmp_path):
     given = (*SMALL, "hook.layers=1", "metric=cosine")
     assert interp(wire.uri, "fetched", *given)[0] == 0
     with monkeypatch.context() as patch:
@@ -418,7 +418,7 @@ def test_a_job_that_fails_without_its_server_fails_there_later(
     assert "traceback.txt" in kept["target"]["artifacts"]
 
 
-def test_no_server_at_the_start_is_a_mistake_and_computes_nothing(interp, wire, tmp_path):
+def test_without_a_server_at_the_start_nothing_is_computed(interp, wire, tmp_path):
     wire.cut()
     for arguments in (SMALL, TWO):
         status, out, err = interp(wire.uri, "never", *arguments)
@@ -452,7 +452,7 @@ SENDING = {
 }
 
 
-def test_a_sending_that_is_cut_goes_on_where_it_was(
+def test_an_interrupted_sending_is_resumed(
     server, wire, interp, monkeypatch, tmp_path, undisturbed
 ):
     def killed(path):
@@ -493,7 +493,7 @@ def _send_together(uri, outputs, barrier):
     send_waiting(Store.of(str(outputs), uri, 5000))
 
 
-def test_two_who_send_at_once_send_once(server, wire, interrupted, tmp_path, undisturbed):
+def test_two_processes_at_once_send_a_run_once(server, wire, interrupted, tmp_path, undisturbed):
     interrupted("twice")
     context = multiprocessing.get_context("fork")
     given = [wire.uri, tmp_path / "outputs", context.Barrier(2)]
@@ -511,7 +511,7 @@ def test_two_who_send_at_once_send_once(server, wire, interrupted, tmp_path, und
     assert kept == undisturbed | {parent: undisturbed[parent] | {"artifacts": [], "tags": tags}}
 
 
-def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire, tmp_path):
+def test_a_running_run_is_not_sent_and_a_killed_one_is(server, wire, tmp_path):
     store = Store.of(str(tmp_path), wire.uri, 5000)
     context = multiprocessing.get_context("fork")
     begun, is_cut, waits = context.Event(), context.Event(), context.Event()
@@ -547,7 +547,7 @@ def test_a_run_that_goes_on_is_not_sent_and_one_that_was_killed_is(server, wire,
     assert "the run's process ended" in kept["one"]["tags"]["error"]
 
 
-def test_what_a_store_refuses_stays_and_stops_nobody(wire, interrupted, capsys, tmp_path):
+def test_a_refused_run_stays_on_disk_and_the_others_are_sent(wire, interrupted, capsys, tmp_path):
     interrupted("refused")
     (waits,) = tmp_path.glob("outputs/.unsent/*/run.json")
     about = json.loads(waits.read_text())
@@ -660,7 +660,7 @@ def test_a_run_from_python_shows_a_sweep_that_ended_late(tmp_path):
     assert "- other" in note_of(sweep)
 
 
-def test_a_death_of_which_no_store_could_be_told_is_told_later(monkeypatch, tmp_path):
+def test_a_dead_job_is_recorded_once_the_store_answers(monkeypatch, tmp_path):
     store = Store.of(str(tmp_path), None, 5000)
     sweep = Sweep.begin(store, "deaths", ["seed=0,1,2"], "deaths", rerun=False)
     since = now()
@@ -690,7 +690,7 @@ def test_a_death_of_which_no_store_could_be_told_is_told_later(monkeypatch, tmp_
     ]
 
 
-def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, capsys):
+def test_a_process_that_waits_for_another_prints_why(monkeypatch, tmp_path, capsys):
     store = Store.of(str(tmp_path), None, 5000)
     ends_late(store, "seed=1", 1)
     monkeypatch.setattr(outbox, "_PATIENCE_S", 0.01)
@@ -708,13 +708,13 @@ def test_whoever_waits_for_anothers_sending_is_told_so(monkeypatch, tmp_path, ca
 @pytest.mark.parametrize(
     "uri", ["http://localhost:50OO", "http://localhost:99999", "httpx://localhost", "http://"]
 )
-def test_what_is_no_address_of_a_server_is_told_in_a_line(uri, tmp_path):
+def test_an_address_that_is_not_a_servers_is_refused_in_one_line(uri, tmp_path):
     with pytest.raises(ConfigError, match="expected one such as http://localhost:5000") as error:
         send_waiting(Store.of(str(tmp_path), uri, 5000))
     assert not isinstance(error.value, StoreUnavailableError)
     assert str(error.value).startswith(f"tracking.uri: {uri!r} ")
 
 
-def test_a_notebook_says_of_a_run_without_a_page_that_it_waits(tmp_path):
+def test_a_notebook_reports_that_a_run_without_a_page_waits(tmp_path):
     shown = html("one", Result(), tmp_path, "")
     assert f"{tmp_path} · waits to be sent to MLflow" in shown

@@ -13,9 +13,10 @@ from matplotlib.colors import to_hex
 from PIL import Image, ImageSequence
 
 from interp import plotting
-from interp.plotting import Layout, Statistic
+from interp.plotting import Cells, Labels, Layout
 from interp.plotting.style import mark
 from interp.stats.permutation_tests import permutation_test
+from interp.stats.tested_series import TestedSeries
 
 
 def cloud(n_layers, n, groups=("digits", "words"), seed=0, **given):
@@ -158,7 +159,7 @@ def test_paths_go_through_their_points_in_order(moving):
     assert len({to_hex(colour) for colour in lines.get_colors()}) == 2
 
 
-def test_one_input_gives_one_picture(moving):
+def test_equal_input_gives_equal_figures(moving):
     layout, found = moving
     again = frames(Layout(layout.points, layout.groups, layout.labels, layout.paths))
     for layer, figure in found.items():
@@ -211,7 +212,7 @@ def test_panels_share_their_scale_and_none_covers_another():
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
-def test_of_many_layers_an_even_subset_is_shown_and_said():
+def test_of_many_layers_an_even_subset_is_shown_and_named():
     layout = cloud(49, 20)
     figure = panels(layout, units="places")
     shown = [a.get_title(loc="left") for a in figure.axes[1:]]
@@ -355,10 +356,16 @@ def against_chance(n_layers, seed=0):
     return observed, permutation_test(observed, null, "greater")
 
 
-def over_layers(layers, statistics, **given):
-    words = {"title": "What is found", "subtitle": "tiny", "xlabel": "layer"}
-    words |= {"null_label": "95% of the null", "alpha": 0.05}
-    return plotting.statistics_over_layers(layers, statistics, **(words | given))
+def over_layers(layers, series, step_names=()):
+    """Draw series, each given as its label, its values and its test."""
+    drawn = [
+        TestedSeries.from_test("x", label, layers, values, *test)
+        if test
+        else TestedSeries("x", label, layers, values)
+        for label, values, *test in series
+    ]
+    labels = Labels("What is found", "tiny", "layer")
+    return plotting.draw_statistics(drawn, labels, "95% of the null", step_names)
 
 
 def test_statistics_carry_their_band_their_mean_and_their_marks():
@@ -368,9 +375,9 @@ def test_statistics_carry_their_band_their_mean_and_their_marks():
     figure = over_layers(
         layers,
         [
-            Statistic("one", first, null),
-            Statistic("two", -second, other),
-            Statistic("three", first),
+            ("one", first, null),
+            ("two", -second, other),
+            ("three", first),
         ],
     )
     top, middle, bottom = figure.axes
@@ -414,9 +421,7 @@ def sublayers(n):
 )
 def test_names_of_layers_do_not_collide(names):
     observed, null = against_chance(len(names))
-    figure = over_layers(
-        tuple(range(len(names))), [Statistic("one", observed, null)], layer_names=names
-    )
+    figure = over_layers(tuple(range(len(names))), [("one", observed, null)], step_names=names)
     plotting.pixels(figure)
     shown = [tick for tick in figure.axes[0].get_xticklabels() if tick.get_text()]
     assert shown[0].get_text().replace("\n", " ") == names[0]
@@ -430,26 +435,31 @@ def test_names_of_layers_do_not_collide(names):
         else:
             assert not a.get_window_extent().overlaps(b.get_window_extent())
     with pytest.raises(ValueError, match="places need as many names"):
-        over_layers((0, 1), [Statistic("one", np.zeros(2))], layer_names=["a", "b", "c"])
+        over_layers((0, 1), [("one", np.zeros(2))], step_names=["a", "b", "c"])
 
 
 def test_a_single_layer_and_statistics_without_nulls_are_drawn():
     observed, null = against_chance(1)
-    both = over_layers((4,), [Statistic("one", observed, null), Statistic("two", observed)])
+    both = over_layers((4,), [("one", observed, null), ("two", observed)])
     assert list(both.axes[1].get_xticks()) == [4]
     assert both.axes[1].lines[0].get_marker() == "_"
-    alone = over_layers((4, 5), [Statistic("two", np.array([1.0, 2.0]))])
+    alone = over_layers((4, 5), [("two", np.array([1.0, 2.0]))])
     assert not alone.legends
     assert plotting.pixels(both).min() < 128 > plotting.pixels(alone).min()
 
 
 def heatmap(values, significant, **given):
-    words = {"title": "Heads", "subtitle": "tiny", "xlabel": "head", "ylabel": "layer"}
-    words |= {"label": "change", "faint_label": "p ≥ 0.05", "signed": True}
     rows, columns = ([str(i) for i in range(n)] for n in values.shape)
-    return plotting.component_heatmap(
-        given.pop("rows", rows), given.pop("columns", columns), values, significant, **words | given
+    cells = Cells(
+        given.get("rows", rows),
+        given.get("columns", columns),
+        values,
+        "change",
+        significant,
+        "p ≥ 0.05",
     )
+    labels = Labels("Heads", "tiny", "head", "layer")
+    return plotting.draw_heatmap(cells, labels, signed=given.get("signed", True))
 
 
 def values_in(axes):
@@ -493,7 +503,7 @@ def test_a_heatmap_without_signs_runs_from_its_least_to_its_largest():
 
 
 @pytest.mark.parametrize("shape", [(97, 3), (32, 32), (1, 1), (49, 5)])
-def test_heatmaps_of_any_shape_keep_their_words_apart(shape):
+def test_texts_in_heatmaps_of_any_shape_do_not_overlap(shape):
     rng = np.random.default_rng(0)
     values = rng.normal(size=shape)
     columns = [f"a name of some length {i}" if shape[1] < 9 else str(i) for i in range(shape[1])]

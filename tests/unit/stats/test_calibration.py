@@ -13,7 +13,7 @@ def null():
     return np.random.default_rng(0).normal(size=(4, 999)) * 0.1
 
 
-def test_paired_similarities_are_above_chance_near_identity_or_as_chance(null):
+def test_paired_similarities_are_above_chance_near_identity_or_not_significant(null):
     observed = np.array([0.05, 0.5, 0.95, -0.9])
     found = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
     assert found.significance == (
@@ -31,7 +31,7 @@ def test_paired_similarities_are_above_chance_near_identity_or_as_chance(null):
     assert table["significance"].tolist() == list(found.significance)
 
 
-def test_a_paired_distance_says_the_same_upside_down(null):
+def test_a_paired_distance_gives_the_same_significance_with_its_sign_reversed(null):
     observed = np.array([0.05, 0.5, 0.95, -0.9])
     plain = calibrate(observed, null, np.ones(4), Cosine(), 0.05)
     turned = calibrate(1 - observed, 1 - null, np.zeros(4), Euclidean(), 0.05)

@@ -39,11 +39,11 @@ def test_pairs_that_differ_after_the_target_are_one_to_a_causal_model():
 
 
 @pytest.mark.parametrize(("source", "position"), [(BERT, Target()), (GPT2, Last()), (GPT2, Mean())])
-def test_what_is_read_of_the_whole_sentence_is_not_merged(source, position):
+def test_activations_of_the_whole_sentence_are_not_merged(source, position):
     np.testing.assert_array_equal(counted(source, PAIRS, position), [0, 1, 2, 3] * 2)
 
 
-def test_prompts_that_are_no_pairs_stand_by_themselves_and_are_merged_by_their_group():
+def test_unpaired_prompts_are_observations_of_their_own_and_are_merged_by_group():
     prompts = from_marked({"a": ["I saw {him} now", "I saw {him} then"], "b": ["I saw {him} now"]})
     # The text is the same, whatever it is called.
     np.testing.assert_array_equal(counted(GPT2, prompts, Target()), [0, 0, 0])

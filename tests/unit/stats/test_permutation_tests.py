@@ -54,7 +54,7 @@ def test_the_correction_bounds_the_chance_of_any_false_finding():
     assert (uncorrected <= 0.05).mean() > 0.15
 
 
-def test_less_is_greater_upside_down():
+def test_less_is_greater_with_the_sign_reversed():
     observed, null = simulated(1)
     greater = permutation_test(observed, null, "greater")
     less = permutation_test(-observed, -null, "less")

@@ -114,7 +114,7 @@ def test_runs_are_charted_by_their_tested_series(store):
     assert [chart["metricKey"] for chart in state["compareRunCharts"]] == ["layer/purity"]
 
 
-def test_an_image_a_layer_is_charted_as_a_grid(store, tmp_path):
+def test_one_image_per_layer_is_charted_as_a_grid(store, tmp_path):
     sweep = begin(store)
     run = add(store, sweep, "one", {}, FOUND)
     for step in (0, 1):
@@ -134,7 +134,7 @@ def test_a_sweep_of_which_no_job_has_begun_has_a_view_too(store):
     assert read(store, sweep)[1]["compareRunCharts"] == []
 
 
-def test_what_somebody_saved_in_the_browser_stays(store):
+def test_a_view_saved_in_the_browser_is_kept(store):
     sweep = begin(store)
     first = save_view(store, sweep.run_id)
     own = {"name": "mine", "createdAt": 1, "updatedAt": 2, "state": '{"compareRunCharts":[]}'}

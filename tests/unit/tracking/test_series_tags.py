@@ -17,7 +17,7 @@ def test_specifications_read_back_from_tags():
     assert from_tags({}) == []
 
 
-def test_what_is_longer_than_a_tag_goes_on_in_the_next():
+def test_a_text_longer_than_a_tag_continues_in_the_next():
     values = np.full(1, np.nan)
     series = [TestedSeries(f"x{i}", "x", (0,), values, undefined={0: "ä" * 3000}) for i in range(4)]
     tags = to_tags(series)
