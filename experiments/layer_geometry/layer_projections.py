@@ -1,5 +1,6 @@
-"""The points of each layer in few dimensions: in which axes, and how these are kept steady."""
+"""Projections of each layer's points to few dimensions, in axes that layers have in common."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,28 +13,28 @@ from interp.hooks import HookPoint
 from interp.reductions import REDUCTIONS, Reduction
 from interp.runner.analysis import at_layer
 
-from .procrustes import aligned
+from .procrustes import align_layers
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class Frames:
-    """One set of points at each layer, reduced.
+class LayerProjections:
+    """The points of each layer, reduced.
 
     Attributes:
         rows: the samples that are shown, [n].
         components: as the reduction gives them, [layer, n, k].
         explained: the share of the variance that each component holds, [layer, k], or [1, k] where
-            all layers have the same axes; that of the points that are shown, where others were
-            fitted; None where the reduction knows none.
+            all layers have the same axes. With a supervised reduction, of the points that are
+            shown, not of those that it was fitted on. None where the reduction knows no share.
         layout: what is drawn, [layer, n, 2]: the first two components. Where each layer has axes
-            of its own these are turned towards those of the layer before, so that they are no
-            longer the components but directions in their plane; and the points lie about their
-            middle, in units of the points' spread, since norms may grow a hundredfold from layer to
-            layer, and a layout of neighbours has no size.
-        axes: what the two axes are called.
+            of its own, they are rotated towards those of the layer before, so that they are no
+            longer the components but directions in their plane. Points are then centred, in units
+            of their root mean square distance from the centre, since norms may grow a hundredfold
+            from layer to layer, and a layout of neighbours has no scale.
+        axes: the names of the two axes.
     """
 
     rows: Rows
@@ -43,19 +44,23 @@ class Frames:
     axes: tuple[str, str]
 
     def share(self, i: int) -> float:
-        """Return the share of the variance that the layout of the i-th layer shows."""
+        """Return the share of the variance that the layout of the i-th layer shows.
+
+        Raises:
+            ValueError: the reduction knows no share of the variance.
+        """
         if self.explained is None:
             raise ValueError("the reduction knows no share of the variance")
         return float(self.explained[i % len(self.explained), :2].sum())
 
 
-def frames(
+def project_layers(
     activations: Activations,
     prompts: PromptSet,
     hook: HookPoint,
     reduction: Reduction,
     basis: Any,
-) -> Frames:
+) -> LayerProjections:
     """Reduce the points of each layer.
 
     A supervised reduction is fitted on one half of each group's prompts, and shows the other half.
@@ -65,31 +70,48 @@ def frames(
         prompts: their groups.
         hook: what errors call the layers by.
         reduction: to at least two components.
-        basis: "layer", axes of each layer's own; "all", fitted on all layers together; or a layer.
+        basis: "layer", axes of each layer's own; "all", fitted on all layers together; or the
+            number of the layer that they are fitted on.
 
     Raises:
         ConfigError: a layer at which all points coincide, or that cannot be reduced.
     """
-    layers = activations.layers
-    fitted, shown = halves(prompts, activations.samples["prompt"].to_numpy(), reduction)
+    fitted, shown = fitted_and_shown(prompts, activations.samples["prompt"].to_numpy(), reduction)
+    components, explained = _reduce(activations, prompts, hook, reduction, basis, (fitted, shown))
+    name = REDUCTIONS.name_of(reduction).replace("_", " ")
+    names = (f"{name} 1", f"{name} 2")
+    if basis != "layer":
+        return LayerProjections(shown, components, explained, components[:, :, :2], names)
+    # The difference of two groups is the same axis at every layer, sign included: it stays.
+    fixed = 1 if reduction.supervised and len(prompts.group_names) == 2 else 0
+    layout = components[:, :, :2] - components[:, :, :2].mean(1, keepdims=True)
+    layout[:, :, fixed:] = align_layers(layout[:, :, fixed:])
+    spread = np.sqrt((layout**2).sum(2).mean(1))[:, None, None]
+    layout /= np.where(spread > 0, spread, 1)
+    first, second = names if fixed else ("axis 1", "axis 2")
+    axes = (f"{first}, in units of the points' spread", second)
+    return LayerProjections(shown, components, explained, layout, axes)
+
+
+def _reduce(
+    activations: Activations,
+    prompts: PromptSet,
+    hook: HookPoint,
+    reduction: Reduction,
+    basis: Any,
+    rows: tuple[Rows, Rows],
+) -> tuple[Array, Array | None]:
+    """Return components [layer, n, k] of the shown rows, and their shares of the variance."""
+    fitted, shown = rows
+    layers, points = activations.layers, _points_of(activations, hook)
     number = {group: g for g, group in enumerate(prompts.group_names)}
     labels = activations.samples["group"].map(number).to_numpy()[fitted]
-
-    def points(i: int, rows: Rows) -> Array:
-        with at_layer(hook, layers[i], layers):
-            if activations.is_degenerate(i, rows):
-                raise ValueError("all points coincide up to rounding")
-            return activations.points(i, rows)
-
-    everywhere = list(range(len(layers)))
-    # Which layers' points axes are fitted on, and which they then show.
-    bases = {"layer": [([i], [i]) for i in everywhere], "all": [(everywhere, everywhere)]}
     found: list[Array] = []
     shares: list[Array] = []
-    for fit_on, show in bases.get(basis) or [([layers.index(basis)], everywhere)]:
+    for fit_on, show in _bases(layers, basis):
         x = np.concatenate([points(i, fitted) for i in fit_on])
         with at_layer(hook, layers[fit_on[0]], layers):
-            # A layout that is found step by step begins at the one of the layer before.
+            # An iterative layout starts from that of the layer before.
             estimator = reduction.estimator(found[-1] if reduction.iterative and found else None)
             if fit_on == show and not reduction.supervised:
                 found += np.split(np.asarray(estimator.fit_transform(x)), len(fit_on))
@@ -97,40 +119,42 @@ def frames(
                 estimator.fit(x, np.tile(labels, len(fit_on)))
                 found += [np.asarray(estimator.transform(points(i, shown))) for i in show]
         if reduction.supervised:
-            # What an axis holds of the points that it was fitted on is not what it shows.
+            # The share of the fitted points would be larger than that of the shown ones.
             x = np.concatenate([points(i, shown) for i in fit_on])
             shares.append(np.asarray(estimator.transform(x)).var(0) / x.var(0).sum())
         elif hasattr(estimator, "explained_variance_ratio_"):
             shares.append(np.asarray(estimator.explained_variance_ratio_))
-
-    components = np.array(found, dtype=np.float64)
-    explained = np.array(shares) if shares else None
-    name = REDUCTIONS.name_of(reduction).replace("_", " ")
-    if basis != "layer":
-        axes = (f"{name} 1", f"{name} 2")
-        return Frames(shown, components, explained, components[:, :, :2], axes)
-    # The first axis of two groups' difference is the same question at every layer, and no sign.
-    fixed = 1 if reduction.supervised and len(number) == 2 else 0
-    layout = components[:, :, :2] - components[:, :, :2].mean(1, keepdims=True)
-    layout[:, :, fixed:] = aligned(layout[:, :, fixed:])
-    spread = np.sqrt((layout**2).sum(2).mean(1))[:, None, None]
-    layout /= np.where(spread > 0, spread, 1)
-    axes = (f"{name} 1", f"{name} 2") if fixed else ("axis 1", "axis 2")
-    return Frames(
-        shown,
-        components,
-        explained,
-        layout,
-        (f"{axes[0]}, in units of the points' spread", axes[1]),
-    )
+    return np.array(found, dtype=np.float64), np.array(shares) if shares else None
 
 
-def halves(prompts: PromptSet, prompt_of_row: Rows, reduction: Reduction) -> tuple[Rows, Rows]:
+def _bases(layers: tuple[int, ...], basis: Any) -> list[tuple[list[int], list[int]]]:
+    """Return for each set of axes the layers that it is fitted on, and those that it shows."""
+    everywhere = list(range(len(layers)))
+    if basis == "layer":
+        return [([i], [i]) for i in everywhere]
+    return [(everywhere if basis == "all" else [layers.index(basis)], everywhere)]
+
+
+def _points_of(activations: Activations, hook: HookPoint) -> Callable[[int, Rows], Array]:
+    """Return what gives points of the i-th layer, and refuses those that coincide."""
+
+    def points(i: int, rows: Rows) -> Array:
+        with at_layer(hook, activations.layers[i], activations.layers):
+            if activations.is_degenerate(i, rows):
+                raise ValueError("all points coincide up to rounding")
+            return activations.points(i, rows)
+
+    return points
+
+
+def fitted_and_shown(
+    prompts: PromptSet, prompt_of_row: Rows, reduction: Reduction
+) -> tuple[Rows, Rows]:
     """Return the samples that a reduction is fitted on, and those that it shows.
 
-    They are all the same unless it is fitted on the groups. Then every other prompt of a group is
-    shown, so that both halves reach over the whole of a group that has an order, and the i-th
-    prompts of two groups stay together.
+    They are all samples unless the reduction is fitted on the groups. Then every other prompt of a
+    group is shown, so that both halves cover the whole range of a group that has an order, and the
+    i-th prompts of two groups stay together.
     """
     rows = np.arange(len(prompt_of_row))
     if not reduction.supervised:

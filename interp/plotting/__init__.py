@@ -16,7 +16,7 @@ from interp.plotting.heatmaps import (
     draw_layer_matrix,
 )
 from interp.plotting.labels import Labels
-from interp.plotting.layouts import Layout, layout_frames, layout_panels
+from interp.plotting.layouts import Layout, draw_layout_panels, layout_frames
 from interp.plotting.spectra import (
     SpectrumBand,
     spectra,
@@ -34,11 +34,11 @@ __all__ = [
     "component_heatmap",
     "draw_heatmap",
     "draw_layer_matrix",
+    "draw_layout_panels",
     "draw_similarity",
     "draw_statistics",
     "gif",
     "layout_frames",
-    "layout_panels",
     "pixels",
     "player",
     "save",

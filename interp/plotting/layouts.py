@@ -1,12 +1,12 @@
-"""Points in two dimensions, layer by layer: small multiples, and the frames of an animation."""
+"""Points in two dimensions at each layer: small multiples, and the frames of an animation."""
 
 import contextlib
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,11 +18,12 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
+from interp.plotting.labels import Labels
 from interp.plotting.style import GREY, Array, cut, mark, put_titles, styled, title_height
 
 _MOST_PANELS = 16
 _MOST_LABELS = 80
-# Beyond so many labels a small panel would show some and hide most.
+# A small panel with more labels than this would show some and hide most.
 _MOST_PANEL_LABELS = 16
 _LONGEST_LABEL = 18
 _LONGEST_NAME = 40
@@ -39,7 +40,7 @@ class Layout:
         points: [layer, n, 2], finite; distances are what is shown.
         groups: the name of each point's group, (n,).
         labels: a text for each point, (n,), empty for none.
-        paths: indices of points, each drawn as a faint line through them in that order.
+        paths: each the indices of points, drawn as a faint line through them in that order.
     """
 
     points: Array
@@ -71,7 +72,7 @@ class Layout:
         """
         corners = np.array([self.points.min((0, 1)), self.points.max((0, 1))])
         middle, extent = corners.mean(0), 1.14 * (corners[1] - corners[0])
-        # Points that all coincide need some room around them all the same.
+        # Points that all coincide need some room around them too.
         extent = np.maximum(extent, 1e-3 * max(extent.max(), np.abs(corners).max()) or 1.0)
         ratio = float(np.clip(extent[1] / extent[0], lowest, highest))
         width = max(extent[0], extent[1] / ratio)
@@ -79,87 +80,131 @@ class Layout:
         return np.column_stack([middle - half, middle + half]), ratio
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """Where panels stand on a sheet, in inches.
+
+    Attributes:
+        columns: panels per row.
+        rows: rows of panels.
+        panel: the width and the height of a panel.
+        bottom: the height of what is below the panels.
+        head: the height of the titles.
+    """
+
+    columns: int
+    rows: int
+    panel: tuple[float, float]
+    bottom: float
+    head: float
+
+    left: ClassVar[float] = 0.8
+    right: ClassVar[float] = 0.15
+    gap: ClassVar[float] = 0.16
+    above: ClassVar[float] = 0.3
+
+    @property
+    def width(self) -> float:
+        """Of all panels together."""
+        return self.columns * (self.panel[0] + self.gap) - self.gap
+
+    @property
+    def height(self) -> float:
+        """Of all panels together."""
+        return self.rows * (self.panel[1] + self.above)
+
+    @property
+    def sheet(self) -> tuple[float, float]:
+        """The width and the height of the figure."""
+        return self.left + self.width + self.right, self.bottom + self.height + self.head
+
+    def place(self, number: int) -> tuple[float, float, float, float]:
+        """Return the place of a panel as shares of the figure."""
+        row, column = divmod(number, self.columns)
+        x = self.left + column * (self.panel[0] + self.gap)
+        y = self.bottom + self.height - (row + 1) * (self.panel[1] + self.above)
+        return self.share(x, y, *self.panel)
+
+    def share(
+        self, x: float, y: float, width: float, height: float
+    ) -> tuple[float, float, float, float]:
+        """Return a place in inches as shares of the figure."""
+        wide, tall = self.sheet
+        return x / wide, y / tall, width / wide, height / tall
+
+
 @styled
-def layout_panels(
-    layout: Layout,
-    *,
-    titles: Sequence[str],
-    title: str,
-    subtitle: str,
-    xlabel: str,
-    ylabel: str,
-    labelled_by: str,
-    units: str = "layers",
+def draw_layout_panels(
+    layout: Layout, names: Sequence[str], labels: Labels, labelled_by: str, units: str = "layers"
 ) -> Figure:
     """Draw the points of each layer in a panel of its own, all on one scale.
 
-    Of more layers than there is room for, an even subset is shown, the first and the last among
-    them, and the subtitle says so in `units`.
+    Where there are more layers than panels fit, an even subset is shown, with the first and the
+    last, and the subtitle says so in `units`.
 
     Args:
         layout: what is drawn.
-        titles: one a layer.
-        title: what is shown.
-        subtitle: of what.
-        xlabel: the first dimension.
-        ylabel: the second.
-        labelled_by: what the labels are, for the subtitle where there is room for them.
+        names: of the layers, one each; they are the panels' titles.
+        labels: the words of the figure.
+        labelled_by: what the points' labels are, for the subtitle where there is room for them.
         units: what the layers are called.
+
+    Raises:
+        ValueError: another number of names than layers.
     """
     n_layers = len(layout.points)
-    if len(titles) != n_layers:
-        raise ValueError(f"{n_layers} layers need as many titles, not {len(titles)}")
-    shown = list(range(n_layers))
+    if len(names) != n_layers:
+        raise ValueError(f"{n_layers} layers need as many titles, not {len(names)}")
+    shown, notes = list(range(n_layers)), [labels.subtitle]
     if n_layers > _MOST_PANELS:
         shown = np.linspace(0, n_layers - 1, _MOST_PANELS).round().astype(int).tolist()
-        subtitle = " · ".join(
-            part for part in (subtitle, f"{len(shown)} of {n_layers} {units}") if part
-        )
+        notes.append(f"{len(shown)} of {n_layers} {units}")
     few = sum(map(bool, layout.labels)) <= _MOST_PANEL_LABELS or len(shown) == 1
     if few:
-        subtitle = " · ".join(part for part in (subtitle, labelled_by) if part)
-    columns = len(shown)
-    if columns > 4:
-        # As few empty places as can be.
-        columns = min((5, 4, 3), key=lambda count: -len(shown) % count)
-    rows = -(-len(shown) // columns)
+        notes.append(labelled_by)
+    subtitle = " · ".join(note for note in notes if note)
     limits, ratio = layout.limits(0.55, 1.2)
-    # Inches.
-    width = {1: 5.4, 2: 3.6, 3: 2.8}.get(columns, 2.2)
-    height = ratio * width
-    left, right, gap, above = 0.8, 0.15, 0.16, 0.3
-    grid_width = columns * (width + gap) - gap
-    grid_height = rows * (height + above)
-    wide = left + grid_width + right
-    handles, legend_height, n_columns = _legend(layout, wide - left)
-    bottom = legend_height + 0.62
-    tall = bottom + grid_height + title_height(title, subtitle, 0.92 * wide)
-    figure = Figure(figsize=(wide, tall))
+    grid, legend = _grid(layout, len(shown), ratio, replace(labels, subtitle=subtitle))
+    figure = Figure(figsize=grid.sheet)
     FigureCanvasAgg(figure)
-
-    # An empty axes around all panels carries what they share.
+    # Empty axes around all panels carry the titles and the axis labels that they share.
     around = figure.add_axes(
-        (left / wide, bottom / tall, grid_width / wide, grid_height / tall), frameon=False
+        grid.share(grid.left, grid.bottom, grid.width, grid.height), frameon=False
     )
     around.grid(visible=False)
     around.set(xticks=[], yticks=[])
-    around.set_xlabel(xlabel, labelpad=20)
-    around.set_ylabel(ylabel, labelpad=36)
-    put_titles(around, title, subtitle, 0.92 * wide)
-    for place, i in enumerate(shown):
-        row, column = divmod(place, columns)
-        x = left + column * (width + gap)
-        y = bottom + grid_height - (row + 1) * (height + above)
-        axes = figure.add_axes((x / wide, y / tall, width / wide, height / tall))
+    around.set_xlabel(labels.xlabel, labelpad=20)
+    around.set_ylabel(labels.ylabel, labelpad=36)
+    put_titles(around, labels.title, subtitle, 0.92 * grid.sheet[0])
+    width, columns = grid.panel[0], grid.columns
+    for number, i in enumerate(shown):
+        axes = figure.add_axes(grid.place(number))
         _draw(axes, layout, i, limits, width)
-        axes.set_title(cut(titles[i], int(13 * width)), fontsize=8, pad=4, fontweight="normal")
-        axes.tick_params(
-            labelsize=7, labelleft=column == 0, labelbottom=place + columns >= len(shown)
-        )
+        axes.set_title(cut(names[i], int(13 * width)), fontsize=8, pad=4, fontweight="normal")
+        first, last = number % columns == 0, number + columns >= len(shown)
+        axes.tick_params(labelsize=7, labelleft=first, labelbottom=last)
         if few:
             _label(axes, layout, i, 7 if columns <= 3 else 6, width)
-    _put_legend(figure, handles, n_columns, left)
+    handles, n_columns = legend
+    _put_legend(figure, handles, n_columns, grid.left)
     return figure
+
+
+def _grid(
+    layout: Layout, n_panels: int, ratio: float, labels: Labels
+) -> tuple[_Grid, tuple[list[Line2D], int]]:
+    """Return where so many panels stand, and a legend's handles with its number of columns."""
+    columns = n_panels
+    if columns > 4:
+        # The number of columns that leaves the fewest empty places.
+        columns = min((5, 4, 3), key=lambda count: -n_panels % count)
+    width = {1: 5.4, 2: 3.6, 3: 2.8}.get(columns, 2.2)
+    grid = _Grid(columns, -(-n_panels // columns), (width, ratio * width), 0.62, 0)
+    wide = grid.sheet[0]
+    handles, legend_height, legend_columns = _legend(layout, wide - grid.left)
+    head = title_height(labels.title, labels.subtitle, 0.92 * wide)
+    grid = replace(grid, bottom=grid.bottom + legend_height, head=head)
+    return grid, (handles, legend_columns)
 
 
 def layout_frames(
@@ -173,14 +218,14 @@ def layout_frames(
 ) -> dict[int, Figure]:
     """Draw the points of each layer as a figure of its own.
 
-    All have one size, one place of the axes and the same limits, so that one can flick through
-    them; each is drawn afresh.
+    All figures have one size, one place of the axes and the same limits, so that they can be shown
+    as the frames of an animation.
 
     Args:
         layout: what is drawn.
         layers: the key of each frame.
-        titles: one a layer.
-        subtitles: one a layer.
+        titles: one per layer.
+        subtitles: one per layer.
         xlabel: the first dimension.
         ylabel: the second.
     """
@@ -225,7 +270,7 @@ def _draw(axes: Axes, layout: Layout, i: int, limits: Array, width: float) -> No
     """Draw one layer's points and paths into an axes of that width in inches."""
     points, n = layout.points[i], len(layout.groups)
     axes.set(xlim=limits[0], ylim=limits[1], aspect="equal")
-    # One step on both axes: the grid is of squares.
+    # The same step on both axes, so that the grid is of squares.
     ticks = MaxNLocator(8 if width > 4 else 4).tick_values(*limits[0])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MultipleLocator(float(ticks[1] - ticks[0])))
@@ -244,10 +289,10 @@ def _draw(axes: Axes, layout: Layout, i: int, limits: Array, width: float) -> No
         "alpha": 0.9 if n <= 100 else 0.75 if n <= 500 else 0.55,
         "linewidths": 0.5 if n <= 100 else 0.25,
         "zorder": 2,
-        # A vector file with so many markers would be slow to open.
+        # A vector file with many markers is slow to open.
         "rasterized": n > 300,
     }
-    # Many points cover each other: groups take turns, lest the last one seem to be the largest.
+    # Many points cover each other: groups are drawn in turns, so that none looks largest.
     turns = 1 if n <= 100 else 8
     for turn in range(turns):
         for number, members in enumerate(layout.members.values()):
@@ -265,29 +310,29 @@ def _colour(layout: Layout, path: NDArray[np.intp]) -> str:
 
 
 def _area(n: int, width: float) -> float:
-    """Return the area of a marker in square points: smaller for more points and less room."""
+    """Return the area of a marker in square points, smaller for more points and narrower axes."""
     return float(np.clip(300 / math.sqrt(n), 6, 54)) * (1.0 if width > 4 else 0.4)
 
 
 def _label(axes: Axes, layout: Layout, i: int, size: float, width: float) -> None:
-    """Write labels where they cover neither points nor each other; the others are left out."""
+    """Write labels where they cover neither points nor each other, and leave out the others."""
     import textalloc
 
     labelled = np.array([j for j, text in enumerate(layout.labels) if text], dtype=int)
     if not len(labelled):
         return
     if len(labelled) > _MOST_LABELS:
-        # The same ones at every layer, so that they can be followed.
+        # The same labels at every layer, so that their points can be followed.
         labelled = labelled[np.linspace(0, len(labelled) - 1, _MOST_LABELS).round().astype(int)]
     points = layout.points[i]
-    # Pixels in a point.
+    # Pixels per typographic point.
     dots = float(np.diff(axes.get_window_extent().intervalx)[0]) / (72 * width)
     numbers = {name: number for number, name in enumerate(layout.members)}
     sizes = np.array([mark(numbers[name]).area for name in layout.groups])
     radii = 0.62 * dots * np.sqrt(_area(len(points), width) * sizes)
-    # Its annotations refuse arrays that it takes.
+    # Its type hints refuse arrays, which it accepts.
     allocate: Any = textalloc.allocate
-    # It prints where there is room for none.
+    # It prints where there is no room for a label.
     with contextlib.redirect_stdout(io.StringIO()):
         _, _, _, lines = allocate(
             axes,
@@ -316,7 +361,7 @@ def _label(axes: Axes, layout: Layout, i: int, size: float, width: float) -> Non
         if line is None:
             continue
         start, end = axes.transData.transform(line.get_xydata())
-        # A label at its point needs no line to it.
+        # A label next to its point needs no line.
         if np.hypot(*(end - start)) < radius + 7 * dots:
             line.remove()
 
@@ -336,7 +381,7 @@ def _legend(layout: Layout, wide: float) -> tuple[list[Line2D], float, int]:
 
 
 def _put_legend(figure: Figure, handles: list[Line2D], columns: int, left: float) -> None:
-    """Put a legend at the figure's foot, so many inches from its left side."""
+    """Put a legend at the bottom of the figure, `left` inches from its left side."""
     wide, tall = figure.get_size_inches()
     at = (left / wide, 0.04 / tall)
     figure.legend(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from interp.core.errors import ConfigError, check_choice
 from interp.data.activations import Activations
-from interp.data.order import units
+from interp.data.design import units_and_parts
 from interp.data.prompts import PromptSet
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def number_observations(
         activations: their activations.
         groups: the groups whose i-th prompts belong together; all, where none are given.
     """
-    unit, part = units(prompts, groups)
+    unit, part = units_and_parts(prompts, groups)
     rows: list[list[int]] = [[] for _ in range(len(prompts))]
     for row, prompt in enumerate(activations.samples["prompt"]):
         rows[prompt].append(row)

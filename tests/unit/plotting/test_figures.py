@@ -40,11 +40,10 @@ def frames(layout, title="Layer", subtitle="tiny"):
     )
 
 
-def panels(layout, **given):
-    words = {"title": "What moves", "subtitle": "tiny", "xlabel": "first", "ylabel": "second"}
-    words["labelled_by"] = ""
-    titles = [f"layer {i}" for i in range(len(layout.points))]
-    return plotting.layout_panels(layout, titles=titles, **(words | given))
+def panels(layout, title="What moves", subtitle="tiny", units="layers"):
+    labels = plotting.Labels(title, subtitle, xlabel="first", ylabel="second")
+    names = [f"layer {i}" for i in range(len(layout.points))]
+    return plotting.draw_layout_panels(layout, names, labels, "", units)
 
 
 def written(figure, axes):
@@ -242,16 +241,9 @@ def test_a_layout_that_does_not_fit_together_is_refused():
             xlabel="",
             ylabel="",
         )
+    layout = Layout(points, ("a",) * 3, ("",) * 3)
     with pytest.raises(ValueError, match="2 layers need as many titles, not 1"):
-        plotting.layout_panels(
-            Layout(points, ("a",) * 3, ("",) * 3),
-            titles=["one"],
-            title="",
-            subtitle="",
-            xlabel="",
-            ylabel="",
-            labelled_by="",
-        )
+        plotting.draw_layout_panels(layout, ["one"], plotting.Labels(""), "")
 
 
 @pytest.fixture(scope="module")

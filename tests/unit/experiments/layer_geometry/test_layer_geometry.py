@@ -9,17 +9,17 @@ from scipy.spatial.distance import pdist
 
 from interp.core.errors import ConfigError
 from interp.data.activations import Activations
-from interp.data.order import ordering
 from interp.data.positions import Mean
 from interp.data.prompts import from_marked
 from interp.experiments.layer_geometry.analysis import LayerGeometry
-from interp.experiments.layer_geometry.layer_projections import frames
+from interp.experiments.layer_geometry.layer_projections import project_layers
+from interp.experiments.layer_geometry.ordering import ordering
 from interp.hooks.residual import ResidPost
 from interp.metrics.functional.order import rank_correlations
 from interp.models import Random
 from interp.reductions import REDUCTIONS
 from interp.stats.permutation_tests import corrected_p, permutation_test
-from interp.stats.permutations import reorderings
+from interp.stats.permutations import draw_reorderings
 
 N = 16
 
@@ -68,7 +68,7 @@ def turned(cloud, layers, rng):
 
 def layout(values, prompts, reduction, basis="layer"):
     activations, _ = prepared(values, prompts)
-    return frames(activations, prompts, ResidPost(), REDUCTIONS.build(reduction), basis)
+    return project_layers(activations, prompts, ResidPost(), REDUCTIONS.build(reduction), basis)
 
 
 TWO = prompts_of({"a": N // 2, "b": N // 2})
@@ -155,14 +155,15 @@ def test_a_planted_order_is_found_where_it_is_and_nowhere_else():
     values = rng.normal(size=(3, 24, 10))
     values[1] += np.outer(number, rng.normal(size=10))
     result = run(values, prompts)
-    rho, p = (result.series[f"order_rho{end}"].values for end in ("", "_p_corrected"))
+    component, probe = result.tested[:2]
+    rho, p = component.values, component.p_corrected
     assert rho[1] > 0.95
     assert p[1] == 1 / 200
     assert (p[[0, 2]] > 0.05).all()
-    assert result.series["order_r2"].values[1] > 0.95
-    assert result.series["order_r2_p_corrected"].values[1] < 0.05
+    assert probe.values[1] > 0.95
+    assert probe.p_corrected[1] < 0.05
     assert "number lies along one component at layer 1 (p < 0.05" in result.finding
-    assert "shuffled among pairs of prompts" in result.null
+    assert "permuted among pairs of prompts" in result.null
 
 
 def test_an_order_that_pairs_share_is_not_counted_twice():
@@ -176,7 +177,7 @@ def test_an_order_that_pairs_share_is_not_counted_twice():
         cloud = np.concatenate([half, half + 1e-2 * rng.normal(size=half.shape)])
         for kind, unit in (("pairs", order.unit_of_row), ("prompts", np.arange(16))):
             part = order.part_of_row if kind == "pairs" else np.zeros(16, int)
-            orders = reorderings(order.values, unit, part, 99, rng)
+            orders = draw_reorderings(order.values, unit, part, 99, rng)
             best = np.abs(rank_correlations(cloud, orders)).max(1)
             p[kind].append(permutation_test(best[None, 0], best[None, 1:], "greater").p[0])
     assert np.mean(np.array(p["pairs"]) <= 0.1) < 0.16
@@ -188,10 +189,11 @@ def test_planted_groups_are_apart_where_they_are_and_nowhere_else():
     values = rng.normal(size=(3, 24, 10))
     values[2, 12:] += 3
     result = run(values, prompts_of({"a": 12, "b": 12}))
-    for name in ("silhouette", "variance_between", "centroid_accuracy"):
-        p = result.series[f"{name}_p_corrected"].values
-        assert p[2] < 0.05
-        assert (p[:2] > 0.05).all()
+    names = [series.name for series in result.tested]
+    assert names == ["silhouette", "variance_between", "centroid_accuracy"]
+    for series in result.tested:
+        assert series.p_corrected[2] < 0.05
+        assert (series.p_corrected[:2] > 0.05).all()
     assert "a and b are apart at layer 2 (silhouette" in result.finding
     assert "order" not in result.figures
 
@@ -207,9 +209,9 @@ def test_too_few_prompts_to_tell_still_give_a_picture():
     rng = np.random.default_rng(10)
     one_each = run(rng.normal(size=(2, 8, 5)), prompts_of({"a": 1, "b": 1}), tokens=4)
     assert set(one_each.figures) == {"layers", "order", "components"}
-    assert "position: too few positions to tell from chance" in one_each.finding
+    assert "position: too few positions to test" in one_each.finding
     two_each = run(rng.normal(size=(2, 8, 5)), prompts_of({"a": 2, "b": 2}), tokens=2)
-    assert "a and b: too few prompts to tell from chance" in two_each.finding
+    assert "a and b: too few prompts to test" in two_each.finding
 
 
 def test_one_group_is_drawn_and_ordered():
@@ -284,7 +286,7 @@ def test_prompts_of_different_length_do_not_make_an_order_of_positions():
         cloud = 2 * rng.normal(size=(5, 3))[samples["prompt"]] + rng.normal(size=(31, 3))
         for kind, rows in (("all", np.arange(31)), ("counted", np.flatnonzero(order.counted))):
             unit = order.unit_of_row[rows]
-            orders = reorderings(order.values[rows], unit, np.zeros_like(unit), 99, rng)
+            orders = draw_reorderings(order.values[rows], unit, np.zeros_like(unit), 99, rng)
             best = np.abs(rank_correlations(cloud[rows], orders)).max(1)
             p[kind].append(permutation_test(best[None, 0], best[None, 1:], "greater").p[0])
     assert np.mean(np.array(p["counted"]) <= 0.1) < 0.16
@@ -312,8 +314,8 @@ def test_an_order_of_positions_counts_those_that_all_prompts_have():
         plan,
         np.random.default_rng(0),
     )
-    assert result.series["order_r2"].values[0] > 0.95
-    assert "position shuffled among positions that all prompts have" in result.null
+    assert result.tested[1].values[0] > 0.95
+    assert "position permuted among positions that all prompts have" in result.null
 
 
 def test_a_shift_that_all_pairs_share_is_found_among_what_pairs_differ_by():
@@ -321,20 +323,21 @@ def test_a_shift_that_all_pairs_share_is_found_among_what_pairs_differ_by():
     pairs = 3 * rng.normal(size=(8, 6))
     values = np.concatenate([pairs, pairs + 1])[None] + 0.3 * rng.normal(size=(1, 16, 6))
     result = run(values, TWO)
-    assert result.series["silhouette_p_corrected"].values[0] < 0.05
-    assert "labels shuffled within pairs of prompts" in result.null
+    assert result.tested[0].p_corrected[0] < 0.05
+    assert "labels permuted within pairs of prompts" in result.null
     # Five pairs have no arrangement that could be rare enough; their prompts have.
     few = run(np.delete(values, [5, 6, 7, 13, 14, 15], axis=1), prompts_of({"a": 5, "b": 5}))
-    assert "labels shuffled among prompts" in few.null
+    assert "labels permuted among prompts" in few.null
 
 
 def test_groups_whose_points_coincide_are_as_far_apart_as_can_be():
     values = np.random.default_rng(17).normal(size=(2, N, 5))
     values[0] = np.repeat(values[0, :2], N // 2, axis=0)
     result = run(values, TWO)
-    for name in ("silhouette", "variance_between", "centroid_accuracy"):
-        assert result.series[name].values[0] == pytest.approx(1)
-        assert result.series[f"{name}_p_corrected"].values[0] < 0.05
+    assert len(result.tested) == 3
+    for series in result.tested:
+        assert series.values[0] == pytest.approx(1)
+        assert series.p_corrected[0] < 0.05
 
 
 def test_what_is_impossible_is_not_said_to_be_absent():
@@ -342,19 +345,19 @@ def test_what_is_impossible_is_not_said_to_be_absent():
     values = np.random.default_rng(18).normal(size=(1, 6, 4))
     values[0] += 50 * np.repeat(np.eye(4)[:3], 2, axis=0)
     result = run(values, prompts_of({"a": 2, "b": 2, "c": 2}))
-    assert "too few prompts to tell from chance" in result.finding
+    assert "too few prompts to test" in result.finding
     # Of the 120 orders of these numbers 6 are the given one.
     tied = np.array([1.0, 1, 1, 2, 3])
     planted = np.random.default_rng(19).normal(size=(1, 5, 4)) + 50 * tied[:, None]
     result = run(planted, prompts_of({"all": 5}, number=tied), reduction=TWO_COMPONENTS)
-    assert "number: too few prompts to tell from chance" in result.finding
+    assert "number: too few prompts to test" in result.finding
 
 
 def test_half_of_the_pairs_may_be_too_few_to_tell():
     prompts = prompts_of({"a": 8, "b": 8}, number=np.tile(np.arange(8.0), 2))
     values = np.random.default_rng(20).normal(size=(1, 16, 6))
     result = run(values, prompts, reduction={"name": "class_direction"})
-    assert "number: too few pairs of prompts to tell from chance" in result.finding
+    assert "number: too few pairs of prompts to test" in result.finding
 
 
 def test_the_share_of_a_supervised_reduction_is_that_of_what_is_shown():

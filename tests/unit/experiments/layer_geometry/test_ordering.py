@@ -1,4 +1,4 @@
-"""Which numbers an order is, and what is shuffled together."""
+"""Which numbers an order is, and what is permuted together."""
 
 from types import SimpleNamespace
 
@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from interp.core.errors import ConfigError
-from interp.data.order import ordering
 from interp.data.prompts import from_marked
 from interp.data.prompts.generated import Counting
+from interp.experiments.layer_geometry.ordering import ordering
 
 
 def planned(prompts, tokens=1, lengths=None):
@@ -23,7 +23,7 @@ COUNTING = Counting().load()
 PLAIN = from_marked({"a": ["x", "y"], "b": ["u", "v", "w"]})
 
 
-def test_pairs_that_count_alike_are_shuffled_together():
+def test_pairs_that_count_alike_are_permuted_together():
     found = ordering("auto", COUNTING, planned(COUNTING))
     assert (found.name, found.units_are) == ("number", "pairs of prompts")
     np.testing.assert_array_equal(found.values, [*range(3, 11), *range(3, 11)])
@@ -55,7 +55,7 @@ def test_positions_that_some_prompts_do_not_reach_are_left_out():
     np.testing.assert_array_equal(found.counted, [True, True, True, False, True, True, True])
 
 
-def test_tokens_are_ordered_by_their_position_and_positions_are_shuffled():
+def test_tokens_are_ordered_by_their_position_and_positions_are_permuted():
     found = ordering("auto", COUNTING, planned(COUNTING, tokens=3))
     assert (found.name, found.units_are) == ("position", "positions")
     np.testing.assert_array_equal(found.values[:6], [1, 2, 3, 1, 2, 3])

@@ -1,10 +1,9 @@
-"""The order that a question looks for in the points: what it is called, and what it is shuffled by.
+"""The order that the points are tested for: a number for each point, and what is permuted.
 
-Points that have their place in the order for one and the same reason are one unit, and are shuffled
-together: all tokens at one position, all tokens of one prompt, both prompts of a pair.
+Points that have their number for one and the same reason are one unit, and are permuted together:
+all tokens at one position, all tokens of one prompt, both prompts of a pair.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.core.errors import ConfigError, nearest
+from interp.data.design import units_and_parts
 from interp.data.prompts import PromptSet
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ class Ordering:
     """A number for each point.
 
     Attributes:
-        name: what the numbers are: "position", "length", or a column of the prompts.
-        units_are: what is shuffled: "positions", "prompts", "pairs of prompts".
-        values: one number a point, equal within a part of a unit, [n].
+        name: of the numbers: "position", "length", or a column of the prompts.
+        units_are: what is permuted: "positions", "prompts", "pairs of prompts".
+        values: one number per point, equal within a part of a unit, [n].
         unit_of_row: the unit of each point, [n].
-        part_of_row: which part of its unit a point is of, [n]: the group of a pair's prompt.
-        counted: the points that the order is looked for in, [n]. A position that some prompts do
-            not reach is left out: the late ones would be alike for being of the same prompts.
+        part_of_row: which part of its unit a point belongs to, [n]: the group of a pair's prompt.
+        counted: the points that are tested, [n]. Positions that some prompts do not reach are left
+            out: the last ones would be similar only because they are of the same long prompts.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Ordering:
 
 
 def ordering(choice: str, prompts: PromptSet, plan: "Plan") -> Ordering | None:
-    """Return the order that was chosen; None where there is none.
+    """Return the chosen order; None where there is none.
 
     Args:
         choice: "position" (of a token among those that are read), "length" (of a prompt in tokens),
             a numeric column of the prompts, "none", or "auto": the position where prompts give
             several points, else the first numeric column, else none.
         prompts: the prompts.
-        plan: what is read of them.
+        plan: the samples, and the lengths of the prompts.
 
     Raises:
         ConfigError: an unknown order, or one with fewer than three units or values.
@@ -78,8 +78,8 @@ def ordering(choice: str, prompts: PromptSet, plan: "Plan") -> Ordering | None:
     else:
         known = ("auto", "none", "position", "length", *columns)
         raise ConfigError(
-            f"analysis.order cannot be {choice!r}{nearest(choice, known)}; a column is known where "
-            "every prompt has a number in it"
+            f"analysis.order cannot be {choice!r}{nearest(choice, known)}; a column can be chosen "
+            "where every prompt has a number in it"
         )
     if not _is_enough(found):
         values, count = (
@@ -108,7 +108,7 @@ def _by_prompt(
     samples: "pd.DataFrame",
 ) -> Ordering:
     of_prompt = np.array(numbers, dtype=np.float64)
-    unit_of_prompt, part_of_prompt = units(prompts)
+    unit_of_prompt, part_of_prompt = units_and_parts(prompts)
     prompt_of_row = samples["prompt"].to_numpy()
     sets = len(np.unique(part_of_prompt))
     return Ordering(
@@ -119,23 +119,6 @@ def _by_prompt(
         part_of_prompt[prompt_of_row],
         np.ones(len(samples), bool),
     )
-
-
-def units(
-    prompts: PromptSet, groups: Sequence[str] = ()
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return what of the prompts belongs together, and as which part of it; [prompt] each.
-
-    Where all groups, or those that are given, are of one size, their i-th prompts are a pair, or a
-    set of several, and may say the same in different ways. Otherwise each prompt stands by itself.
-    """
-    members = [prompts.members(group) for group in groups or prompts.group_names]
-    unit, part = np.arange(len(prompts)), np.zeros(len(prompts), np.intp)
-    if len(members) > 1 and {len(rows) for rows in members} == {len(members[0])} != {1}:
-        for number, rows in enumerate(members):
-            # By its first prompt, which no other unit has.
-            unit[rows], part[rows] = members[0], number
-    return unit, part
 
 
 def _is_enough(found: Ordering) -> bool:
