@@ -226,7 +226,7 @@ def test_show_says_what_is_loaded(arguments, loads, interp, no_weights):
 def test_show_alone_is_the_default_experiment(interp, no_weights):
     _, out, _ = interp("show", "prompts.count=6", "model=tiny")
     assert out.startswith("No preset: the default experiment, changed on the command line\n")
-    assert re.search(r"^asks +layer_similarity \(default\): One similarity a layer ", out, re.M)
+    assert re.search(r"^asks +layer_similarity \(default\): One similarity per layer ", out, re.M)
     assert re.search(r"^reads +12 prompts \(digits 6, words 6\)$", out, re.M)
 
 

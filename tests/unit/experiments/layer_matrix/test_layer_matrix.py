@@ -1,4 +1,4 @@
-"""Every layer against every layer, on constructed activations whose answer is known."""
+"""Every layer compared with every layer, on constructed activations whose answer is known."""
 
 from dataclasses import replace
 from types import SimpleNamespace

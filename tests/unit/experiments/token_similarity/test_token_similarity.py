@@ -1,4 +1,4 @@
-"""One token against another, on constructed activations whose answer is known."""
+"""Two tokens compared, on constructed activations whose answer is known."""
 
 import itertools
 
