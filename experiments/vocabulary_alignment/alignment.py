@@ -10,7 +10,6 @@ from interp.core.errors import ConfigError
 from interp.metrics.functional.points import Array
 from interp.models import ModelSource
 from interp.models.vocabulary import Vocabulary
-from interp.models.weights import check_embedding_width
 from interp.stats.permutation_tests import PermutationTest, permutation_test
 
 from .correlations import assignment, normalised, shared_product
@@ -138,6 +137,9 @@ def check_models(source: ModelSource, reference_source: ModelSource | None) -> N
             "reference: a model to align with is needed: model@reference=…, such as another one's "
             "name or minilm_untrained"
         )
+    # It brings torch, which a configuration that is only built does without.
+    from interp.models.weights import check_embedding_width
+
     models = source.skeleton(), reference_source.skeleton()
     for model in models:
         check_embedding_width(model)
