@@ -108,9 +108,10 @@ def read_design(prompts: PromptSet) -> Design:
     table = prompts.table().assign(row=np.arange(len(prompts)))
     table = table.astype({_COUNT_COLUMN: int, "condition": str, "word": str})
     words = _words(table, prompts.group_names)
+    names, counts = table["condition"], table[_COUNT_COLUMN]
     rows = {
-        (str(name), int(count)): _rows(str(name), int(count), frames, words)
-        for (name, count), frames in table.groupby(["condition", _COUNT_COLUMN], sort=False)
+        (name, count): _rows(name, count, table[(names == name) & (counts == count)], words)
+        for name, count in dict.fromkeys(zip(names.tolist(), counts.tolist(), strict=True))
     }
     bare = [of_bare for (name, _), of_bare in rows.items() if name == BARE]
     if len(bare) != 1 or len(bare[0]) != 1:

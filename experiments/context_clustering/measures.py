@@ -171,10 +171,10 @@ def _without_rounding(
 
     Rounding depends on a prompt's length, and would otherwise count as an effect.
     """
-    rows = condition.rows[t]
+    rows: NDArray[np.intp] = condition.rows[t]
     if condition.name != SUBJECT:
         return rows
-    paired = design.rows(OTHER, condition.n_context_sentences)[t]
+    paired: NDArray[np.intp] = design.rows(OTHER, condition.n_context_sentences)[t]
     a, b = (activations.values[i, r].astype(np.float64) for r in (rows, paired))
     differ = ((a - b) ** 2).sum() > activations.resolution**2 * (a**2).sum()
     return rows if differ else paired

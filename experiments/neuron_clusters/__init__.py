@@ -1,1 +1,1 @@
-"""What `neuron_clusters` asks of the neurons, one question a file."""
+"""The question `neuron_clusters`: which neurons distinguish two groups, and do they cluster?"""

@@ -1,13 +1,12 @@
-"""Which neurons tell two kinds of sentences apart, at which layers, and do they form clusters?
+"""Which neurons distinguish two kinds of sentences, at which layers, and do they form clusters?
 
 Minimal pairs such as "him" and "her" differ in one word, and each neuron is tested for responding
-to it: in how many do the pairs differ, by how much, and can a linear probe tell sentences apart
-that it has not seen? Each number stands beside its null, the words exchanged within pairs, in all
-layers alike. One layer is then shown in detail, and the neurons that the test chooses there are
-held against each other over the sentences that had no part in choosing them.
+to it: in how many neurons do the pairs differ, by how much, and can a linear probe classify
+sentences that it was not fitted on? Each number is compared with its null, the words exchanged
+within pairs, in all layers alike. One layer is then shown in detail, and the neurons that the test
+selects there are clustered by their responses to sentences that had no part in the selection.
 """
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +19,22 @@ from interp.data.positions import Position, described
 from interp.data.prompts import PromptSet
 from interp.hooks import HookPoint
 from interp.models import ModelSource
-from interp.reductions import Reduction
-from interp.reductions.reduction import refuse_supervised
-from interp.results.captions import Reading
+from interp.reductions import Reduction, refuse_supervised
+from interp.results.captions import Caption
 from interp.results.result import Result
 from interp.runner.analysis import ANALYSES, refuse_scores
 from interp.stats.calibration import check_settings
-from interp.stats.observations import Words, check_words, observations, words
+from interp.stats.observations import check_words, group_observations, number_observations
 from interp.stats.two_sample import CORRECTIONS, TESTS
 
-from .clusters import clustered
+from . import cluster_report, layer_report, neuron_report
+from .clusters import ClusterSettings, cluster_neurons
 from .contrast import Contrast
 from .criterion import Criterion
-from .over_layers import measured, over_layers
-from .overview import overview
-from .selected_neurons import chosen
-from .tuning import one_neuron, tuned
+from .layer_report import Comparison
+from .layer_tests import compare_layers
+from .ranking import compare_sentence_means, rank_neurons
+from .selected_neurons import select_neurons
 
 if TYPE_CHECKING:
     from interp.forward.plan import Plan
@@ -51,18 +50,18 @@ class NeuronClusters:
         test: "paired", "student", "welch" or "mann_whitney".
         correction: over the neurons of a layer: "benjamini_hochberg", "holm" or "bonferroni".
         alpha: the corrected p below which a neuron, or a layer, counts as significant.
-        permutations: draws of the nulls; the smallest p is 1 / (permutations + 1).
-        layer: the layer shown in detail: "strongest", that with most significant neurons, or its
-            number.
-        neuron: the neuron shown over sentences: "top", that of the smallest p, or its number;
-            where units have two axes both, "3:17".
-        words: which column's words sentences that share one are averaged by for tests; "auto" for
-            the targets where these vary, else for the one with most different words; "none" to test
+        permutations: permutations of the nulls; the smallest p is 1 / (permutations + 1).
+        layer: the layer shown in detail: its number, or "strongest" for the one with most
+            significant neurons.
+        neuron: the neuron shown over sentences: its number, or "top" for the one of the smallest p;
+            where units have two axes, both numbers: "3:17".
+        words: the column of the prompts by whose words sentences are averaged for tests; "auto" for
+            the targets where these vary, else the column with most different words; "none" to test
             sentences.
-        split_half: whether neurons are chosen on one half of the sentences and clustered on the
+        split_half: whether neurons are selected on one half of the sentences and clustered on the
             other.
-        most: the most neurons that are clustered, those of the largest statistic: each draw of the
-            layout's nulls takes a layout of them all, whose time grows with their square.
+        most: how many neurons are clustered at most, those of the largest statistic. Each
+            permutation takes a layout of them all, whose time grows with their square.
     """
 
     groups: list[str] = field(default_factory=list)
@@ -90,21 +89,21 @@ class NeuronClusters:
     def check(
         self, prompts: PromptSet, plan: "Plan", hook: HookPoint, reduction: Reduction
     ) -> None:
-        """Refuse what cannot be compared.
+        """Refuse prompts that cannot be compared, and layers that are not read.
 
         Raises:
-            ConfigError: groups that there are not, or are no pairs for a paired test; several
-                tokens a prompt; a layer that is not read; attention scores; words that the prompts
-                do not have; a reduction that is fitted on groups.
+            ConfigError: unknown groups, or groups without pairs for a paired test; several tokens
+                per prompt; a layer that is not read; attention scores; words that the prompts do
+                not have; a reduction that is fitted on groups.
         """
         refuse_scores(hook, "neuron_clusters")
         check_words(prompts, self.words)
         sizes = {group: len(prompts.members(group)) for group in self._groups(prompts)}
         if self.test == "paired" and len(set(sizes.values())) > 1:
-            said = ", ".join(f"{size} ({group})" for group, size in sizes.items())
+            counts = ", ".join(f"{size} ({group})" for group, size in sizes.items())
             raise ConfigError(
                 f"analysis.test: paired compares the i-th prompts of groups of one size, not "
-                f"{said}; use analysis.test=welch"
+                f"{counts}; use analysis.test=welch"
             )
         if len(plan.samples) != len(prompts):
             raise ConfigError(
@@ -117,6 +116,7 @@ class NeuronClusters:
             )
         refuse_supervised(reduction)
 
+    # Over 60 lines: it names ten inputs and every part of the result.
     def __call__(
         self,
         activations: Activations,
@@ -129,54 +129,64 @@ class NeuronClusters:
         plan: "Plan",
         rng: np.random.Generator,
     ) -> Result:
-        """Test every neuron at every layer, and cluster those that one layer chooses.
+        """Test every neuron at every layer, and cluster those that one layer's test selects.
 
         Raises:
-            ConfigError: a neuron that there is not.
+            ConfigError: an unknown neuron.
         """
+        from . import figures
+
         groups = self._groups(prompts)
-        number = observations(prompts, plan, activations, groups)
-        shared = words(prompts, number, self.words)
+        number = number_observations(prompts, plan, activations, groups)
+        shared = group_observations(prompts, number, self.words)
         sentences = Contrast.of(activations, prompts, number, groups, hook.units)
         tested = Contrast.of(activations, prompts, shared.number, groups, hook.units)
-        neuron = self._neuron(sentences.neurons)
         criterion = Criterion(self.test, self.correction, self.alpha)
-        reading = Reading(
-            layers=activations.layers,
-            names=plan.layer_names,
-            model=source.title,
-            hook=hook.label,
-            position=f"position: {described(position)}",
-            groups=groups,
-            units=_counted(sentences, tested, shared),
-            notice=plan.notice,
-        )
+        neuron = self._neuron(sentences.neurons)
+        units = layer_report.describe_sizes(sentences, tested, shared)
+        caption = _caption(source, hook, position, plan, groups, units)
+        comparison = Comparison(sentences, tested, shared, criterion, caption)
         if not tested.can_be_tested:
-            return _untested(sentences, tested, self._layer(reading, 0), neuron, criterion, reading)
-        found = measured(tested, sentences, reading.layers, criterion, self.permutations, rng)
-        i = self._layer(reading, found.strongest)
-        parts = [
-            over_layers(found, tested, criterion, reading),
-            tuned(tested, sentences, found.tuning, i, neuron, criterion, reading),
-            overview(sentences, tested, i, found.tuning[i].statistic, criterion, reading),
-            clustered(
-                chosen(tested, sentences, i, criterion, self.split_half, rng),
-                reading,
-                reading.names[i],
-                reduction,
-                clustering,
-                self.most,
-                self.alpha,
-                self.permutations,
-                rng,
-            ),
+            return _show_untested(comparison, self._layer(caption, 0), neuron)
+
+        found = compare_layers(tested, sentences, caption.layers, criterion, self.permutations, rng)
+        i = self._layer(caption, found.strongest)
+        ranked = rank_neurons(found.neurons[i], tested, i, criterion)
+        selected = select_neurons(tested, sentences, i, criterion, self.split_half, rng)
+        settings = ClusterSettings(reduction, clustering, self.most, self.alpha, self.permutations)
+        clusters = cluster_neurons(selected, settings, rng)
+
+        where = caption.names[i]
+        paragraphs = [
+            layer_report.describe_finding(found, comparison),
+            layer_report.describe_observations(comparison),
+            sentences.averaging,
+            neuron_report.describe_neurons(ranked, where, comparison),
+            cluster_report.describe_finding(clusters, where),
         ]
-        together = Result.merged(parts)
-        headline, *rest = together.finding.split("\n\n")
-        told = [headline, _said(tested, shared), sentences.merged, *rest]
-        together = dataclasses.replace(together, finding="\n\n".join(filter(None, told)))
-        return dataclasses.replace(
-            together, scalars={**together.scalars, "layer_shown": float(reading.layers[i])}
+        return Result(
+            tested=layer_report.tested_series(found, comparison),
+            series=layer_report.untested_series(found, comparison),
+            scalars={
+                **layer_report.scalars(found),
+                **neuron_report.scalars(compare_sentence_means(tested, i, criterion)),
+                **cluster_report.scalars(clusters),
+                "layer_shown": float(caption.layers[i]),
+            },
+            tables={
+                "summary": layer_report.summary(found, comparison),
+                **neuron_report.tables(ranked, i, comparison),
+                **cluster_report.tables(clusters),
+            },
+            figures={
+                "over_layers": figures.layer_curves(found, comparison),
+                **figures.ranking_figures(ranked, i, neuron, comparison),
+                **figures.activation_figures(i, found.neurons[i].statistic, comparison),
+                **figures.clustering_figures(clusters, where, comparison),
+            },
+            images=figures.statistic_images(found, comparison) if len(ranked) else {},
+            finding="\n\n".join(filter(None, paragraphs)),
+            null="; ".join([comparison.permuted, *cluster_report.nulls(clusters)]),
         )
 
     def _groups(self, prompts: PromptSet) -> tuple[str, str]:
@@ -192,12 +202,12 @@ class NeuronClusters:
         one, other = self.groups or names
         return one, other
 
-    def _layer(self, reading: Reading, strongest: int) -> int:
-        """Return the index of the layer that is shown."""
-        return strongest if self.layer == "strongest" else reading.layers.index(self.layer)
+    def _layer(self, caption: Caption, strongest: int) -> int:
+        """Return the index of the layer that is shown in detail."""
+        return strongest if self.layer == "strongest" else caption.layers.index(self.layer)
 
     def _neuron(self, names: tuple[str, ...]) -> int | None:
-        """Return the index of the neuron that is shown; None where the test is to choose it."""
+        """Return the index of the neuron that is shown; None for the one of the smallest p."""
         if self.neuron == "top":
             return None
         if str(self.neuron) not in names:
@@ -208,43 +218,40 @@ class NeuronClusters:
         return names.index(str(self.neuron))
 
 
-def _counted(sentences: Contrast, tested: Contrast, shared: Words) -> str:
-    """Say what was read, and what the tests count where that is something else."""
-    if not shared.name:
-        return sentences.counted
-    return f"{sentences.counted}, tested by {shared.called} (n = {tested.n_observations})"
-
-
-def _said(tested: Contrast, shared: Words) -> str:
-    """Say what the tests count, where it is not sentences; "" where it is."""
-    if not shared.name:
-        return ""
-    return (
-        f"Tests count {shared.counted(tested.n_observations)}: sentences that share it are "
-        "averaged, as they are no independent evidence for other words."
+def _caption(
+    source: ModelSource,
+    hook: HookPoint,
+    position: Position,
+    plan: "Plan",
+    groups: tuple[str, str],
+    units: str,
+) -> Caption:
+    return Caption(
+        layers=plan.layers,
+        names=plan.layer_names,
+        model=source.title,
+        hook=hook.label,
+        position=f"position: {described(position)}",
+        groups=groups,
+        units=units,
+        notice=plan.notice,
     )
 
 
-def _untested(
-    contrast: Contrast,
-    tested: Contrast,
-    i: int,
-    neuron: int | None,
-    criterion: Criterion,
-    reading: Reading,
-) -> Result:
-    """Show the activations of groups that are too small for any test."""
-    points = contrast.points(i)
-    apart = points[contrast.in_first].mean(0) - points[~contrast.in_first].mean(0)
-    shown = int(np.abs(apart).argmax()) if neuron is None else neuron
-    said = "too few sentences to test"
-    return Result.merged(
-        [
-            Result(
-                figures={"neuron": one_neuron(contrast, i, shown, said, reading.names[i], reading)},
-                finding=f"{contrast.counted}: a test needs two sentences of each group. "
-                f"{contrast.merged}".strip(),
-            ),
-            overview(contrast, tested, i, apart, criterion, reading),
-        ]
+def _show_untested(comparison: Comparison, i: int, neuron: int | None) -> Result:
+    """Show the activations at the layer of index i of groups that are too small for a test."""
+    from . import figures
+
+    sentences = comparison.sentences
+    points = sentences.points(i)
+    difference = points[sentences.in_first].mean(0) - points[~sentences.in_first].mean(0)
+    shown = int(np.abs(difference).argmax()) if neuron is None else neuron
+    paragraph = f"{sentences.description}: a test needs two sentences of each group."
+    return Result(
+        tables={"sentences": neuron_report.sentence_table(i, comparison)},
+        figures={
+            "neuron": figures.one_neuron(i, shown, "too few sentences to test", comparison),
+            **figures.activation_figures(i, difference, comparison),
+        },
+        finding=f"{paragraph} {sentences.averaging}".strip(),
     )

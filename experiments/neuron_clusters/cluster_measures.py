@@ -1,6 +1,6 @@
-"""How good a clustering is: how far apart its clusters are, and how they come back.
+"""How good a clustering is: how far apart its clusters are, and how well it is reproduced.
 
-Labels are [n]: the number of a point's cluster, or -1 for noise, which is in none.
+Labels are [n]: the number of a point's cluster, or -1 for noise, which belongs to none.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ Labels = NDArray[np.intp]
 
 
 def cosine_distances(directions: Array) -> Array:
-    """Return 1 - the cosine of every two points of unit length [n, d]; [n, n]."""
+    """Return 1 - the cosine of each pair of points of unit length [n, d]; [n, n]."""
     apart = np.clip(1 - directions @ directions.T, 0, 2)
     np.fill_diagonal(apart, 0)
     return np.asarray(apart)
@@ -22,12 +22,11 @@ def cosine_distances(directions: Array) -> Array:
 def silhouette(distances: Array, labels: Labels) -> float:
     """Return the mean silhouette coefficient of all points (Rousseeuw, 1987).
 
-    Noise counts 0, which is the coefficient of a point between two clusters: a few points that
-    happen to lie close in a sea of noise are no good clustering. 0 too where there are fewer than
-    two clusters.
+    Noise counts 0, the coefficient of a point between two clusters, so that a few close points
+    among much noise do not make a good clustering. 0 too where there are fewer than two clusters.
 
     Args:
-        distances: of every point from every other, [n, n].
+        distances: between all points, [n, n].
         labels: [n].
     """
     inside = labels >= 0
@@ -39,42 +38,48 @@ def silhouette(distances: Array, labels: Labels) -> float:
 
 
 def silhouettes(distances: Array, labels: Labels) -> Array:
-    """Return each point's silhouette coefficient, [n]; not a number for noise.
+    """Return each point's silhouette coefficient, [n]; nan for noise.
 
-    Not a number for all where there are fewer than two clusters.
+    Nan for all points where there are fewer than two clusters.
 
     Args:
-        distances: of every point from every other, [n, n].
+        distances: between all points, [n, n].
         labels: [n].
     """
     from sklearn.metrics import silhouette_samples
 
     found = np.full(len(labels), np.nan)
     inside = labels >= 0
-    numbers = len(np.unique(labels[inside]))
-    if 1 < numbers < inside.sum():
+    n_clusters = len(np.unique(labels[inside]))
+    if 1 < n_clusters < inside.sum():
         among = distances[np.ix_(inside, inside)]
         found[inside] = silhouette_samples(among, labels[inside], metric="precomputed")
-    elif numbers > 1:
-        # Each alone in its cluster.
+    elif n_clusters > 1:
+        # Each point is alone in its cluster.
         found[inside] = 0
     return found
 
 
 def within_and_between(cosines: Array, labels: Labels) -> tuple[float, float]:
-    """Return the mean over pairs of points of one cluster, and over those of two clusters.
+    """Return the mean cosine of pairs within one cluster, and of pairs of two clusters.
 
-    Not a number where there are no such pairs; noise is in none.
+    Nan where there are no such pairs; noise is in none.
 
     Args:
-        cosines: of every two points, [n, n].
+        cosines: of all pairs of points, [n, n].
         labels: [n].
     """
+    within, between = split_pairs(cosines, labels)
+    return _mean(within), _mean(between)
+
+
+def split_pairs(cosines: Array, labels: Labels) -> tuple[Array, Array]:
+    """Return the cosines of pairs within one cluster, and those of pairs of two clusters."""
     one, other = np.triu_indices(len(labels), 1)
     inside = (labels[one] >= 0) & (labels[other] >= 0)
     same = labels[one] == labels[other]
     values = cosines[one, other]
-    return _mean(values[inside & same]), _mean(values[inside & ~same])
+    return values[inside & same], values[inside & ~same]
 
 
 def _mean(values: Array) -> float:
@@ -82,38 +87,38 @@ def _mean(values: Array) -> float:
 
 
 def agreement(labels: Labels, others: NDArray[np.generic]) -> float:
-    """Return the adjusted Rand index of two partitions: 1 for the same, 0 on average by chance.
+    """Return the adjusted Rand index of two partitions (Hubert and Arabie, 1985).
 
-    Hubert and Arabie (1985). Noise is a part like any other.
+    1 for the same partition, 0 on average for independent ones. Noise is a part like any other.
     """
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(labels, others))
 
 
-def shuffled(
+def permute_sentences(
     values: Array,
     in_first: NDArray[np.bool_],
     observation: NDArray[np.intp],
     within_groups: bool,
     rng: np.random.Generator,
 ) -> Array:
-    """Shuffle the sentences of each neuron for itself, [neuron, sentence].
+    """Permute the sentences of each neuron independently; [neuron, sentence].
 
-    Observations move as a whole, so that what a neuron's two sentences of one observation have in
-    common stays. Within groups each keeps its group, and every neuron its means of both groups;
-    else the two sentences of an observation change places at random.
+    Observations move as a whole, so that what a neuron's two sentences of one observation share is
+    kept. Within groups each sentence keeps its group, and every neuron its means of both groups;
+    else the two sentences of an observation are also exchanged at random.
 
     Args:
         values: [neuron, sentence].
         in_first: whether a sentence is of the first group, [sentence].
-        observation: of which it is one, at most one of each group, [sentence].
+        observation: the observation that it belongs to, at most one sentence per group, [sentence].
         within_groups: whether a sentence stays in its group.
-        rng: where orders are drawn from.
+        rng: for the permutations.
     """
     found = np.empty_like(values)
     neurons = np.arange(len(values))[:, None, None]
-    for rows in _alike(in_first, observation, within_groups):
+    for rows in _exchangeable(in_first, observation, within_groups):
         order = rng.random((len(values), len(rows))).argsort(1)
         moved = rows[order]
         if not within_groups:
@@ -123,10 +128,10 @@ def shuffled(
     return found
 
 
-def _alike(
+def _exchangeable(
     in_first: NDArray[np.bool_], observation: NDArray[np.intp], within_groups: bool
 ) -> list[NDArray[np.intp]]:
-    """Return the sentences of observations that may be exchanged, [observation, member] each."""
+    """Return the sentences of each set of exchangeable observations, [observation, member]."""
     by_observation = np.lexsort((~in_first, observation))
     starts = np.flatnonzero(np.diff(observation[by_observation], prepend=-1))
     members = np.split(by_observation, starts[1:])

@@ -1,158 +1,140 @@
-"""The chosen neurons as points over sentences: in which clusters they lie, and are these there?"""
+"""Cluster the selected neurons, as points over sentences, in all dimensions and in a layout."""
 
 import dataclasses
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 
-from interp.clusterings import CLUSTERINGS, Clustering
+from interp.clusterings import Clustering
 from interp.reductions import REDUCTIONS, Reduction
-from interp.results.captions import Reading
-from interp.results.result import Result
 
 from . import cluster_measures
-from .cluster_report import (
-    beyond_tuning,
-    figures_of,
-    headline_of,
-    how_chosen,
-    scalars_of,
-    tables_of,
-    told,
-)
-from .selected_neurons import Chosen
-from .validity import NULLS, Points, Space, Verdicts, found_in
+from .selected_neurons import SelectedNeurons
+from .validity import Clusters, ClusterTests, Points, Repetitions, Space, cluster_in
 
-_FEWEST_NEURONS, _FEWEST_SENTENCES = 4, 4
+_MIN_NEURONS, _MIN_SENTENCES = 4, 4
 
-# Draws of each null: at most in all dimensions, and at least, of those asked for, in the layout.
-_MOST_DRAWS, _FEWEST_DRAWS = 99, 20
+# Permutations of each null: at most in all dimensions, and at least, of those asked for, in the
+# layout.
+_MAX_PERMUTATIONS, _MIN_LAYOUT_PERMUTATIONS = 99, 20
 
-_METHODS = {
-    "kmeans": "k-means",
-    "agglomerative": "agglomerative",
-    "dbscan": "DBSCAN",
-    "hdbscan": "HDBSCAN",
-}
+# Other seeds and resamples, in all dimensions and in the layout, where each takes a layout anew.
+_SEEDS, _LAYOUT_SEEDS = 5, 2
+_RESAMPLES, _LAYOUT_RESAMPLES = 30, 5
 
-# How many other seeds and resamples: in all dimensions, and where each takes a layout.
-_SEEDS, _RESAMPLES = (5, 2), (30, 5)
+# All cosine distances below this: the neurons respond alike.
+_ALIKE = 1e-6
+
+# Why there are no clusters; "" where there are.
+Obstacle = Literal["", "no neurons", "few sentences", "few varying neurons", "alike"]
 
 
-def clustered(
-    chosen: Chosen,
-    reading: Reading,
-    where: str,
-    reduction: Reduction,
-    clustering: Clustering,
-    most: int,
-    alpha: float,
-    permutations: int,
-    rng: np.random.Generator,
-) -> Result:
-    """Cluster the chosen neurons in all dimensions and in a layout, and ask what chance makes.
+@dataclass(frozen=True)
+class ClusterSettings:
+    """How the selected neurons are clustered.
 
-    What so few neurons or sentences do not allow is left out, and the finding says why.
+    Attributes:
+        reduction: computes the layout; identity makes none.
+        clustering: the method.
+        most: how many neurons are clustered at most, those of the largest |t|.
+        alpha: the corrected p below which clusters count as real.
+        permutations: of each null, at most 99 in all dimensions; in the layout as many as p below
+            `alpha` needs, since each takes a layout.
+    """
+
+    reduction: Reduction
+    clustering: Clustering
+    most: int
+    alpha: float
+    permutations: int
+
+    @property
+    def min_neurons(self) -> int:
+        """How many neurons are needed."""
+        return max(_MIN_NEURONS, self.clustering.min_samples)
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronClustering:
+    """The clusters of the selected neurons, or why there are none.
+
+    Attributes:
+        selected: all selected neurons.
+        varying: those that vary over the sentences.
+        clustered: those that are clustered.
+        settings: how.
+        obstacle: why there are no clusters.
+        spaces: the clusters in all dimensions, then in the layout; empty where there are none.
+        tests: of these; None where there are none.
+        no_layout: why there is no layout, as a sentence.
+    """
+
+    selected: SelectedNeurons
+    varying: SelectedNeurons
+    clustered: SelectedNeurons
+    settings: ClusterSettings
+    obstacle: Obstacle = ""
+    spaces: tuple[Clusters, ...] = ()
+    tests: ClusterTests | None = None
+    no_layout: str = ""
+
+
+def cluster_neurons(
+    selected: SelectedNeurons, settings: ClusterSettings, rng: np.random.Generator
+) -> NeuronClustering:
+    """Cluster the selected neurons in all dimensions and in a layout, and test both.
 
     Args:
-        chosen: the neurons, over sentences.
-        reading: the words for what was read.
-        where: the layer, in words.
-        reduction: what makes the layout; identity makes none.
-        clustering: what puts points into clusters.
-        most: how many neurons at most, those of the largest |t|.
-        alpha: the corrected p below which clusters count as there.
-        permutations: draws of each null, at most 99 in all dimensions; in the layout no more than
-            let p fall below `alpha`, since each takes a layout.
-        rng: where all that is drawn comes from.
+        selected: the neurons, over sentences.
+        settings: the methods and numbers.
+        rng: for seeds, permutations and resamples.
     """
-    counts = {"chosen_neurons": float(len(chosen.neurons))}
-    method = _METHODS[CLUSTERINGS.name_of(clustering)]
-    if not chosen.neurons:
-        return Result(scalars=counts, finding=f"No neuron was chosen at {where}: none to cluster.")
-    if len(chosen.in_first) < _FEWEST_SENTENCES:
-        said = f"{len(chosen.in_first)} sentences at {where} are too few to cluster neurons by."
-        return Result(scalars=counts, finding=said)
-    kept, fewest = _varying(chosen), max(_FEWEST_NEURONS, clustering.min_samples)
-    if len(kept.neurons) < fewest:
-        return Result(
-            scalars=counts,
-            finding=f"Neurons chosen at {where}: {len(chosen.neurons)}, of which "
-            f"{len(kept.neurons)} vary over the sentences; {method} needs {fewest}.",
-        )
-    strongest = _strongest(kept, most)
-    points = Points.of(strongest.values, strongest.in_first, strongest.observation)
-    if cluster_measures.cosine_distances(points.directions).max() < 1e-6:
-        said = f"All {len(strongest.neurons)} neurons at {where} respond alike: one cluster."
-        return Result(scalars=counts, finding=said)
+    if not len(selected):
+        return NeuronClustering(selected, selected, selected, settings, "no neurons")
+    if len(selected.in_first) < _MIN_SENTENCES:
+        return NeuronClustering(selected, selected, selected, settings, "few sentences")
+    varying = selected.subset(np.flatnonzero(Points.of_selected(selected).varies))
+    if len(varying) < settings.min_neurons:
+        return NeuronClustering(selected, varying, varying, settings, "few varying neurons")
+    clustered = varying.strongest(settings.most)
+    points = Points.of_selected(clustered)
+    if cluster_measures.cosine_distances(points.directions).max() < _ALIKE:
+        return NeuronClustering(selected, varying, clustered, settings, "alike")
 
-    parts = [
-        found_in(
-            *(Space.full(), points, strongest.t, clustering),
-            *(min(permutations, _MOST_DRAWS), _SEEDS[0], _RESAMPLES[0], rng),
-        )
-    ]
-    if not (missing := _no_layout(reduction, points)):
-        draws = min(permutations, max(int(1 / alpha), _FEWEST_DRAWS))
-        layout = Space.layout(REDUCTIONS.name_of(reduction), reduction)
+    full = Repetitions(min(settings.permutations, _MAX_PERMUTATIONS), _SEEDS, _RESAMPLES)
+    spaces = [cluster_in(Space.full(), points, clustered.t, settings.clustering, full, rng)]
+    no_layout = _refuse_layout(settings.reduction, points)
+    if not no_layout:
+        enough = max(int(1 / settings.alpha), _MIN_LAYOUT_PERMUTATIONS)
+        few = Repetitions(min(settings.permutations, enough), _LAYOUT_SEEDS, _LAYOUT_RESAMPLES)
+        layout = Space.layout(REDUCTIONS.name_of(settings.reduction), settings.reduction)
         try:
-            parts.append(
-                found_in(
-                    *(layout, points, strongest.t, clustering),
-                    *(draws, _SEEDS[1], _RESAMPLES[1], rng),
-                )
-            )
+            spaces.append(cluster_in(layout, points, clustered.t, settings.clustering, few, rng))
         except ValueError as error:
-            # What cannot be laid out depends on the data: a kernel of points that mostly coincide.
-            missing = f"There is no layout: {error}."
-    verdicts = Verdicts.of(parts, alpha)
-    headline = headline_of(parts[0], verdicts, strongest, where, method)
-    finding = [
-        f"{headline}.",
-        how_chosen(chosen, kept, strongest),
-        beyond_tuning(parts[0], verdicts, strongest),
-        *(told(part, verdicts, i, strongest) for i, part in enumerate(parts)),
-        missing,
-    ]
-    return Result(
-        scalars=counts | scalars_of(parts, verdicts, strongest),
-        tables=tables_of(parts, verdicts, strongest),
-        figures=figures_of(parts, verdicts, strongest, reading, where, headline, method),
-        finding=" ".join(part for part in finding if part),
-        null=f"clusters: each neuron's {NULLS[0]}, or {NULLS[1]}",
+            # Only the data show whether a layout exists: for example, a kernel of coinciding points
+            # has none.
+            no_layout = f"There is no layout: {error}."
+    return NeuronClustering(
+        selected=selected,
+        varying=varying,
+        clustered=clustered,
+        settings=settings,
+        spaces=tuple(spaces),
+        tests=ClusterTests.of(tuple(spaces), settings.alpha),
+        no_layout=no_layout,
     )
 
 
-def _varying(chosen: Chosen) -> Chosen:
-    """Return the neurons that vary over the sentences; others are like nothing."""
-    points = Points.of(chosen.values, chosen.in_first, chosen.observation)
-    return _some(chosen, np.flatnonzero(points.varies))
-
-
-def _strongest(chosen: Chosen, most: int) -> Chosen:
-    """Return no more than so many neurons, those of the largest |t|, in their order."""
-    order = np.argsort(-np.abs(chosen.t), kind="stable")
-    return _some(chosen, np.sort(order[:most]))
-
-
-def _some(chosen: Chosen, which: np.ndarray[Any, np.dtype[np.intp]]) -> Chosen:
-    return dataclasses.replace(
-        chosen,
-        values=chosen.values[:, which],
-        neurons=tuple(chosen.neurons[i] for i in which),
-        t=chosen.t[which],
-    )
-
-
-def _no_layout(reduction: Reduction, points: Points) -> str:
-    """Say why the neurons cannot be laid out; "" where they can."""
+def _refuse_layout(reduction: Reduction, points: Points) -> str:
+    """Return why the reduction makes no plane of these neurons, as a sentence; "" where it does."""
     name = REDUCTIONS.name_of(reduction)
     neurons, sentences = points.directions.shape
     components = getattr(reduction, "n_components", 0)
     if not components:
         return f"There is no layout: reduction={name} makes none, reduction=tsne does."
     if components < 2:
-        return "There is no layout: a plane takes reduction.n_components=2."
+        return "There is no layout: a plane needs reduction.n_components=2."
     if components > min(neurons, sentences):
         return (
             f"There is no layout: {components} components are more than {neurons} neurons over "

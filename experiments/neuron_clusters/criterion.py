@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
-from interp.stats.two_sample import corrected
+from interp.stats.two_sample import correct_p
 
 _TESTS = {
     "paired": "paired t-test",
@@ -23,7 +23,7 @@ _CORRECTIONS = {
 
 @dataclass(frozen=True)
 class Criterion:
-    """A test of two groups, and what it takes to be significant.
+    """A test of two groups, and the corrected p below which a neuron is significant.
 
     Attributes:
         test: one of `interp.stats.two_sample.TESTS`.
@@ -42,27 +42,27 @@ class Criterion:
 
     @property
     def statistic(self) -> str:
-        """What the statistic is called."""
+        """The name of the statistic."""
         return "z" if self.test == "mann_whitney" else "t"
 
     @property
     def effect(self) -> str:
-        """What Cohen's d is called: that of differences within pairs has a name of its own."""
+        """The name of Cohen's d: d_z for differences within pairs."""
         return "d_z" if self.is_paired else "d"
 
     @property
-    def assumes(self) -> str:
-        """What the interval of d assumes that the test does not; "" where nothing."""
+    def interval_assumption(self) -> str:
+        """What the interval of d assumes and the test does not, for a label; "" for nothing."""
         return ", for equal variances" if self.test in ("welch", "mann_whitney") else ""
 
     def __str__(self) -> str:
         return f"{_TESTS[self.test]}, {_CORRECTIONS[self.correction]} p < {self.alpha:g}"
 
     def significant(self, p: Array) -> NDArray[np.bool_]:
-        """Tell which of p-values [.., neuron] are significant; NaN are not."""
-        return np.asarray(corrected(p, self.correction) < self.alpha)
+        """Return which of p-values [.., neuron] are significant; NaN are not."""
+        return np.asarray(correct_p(p, self.correction) < self.alpha)
 
 
-def p_in_words(p: float) -> str:
-    """Write a p-value, also one that is too small for a number."""
+def format_p(p: float) -> str:
+    """Return "p = 0.012"; "p < 1e-300" where p is too small for a float."""
     return "p < 1e-300" if p < 1e-300 else f"p = {p:.2g}"

@@ -1,32 +1,31 @@
-"""A linear probe: do held-out points lie on their side of a hyperplane? Many labellings at once."""
+"""The accuracy of a linear probe on held-out points, under many labellings at once."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
 
-# A prediction of so little lies on the hyperplane.
+# A prediction this close to 0 lies on the hyperplane.
 _ON_PLANE = 1e-9
 
 
 def probe_accuracy(
     points: Array, labellings: NDArray[np.bool_], held_out: list[NDArray[np.bool_]]
 ) -> Array:
-    """Return the share of held-out points that a linear probe puts into their group, [b].
+    """Return the balanced accuracy of a linear probe on held-out points, [b].
 
-    It is the mean of both groups' shares (balanced accuracy), so that chance is a half whatever
-    their sizes.
+    It is the mean of both groups' accuracies, so that chance is a half whatever their sizes.
 
     The probe is a ridge regression of the labels, +1 and -1, on the points (a least-squares
-    classifier: Hastie et al., 2009, 4.2), fitted on all other folds and read by its sign; what lies
-    on the hyperplane counts as half. Its penalty is the mean squared distance of the fitted points
-    from their mean, which halves a direction of middling variance: it knows no label, so that one
-    matrix serves all labellings.
+    classifier: Hastie et al., 2009, 4.2), fitted on all other folds. It predicts by its sign; a
+    point on the hyperplane counts as half correct. Its penalty is the mean squared distance of the
+    fitted points from their mean, which does not depend on labels: one matrix serves all
+    labellings.
 
     Args:
         points: [n, d].
         labellings: which points are in the first group, [b, n].
-        held_out: the points that each fold predicts, each [n].
+        held_out: the points that each fold predicts, [n] each.
     """
     centred = points - points.mean(0)
     products = centred @ centred.T
@@ -37,7 +36,7 @@ def probe_accuracy(
         mean = among.mean(0)
         across = across - across.mean(1, keepdims=True) - mean + mean.mean()
         among = among - mean - mean[:, None] + mean.mean()
-        # Where all points coincide any penalty will do.
+        # Where all points coincide any penalty gives the same.
         penalty = np.trace(among) / len(among) or 1.0
         weights = np.linalg.solve(among + penalty * np.eye(len(among)), across.T)
         middle = labels[:, ~test].mean(1, keepdims=True)

@@ -118,6 +118,7 @@ class Rotation:
             minus_shuffled = paired_tests(target - shuffled, flipped, rounding)
 
         n_prompts = len(measured.prompts)
+        units = f"{n_prompts} prompt{'s' * (n_prompts != 1)}, {shared.describe(measured.n)}"
         found = report.Rotations(
             of_prompts=of_prompts,
             means=of_observations.mean(),
@@ -125,16 +126,7 @@ class Rotation:
             shared=shared,
             minus_before=minus_before,
             minus_shuffled=minus_shuffled,
-            caption=Caption(
-                layers=activations.layers[1:],
-                names=_step_names(plan),
-                model=source.title,
-                hook=hook.label,
-                position=f"position: {described(position)}",
-                groups=prompts.group_names,
-                units=f"{n_prompts} prompt{'s' * (n_prompts != 1)}, {shared.describe(measured.n)}",
-                notice=plan.notice,
-            ),
+            caption=_caption(source, hook, position, plan, prompts, units),
             alpha=self.alpha,
             permutations=self.permutations,
         )
@@ -147,6 +139,27 @@ class Rotation:
             finding=report.describe_finding(found),
             null=report.NULL if found.tests else "",
         )
+
+
+def _caption(
+    source: ModelSource,
+    hook: HookPoint,
+    position: Position,
+    plan: "Plan",
+    prompts: PromptSet,
+    units: str,
+) -> Caption:
+    """Name the steps by the layers that they lead to."""
+    return Caption(
+        layers=plan.layers[1:],
+        names=_step_names(plan),
+        model=source.title,
+        hook=hook.label,
+        position=f"position: {described(position)}",
+        groups=prompts.group_names,
+        units=units,
+        notice=plan.notice,
+    )
 
 
 def _refuse_zero_vectors(norms: Array, hook: HookPoint, layers: tuple[int, ...]) -> None:

@@ -12,16 +12,31 @@ from threadpoolctl import threadpool_limits
 from interp import plotting
 from interp.clusterings.density import DBSCAN
 from interp.clusterings.partitions import Agglomerative, KMeans
-from interp.experiments.neuron_clusters import cluster_figures, cluster_measures
-from interp.experiments.neuron_clusters.clusters import clustered
-from interp.experiments.neuron_clusters.selected_neurons import Chosen
-from interp.experiments.neuron_clusters.validity import Found, Points, Space, Verdicts, found_in
+from interp.experiments.neuron_clusters import (
+    cluster_figures,
+    cluster_measures,
+    cluster_report,
+    figures,
+)
+from interp.experiments.neuron_clusters.clusters import ClusterSettings, cluster_neurons
+from interp.experiments.neuron_clusters.layer_report import Comparison
+from interp.experiments.neuron_clusters.selected_neurons import SelectedNeurons
+from interp.experiments.neuron_clusters.validity import (
+    Clusters,
+    ClusterTests,
+    NullClusters,
+    Points,
+    Repetitions,
+    Space,
+    cluster_in,
+)
 from interp.reductions.layouts import TSNE, KernelPCA
 from interp.reductions.linear import PCA, Identity
-from interp.results.captions import Reading
+from interp.results.captions import Caption
+from interp.results.result import Result
 
 PAIRS = 20
-READING = Reading(
+CAPTION = Caption(
     layers=(3,),
     names=("layer 3",),
     model="tiny",
@@ -53,16 +68,23 @@ def tuned(n, rng, tuning=1.0, pairs=PAIRS):
     return own + tuning * signs[:, None] * np.where(in_first, 1, -1), signs
 
 
-def chosen(neurons, t, same_sentences=False):
+def selected(neurons, t, same_sentences=False):
     in_first, pair = paired(neurons.shape[1] // 2)
     names = tuple(map(str, range(len(neurons))))
-    return Chosen(neurons.T, in_first, pair, names, t, ("him", "her"), same_sentences)
+    return SelectedNeurons(neurons.T, in_first, pair, names, t, ("him", "her"), same_sentences)
 
 
 def asked(found, reduction=None, clustering=None, permutations=39, seed=0):
-    return clustered(
-        *(found, READING, "layer 3", reduction or Identity(), clustering or KMeans(2)),
-        *(64, 0.05, permutations, np.random.default_rng(seed)),
+    settings = ClusterSettings(
+        reduction or Identity(), clustering or KMeans(2), 64, 0.05, permutations
+    )
+    clusters = cluster_neurons(found, settings, np.random.default_rng(seed))
+    comparison = Comparison(None, None, None, None, CAPTION)
+    return Result(
+        scalars=cluster_report.scalars(clusters),
+        tables=cluster_report.tables(clusters),
+        figures=figures.clustering_figures(clusters, "layer 3", comparison),
+        finding=cluster_report.describe_finding(clusters, "layer 3"),
     )
 
 
@@ -70,7 +92,8 @@ def in_all_dimensions(neurons, clustering, draws, rng):
     in_first, pair = paired(neurons.shape[1] // 2)
     points = Points.of(neurons.T, in_first, pair)
     t = np.zeros(len(neurons))
-    return Verdicts.of([found_in(Space.full(), points, t, clustering, draws, 0, 0, rng)], 0.05)
+    found = cluster_in(Space.full(), points, t, clustering, Repetitions(draws, 0, 0), rng)
+    return ClusterTests.of((found,), 0.05)
 
 
 # --- the maths
@@ -133,7 +156,7 @@ def test_a_shuffle_keeps_pairs_together_and_within_groups_the_groups(within):
     rng = np.random.default_rng(1)
     in_first, pair = paired(5)
     values = rng.normal(size=(4, 10))
-    moved = cluster_measures.shuffled(values, in_first, pair, within, rng)
+    moved = cluster_measures.permute_sentences(values, in_first, pair, within, rng)
     for before, after in zip(values, moved, strict=True):
         of_before, of_after = (
             [(row[in_first][i], row[~in_first][i]) for i in range(5)] for row in (before, after)
@@ -152,12 +175,12 @@ def test_every_order_of_pairs_is_equally_likely_and_each_neurons_is_its_own():
     rng = np.random.default_rng(2)
     in_first, pair = paired(3)
     values = np.tile(pair.astype(float), (12000, 1))
-    moved = cluster_measures.shuffled(values, in_first, pair, True, rng)
+    moved = cluster_measures.permute_sentences(values, in_first, pair, True, rng)
     np.testing.assert_array_equal(moved[:, in_first], moved[:, ~in_first])
     counts = np.unique(moved[:, in_first], axis=0, return_counts=True)[1]
     assert len(counts) == 6
     assert np.abs(counts - 2000).max() < 5 * np.sqrt(2000)
-    swapped = cluster_measures.shuffled(
+    swapped = cluster_measures.permute_sentences(
         np.tile(in_first * 1.0, (12000, 1)), in_first, pair, False, rng
     )
     assert np.abs(swapped[:, in_first].mean(0) - 0.5).max() < 5 / np.sqrt(4 * 12000)
@@ -167,10 +190,10 @@ def test_groups_that_are_no_pairs_are_shuffled_sentence_by_sentence():
     rng = np.random.default_rng(3)
     in_first, each = np.arange(9) < 4, np.arange(9)
     values = np.tile(np.arange(9.0), (500, 1))
-    moved = cluster_measures.shuffled(values, in_first, each, True, rng)
+    moved = cluster_measures.permute_sentences(values, in_first, each, True, rng)
     np.testing.assert_array_equal(np.sort(moved[:, in_first], axis=1), values[:, in_first])
     np.testing.assert_array_equal(np.sort(moved[:, ~in_first], axis=1), values[:, ~in_first])
-    anywhere = cluster_measures.shuffled(values, in_first, each, False, rng)
+    anywhere = cluster_measures.permute_sentences(values, in_first, each, False, rng)
     np.testing.assert_array_equal(np.sort(anywhere, axis=1), values)
     assert anywhere[:, in_first].max() == 8
 
@@ -232,7 +255,7 @@ def test_clusters_beyond_tuning_are_found(clustering):
     neurons, signs = tuned(36, rng, 0.5)
     planted = np.arange(36) % 3
     neurons += 3 * rng.normal(size=(3, PAIRS))[planted][:, paired()[1]]
-    result = asked(chosen(neurons, 3 * signs), PCA(2), clustering, permutations=30)
+    result = asked(selected(neurons, 3 * signs), PCA(2), clustering, permutations=30)
     members = result.tables["cluster_members"]
     for space in ("all dimensions", "the layout of pca"):
         found = members[f"cluster in {space}"]
@@ -248,18 +271,18 @@ def test_clusters_beyond_tuning_are_found(clustering):
 
 def test_clusters_that_are_the_sign_of_t_are_said_to_be():
     neurons, signs = tuned(30, np.random.default_rng(13), 2)
-    result = asked(chosen(neurons, 4 * signs))
+    result = asked(selected(neurons, 4 * signs))
     assert "), which are the sign of t (adjusted Rand index 1.00)." in result.finding
-    assert "sign of t at an adjusted Rand index of 1.00" in result.finding
+    assert "Adjusted Rand index with the sign of t 1.00" in result.finding
     assert result.scalars["clusters_sign_ari"] == 1
     table = result.tables["clusters"]
     assert list(table["cluster"]) == ["1", "2"]
     np.testing.assert_allclose(table["mean t"], [4, -4])
-    np.testing.assert_allclose(table["units"], [(signs > 0).sum(), (signs < 0).sum()])
+    np.testing.assert_allclose(table["neurons"], [(signs > 0).sum(), (signs < 0).sum()])
     assert table["share"].sum() == pytest.approx(1)
 
 
-def test_noise_chosen_on_the_sentences_it_is_clustered_on_looks_clustered_by_sign():
+def test_noise_selected_on_the_sentences_it_is_clustered_on_looks_clustered_by_sign():
     """The claim of the warning, and that other sentences show nothing."""
     half = paired()[1] < PAIRS // 2
     p = {True: [], False: []}
@@ -276,36 +299,36 @@ def test_noise_chosen_on_the_sentences_it_is_clustered_on_looks_clustered_by_sig
             p[same_sentences].append(found.tests[0].p[0])
     assert np.max(p[True]) == pytest.approx(0.05)
     assert abs(np.mean(p[False]) - 0.525) < 4 * np.sqrt(1 / 12 / 16)
-    told = chosen(neurons[strongest][:, half], t[strongest], same_sentences=True)
+    told = selected(neurons[strongest][:, half], t[strongest], same_sentences=True)
     result = asked(told, clustering=ward)
     assert result.scalars["clusters_sign_ari"] > 0.8
     assert "further apart than their tuning" not in result.finding
-    assert "Beware: they were chosen on the same sentences" in result.finding
+    assert "Caution: they were selected on the same sentences" in result.finding
 
 
 def test_a_layout_counts_only_where_clusters_are_there_in_all_dimensions():
     def found(observed, nulls):
         null = np.array(nulls, float)
         empty = np.empty(0)
-        return Found(
+        return Clusters(
             *(Space.full(), empty, empty, empty, observed, (0.0, 0.0)),
-            *(null, empty, empty, empty, empty),
+            *(NullClusters(null, empty, empty), empty, empty),
         )
 
     full = found(0.5, [np.arange(39) / 100, np.arange(39) / 60])
     layout = found(0.9, [np.zeros(39), np.zeros(39)])
-    verdicts = Verdicts.of([full, layout], 0.05)
+    tests = ClusterTests.of((full, layout), 0.05)
     beyond = (1 + (np.arange(39) / 60 >= 0.5).sum()) / 40
-    np.testing.assert_allclose(verdicts.corrected, [[1 / 40, beyond], [1 / 40, beyond]])
-    np.testing.assert_array_equal(verdicts.passes, [[True, False], [True, False]])
-    few = Verdicts.of([found(0.5, np.zeros((2, 10)))], 0.05)
-    assert few.describe_smallest_p[0]
+    np.testing.assert_allclose(tests.p_corrected, [[1 / 40, beyond], [1 / 40, beyond]])
+    np.testing.assert_array_equal(tests.significant, [[True, False], [True, False]])
+    few = ClusterTests.of((found(0.5, np.zeros((2, 10))),), 0.05)
+    assert few.too_few[0]
 
 
 def test_a_clustering_does_not_depend_on_how_strongly_neurons_respond():
     neurons, signs = tuned(20, np.random.default_rng(14), 1)
     scaled = neurons * 10.0 ** np.linspace(-3, 3, 20)[:, None] + np.arange(20)[:, None]
-    one, other = (asked(chosen(x, 3 * signs)) for x in (neurons, scaled))
+    one, other = (asked(selected(x, 3 * signs)) for x in (neurons, scaled))
     assert one.scalars == pytest.approx(other.scalars, rel=1e-6)
 
 
@@ -315,11 +338,11 @@ def test_a_clustering_does_not_depend_on_how_strongly_neurons_respond():
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_too_few_neurons_are_said_to_be(n):
     neurons, signs = tuned(n, np.random.default_rng(20))
-    result = asked(chosen(neurons, 3 * signs), TSNE())
-    assert result.scalars == {"chosen_neurons": n}
+    result = asked(selected(neurons, 3 * signs), TSNE())
+    assert result.scalars == {"selected_neurons": n}
     assert not result.figures
     said = (
-        "No neuron was chosen at layer 3"
+        "No neuron was selected at layer 3"
         if n == 0
         else f"{n} vary over the sentences; k-means needs 4"
     )
@@ -329,8 +352,8 @@ def test_too_few_neurons_are_said_to_be(n):
 def test_neurons_that_do_not_vary_are_left_out():
     neurons, signs = tuned(9, np.random.default_rng(21))
     neurons[[2, 5]] = 0.3
-    result = asked(chosen(neurons, 3 * signs))
-    assert "2 of 9 chosen neurons do not vary over the sentences" in result.finding
+    result = asked(selected(neurons, 3 * signs))
+    assert "2 of 9 selected neurons do not vary over the sentences" in result.finding
     assert list(result.tables["cluster_members"]["neuron"]) == list("0134678")
 
 
@@ -338,18 +361,18 @@ def test_neurons_that_do_not_vary_are_left_out():
 def test_too_few_sentences_are_said_to_be(sentences):
     neurons = np.random.default_rng(22).normal(size=(9, sentences))
     said = f"{sentences} sentences at layer 3 are too few to cluster neurons by."
-    assert asked(chosen(neurons, np.ones(9))).finding == said
+    assert asked(selected(neurons, np.ones(9))).finding == said
 
 
 def test_neurons_that_respond_alike_are_one_cluster():
     neurons = np.random.default_rng(23).normal(size=40) * np.arange(1, 9)[:, None]
-    result = asked(chosen(neurons, np.ones(8)), TSNE())
+    result = asked(selected(neurons, np.ones(8)), TSNE())
     assert result.finding == "All 8 neurons at layer 3 respond alike: one cluster."
 
 
 def test_neurons_of_opposite_sign_and_no_other_difference_are_two():
     neurons = np.random.default_rng(24).normal(size=40) * np.repeat([1, -1], 4)[:, None]
-    result = asked(chosen(neurons, np.repeat([3.0, -3.0], 4)), PCA(2), Agglomerative())
+    result = asked(selected(neurons, np.repeat([3.0, -3.0], 4)), PCA(2), Agglomerative())
     assert result.scalars["clusters_found"] == 2
     assert result.scalars["clusters_silhouette"] == pytest.approx(1)
     assert result.scalars["layout_clusters_sign_ari"] == 1
@@ -364,7 +387,7 @@ def test_neurons_of_opposite_sign_and_no_other_difference_are_two():
         ),
         (Identity(), "reduction=identity makes none, reduction=tsne does"),
         (PCA(11), "11 components are more than 10 neurons over 40 sentences have"),
-        (PCA(1), "a plane takes reduction.n_components=2"),
+        (PCA(1), "a plane needs reduction.n_components=2"),
         (KernelPCA(), "half of the points coincide"),
     ],
     ids=repr,
@@ -373,7 +396,7 @@ def test_a_layout_that_cannot_be_made_is_left_out_with_its_reason(reduction, sai
     neurons, signs = tuned(10, np.random.default_rng(25))
     if isinstance(reduction, KernelPCA):
         neurons[:9] = neurons[0]
-    result = asked(chosen(neurons, 3 * signs), reduction)
+    result = asked(selected(neurons, 3 * signs), reduction)
     assert result.finding.count("There is no layout") == 1
     assert "In the layout of" not in result.finding
     assert np.isfinite(list(result.scalars.values())).all()
@@ -383,7 +406,7 @@ def test_a_layout_that_cannot_be_made_is_left_out_with_its_reason(reduction, sai
 
 def test_noise_alone_is_no_cluster_and_the_rest_is_drawn():
     neurons, signs = tuned(12, np.random.default_rng(26))
-    result = asked(chosen(neurons, 3 * signs), PCA(2), DBSCAN(eps=1e-6))
+    result = asked(selected(neurons, 3 * signs), PCA(2), DBSCAN(eps=1e-6))
     assert "DBSCAN finds no cluster among 12 neurons at layer 3" in result.finding
     assert result.scalars["clusters_noise"] == 1
     assert "clusters_sign_ari" not in result.scalars
@@ -391,17 +414,20 @@ def test_noise_alone_is_no_cluster_and_the_rest_is_drawn():
     assert {"clusters", "centroids", "cosines"} <= set(result.figures)
 
 
-def test_too_few_draws_are_said_to_be():
+def test_too_few_permutations_are_said_to_be():
     neurons, signs = tuned(12, np.random.default_rng(27), 3)
-    assert "too few draws to tell" in asked(chosen(neurons, signs), permutations=9).finding
+    assert (
+        "too few permutations to reach p < 0.05"
+        in asked(selected(neurons, signs), permutations=9).finding
+    )
 
 
 def test_of_many_neurons_the_strongest_are_clustered():
     rng = np.random.default_rng(28)
     neurons, signs = tuned(80, rng)
     t = signs * rng.permutation(80)
-    result = asked(chosen(neurons, t), clustering=Agglomerative(2))
-    assert "those of the largest |t| among 80 chosen neurons" in result.finding
+    result = asked(selected(neurons, t), clustering=Agglomerative(2))
+    assert "those of the largest |t| among 80 selected neurons" in result.finding
     members = result.tables["cluster_members"]
     assert len(members) == 64
     assert np.abs(members["t"]).min() == 80 - 64
@@ -409,8 +435,8 @@ def test_of_many_neurons_the_strongest_are_clustered():
 
 def test_figures_say_what_was_clustered_and_on_which_sentences(tmp_path):
     neurons, signs = tuned(12, np.random.default_rng(29), 2)
-    for same_sentences, said in ((False, "chosen on other"), (True, "chosen on the same")):
-        result = asked(chosen(neurons, 3 * signs, same_sentences), PCA(2))
+    for same_sentences, said in ((False, "selected on other"), (True, "selected on the same")):
+        result = asked(selected(neurons, 3 * signs, same_sentences), PCA(2))
         assert len(result.figures) == 5
         for figure in result.figures.values():
             below = [text.get_text().replace("\n", " ") for text in figure.axes[0].texts]
@@ -427,14 +453,13 @@ def test_legends_stay_within_the_figure_and_apart(n_clusters):
     labels = np.arange(200) % (n_clusters + 1) - 1
     partition = cluster_figures.Partition("clusters in all dimensions", labels)
     figure = cluster_figures.cluster_layouts(
-        points,
-        [partition, partition],
-        points[:, 0],
-        groups=("names of people and places", "objects"),
-        title="What is shown",
-        subtitle="of what",
-        xlabel="one",
-        ylabel="two",
+        cluster_figures.ClusterLayouts(
+            points,
+            [partition, partition],
+            points[:, 0],
+            groups=("names of people and places", "objects"),
+        ),
+        cluster_figures.PlaneTexts("What is shown", "of what", "one", "two"),
     )
     plotting.pixels(figure)
     boxes = [axes.get_legend().get_window_extent() for axes in figure.axes if axes.get_legend()]

@@ -1,4 +1,4 @@
-"""The analysis on constructed neurons, of which it is known what tells the groups apart."""
+"""The analysis on constructed neurons, of which it is known what distinguishes the groups."""
 
 from types import SimpleNamespace
 
@@ -13,17 +13,17 @@ from interp.data.activations import Activations
 from interp.data.positions import Target
 from interp.data.prompts import from_marked
 from interp.experiments.neuron_clusters.analysis import NeuronClusters
+from interp.experiments.neuron_clusters.clusters import NeuronClustering
 from interp.experiments.neuron_clusters.contrast import Contrast
 from interp.experiments.neuron_clusters.criterion import Criterion
-from interp.experiments.neuron_clusters.over_layers import measured
-from interp.experiments.neuron_clusters.selected_neurons import chosen
+from interp.experiments.neuron_clusters.layer_tests import compare_layers
+from interp.experiments.neuron_clusters.selected_neurons import select_neurons
 from interp.hooks.heads import AttentionScores, HeadOutput
 from interp.hooks.neurons import MlpPost
 from interp.hooks.residual import ResidPost
 from interp.models import Random
 from interp.reductions import REDUCTIONS
-from interp.results.result import Result
-from interp.stats.observations import observations
+from interp.stats.observations import number_observations
 
 PAIRS, NEURONS, TUNED = 16, 60, 12
 
@@ -32,10 +32,12 @@ PAIRS, NEURONS, TUNED = 16, 60, 12
 def _clusters_are_tested_elsewhere(monkeypatch):
     """Their nulls take seconds; here it counts what they are handed."""
 
-    def clustered(chosen, *_):
-        return Result(finding=f"{len(chosen.neurons)} neurons chosen.")
+    def cluster_neurons(selected, settings, _):
+        return NeuronClustering(selected, selected, selected, settings, "few varying neurons")
 
-    monkeypatch.setattr("interp.experiments.neuron_clusters.analysis.clustered", clustered)
+    monkeypatch.setattr(
+        "interp.experiments.neuron_clusters.analysis.cluster_neurons", cluster_neurons
+    )
 
 
 def prompts_of(columns=None, **groups):
@@ -55,7 +57,7 @@ def planned(values, prompts, alike=()):
     plan = SimpleNamespace(
         layers=layers,
         samples=pd.DataFrame({"prompt": range(len(prompts)), "group": prompts.groups}),
-        seen=ids,
+        duplicate_of=ids,
         layer_names=tuple(f"layer {layer}" for layer in layers),
         notice="",
     )
@@ -82,8 +84,12 @@ def run(values, prompts, alike=(), seed=0, **settings):
 
 def contrast_of(values, prompts, alike=()):
     activations, plan = planned(values, prompts, alike)
-    number = observations(prompts, plan, activations)
+    number = number_observations(prompts, plan, activations)
     return Contrast.of(activations, prompts, number, prompts.group_names[:2])
+
+
+def series_of(result, name="significant"):
+    return next(one for one in result.tested if one.name == name)
 
 
 def planted(seed=0, layers=3, at=1, tuned=TUNED, effect=3.0):
@@ -101,14 +107,17 @@ TWO = prompts_of(him=PAIRS, her=PAIRS)
 
 def test_planted_neurons_are_found_at_their_layer_and_nowhere_else():
     result = run(planted(), TWO)
-    count, p = (result.series[name].values for name in ("significant", "significant_p_corrected"))
-    assert TUNED <= count[1] <= TUNED + 3
-    assert (p < 0.05).tolist() == [False, True, False]
-    for name in ("effect_size", "probe_accuracy"):
-        assert result.series[f"{name}_p_corrected"].values[1] == 1 / 40
-    assert result.series["significant_share"].values[1] == count[1] / NEURONS
+    count, effect, accuracy = result.tested
+    names = ["significant", "effect_size", "probe_accuracy"]
+    assert [one.name for one in result.tested] == names
+    assert TUNED <= count.values[1] <= TUNED + 3
+    assert count.significant.tolist() == [False, True, False]
+    for one in (effect, accuracy):
+        assert one.p_corrected[1] == 1 / 40
+        assert one.direction == "greater"
+    assert result.series["significant_share"].values[1] == count.values[1] / NEURONS
     assert result.scalars["layer_shown"] == 1
-    assert "Neurons tell him from her at layer 1" in result.finding
+    assert "Neurons distinguish him from her at layer 1" in result.finding
     top = result.tables["neurons"]
     assert set(top["neuron"][:TUNED]) == {str(j) for j in range(TUNED)}
     assert {"t_values", "activations", "mean_activation", "sentence_means", "neuron"} < set(
@@ -132,8 +141,8 @@ def test_the_table_holds_what_scipy_finds():
 
 def test_noise_is_said_to_be_noise():
     result = run(planted(effect=0), TWO)
-    assert "Neurons tell him from her at no layer" in result.finding
-    assert "0 neurons chosen." in result.finding
+    assert "Neurons distinguish him from her at no layer" in result.finding
+    assert ": 0, of which 0 vary over the sentences" in result.finding
     assert {"over_layers", "t_values", "effect_sizes", "activations"} <= set(result.figures)
 
 
@@ -148,7 +157,7 @@ def test_the_null_over_layers_is_as_rare_as_it_should_be(test):
         # Neurons hang together: were they shuffled apart, p would be far too small.
         values = rng.normal(size=(1, 16, 3)) @ rng.normal(size=(3, 20))
         contrast = contrast_of(values + 0.1 * rng.normal(size=(1, 16, 20)), prompts)
-        m = measured(contrast, contrast, (0,), criterion, 19, rng)
+        m = compare_layers(contrast, contrast, (0,), criterion, 19, rng)
         for k, of in enumerate((m.significant, m.effect_size, m.probe_accuracy)):
             found[k, trial] = (1 + (of[0, 1:] >= of[0, 0] - 1e-9).sum()) / of.shape[1]
     assert ((found <= 0.1).mean(1) <= 0.1 + 3 * np.sqrt(0.09 / trials)).all()
@@ -162,9 +171,7 @@ def test_prompts_that_are_read_alike_count_once():
     alike = [(g * 2 * PAIRS + i, g * 2 * PAIRS + PAIRS + i) for g in (0, 1) for i in range(PAIRS)]
     once, twice = run(values, TWO), run(doubled, prompts, alike)
     np.testing.assert_allclose(twice.tables["neurons"]["p"], once.tables["neurons"]["p"])
-    np.testing.assert_array_equal(
-        twice.series["significant"].values, once.series["significant"].values
-    )
+    np.testing.assert_array_equal(series_of(twice).values, series_of(once).values)
     assert f"{2 * PAIRS} pairs of prompts are {PAIRS} observations" in twice.finding
     assert "observations" not in once.finding.split("\n\n")[-1]
     not_told_apart = contrast_of(doubled, prompts)
@@ -183,8 +190,8 @@ def test_sentences_that_share_a_word_are_one_to_the_tests():
         for words, found in false.items():
             result = run(values, prompts, words=words, permutations=19, split_half=False)
             found.append(result.series["significant_share"].values[0])
-            tested = "Tests count 8 observations, one per verb" in result.finding
-            assert tested == (words == "auto")
+            by_verb = "Tests count 8 observations, one per verb" in result.finding
+            assert by_verb == (words == "auto")
     assert np.mean(false["auto"]) < 0.02
     assert np.mean(false["none"]) > 0.3
     # What the tests hold is the mean over each verb's sentences.
@@ -201,12 +208,12 @@ def test_halves_and_folds_keep_a_word_together():
     verb = np.tile(np.repeat(np.arange(8), 2), 2)
     prompts = prompts_of({"verb": [f"verb {i}" for i in verb]}, him=16, her=16)
     activations, plan = planned(planted(), prompts)
-    number = observations(prompts, plan, activations)
+    number = number_observations(prompts, plan, activations)
     sentences = Contrast.of(activations, prompts, number, ("him", "her"))
     tested = Contrast.of(activations, prompts, np.asarray(verb), ("him", "her"))
     assert tested.sizes == (8, 8)
     criterion = Criterion("paired", "benjamini_hochberg", 0.05)
-    split = chosen(tested, sentences, 1, criterion, True, np.random.default_rng(0))
+    split = select_neurons(tested, sentences, 1, criterion, True, np.random.default_rng(0))
     shown = {int(verb[i]) for i in np.unique(split.observation)}
     assert len(shown) == 4
     assert len(split.values) == 4 * 2 * 2
@@ -224,9 +231,9 @@ def test_merged_prompts_are_averaged():
 def test_groups_of_unequal_size_are_compared_unpaired():
     values = planted()[:, :-4]
     result = run(values, prompts_of(him=PAIRS, her=PAIRS - 4), test="welch", permutations=199)
-    assert result.series["effect_size_p_corrected"].values[1] < 0.05
+    assert series_of(result, "effect_size").p_corrected[1] < 0.05
     assert "With 12 sentences" not in result.finding
-    assert "groups shuffled among sentences" in result.null
+    assert "groups permuted among sentences" in result.null
     top = result.tables["neurons"].iloc[0]
     j = int(top["neuron"])
     expected = stats.ttest_ind(values[1, :PAIRS, j], values[1, PAIRS:, j], equal_var=False)
@@ -246,6 +253,7 @@ def test_too_few_sentences_for_a_test_are_still_shown(him, her):
     result = run(values, prompts_of(him=him, her=her), test="welch" if him != her else "paired")
     assert "a test needs two sentences of each group" in result.finding
     assert not result.series
+    assert not result.tested
     assert set(result.figures) == {"activations", "mean_activation", "sentence_means", "neuron"}
 
 
@@ -253,7 +261,7 @@ def test_too_few_sentences_for_a_test_are_still_shown(him, her):
 def test_few_pairs_are_said_to_be_too_few(pairs):
     rows = [*range(pairs), *range(PAIRS, PAIRS + pairs)]
     result = run(planted()[:, rows], prompts_of(him=pairs, her=pairs))
-    assert "him and her: too few sentences or draws to tell from chance" in result.finding
+    assert "him and her: too few sentences or permutations to reach p < 0.05" in result.finding
 
 
 def test_neurons_that_do_not_vary_are_counted_and_left_out():
@@ -269,9 +277,7 @@ def test_a_layer_without_any_test_leaves_the_run_complete():
     values = planted(layers=2)
     values[0] = values[0, :1]
     result = run(values, TWO, layer=0)
-    assert result.series["significant"].values[0] == 0
-    assert result.series["effect_size"].values[0] == 0
-    assert result.series["probe_accuracy"].values[0] == 0.5
+    assert [one.values[0] for one in result.tested] == [0, 0, 0.5]
     assert "and cannot be tested" in result.finding
     nothing = run(np.ones((1, 2 * PAIRS, 4)), TWO)
     assert "at no layer" in nothing.finding
@@ -287,7 +293,7 @@ def test_units_with_two_axes_are_named_by_both():
         run(values, TWO, neuron=7)
 
 
-def test_neurons_that_were_chosen_keep_their_numbers():
+def test_neurons_that_were_configured_keep_their_numbers():
     activations, _ = planned(planted(), TWO)
     number = np.tile(np.arange(PAIRS), 2)
     of_some = Contrast.of(activations, TWO, number, ("him", "her"), tuple(range(100, 160)))
@@ -306,15 +312,13 @@ def test_two_of_three_groups_are_compared():
     values = np.concatenate([planted(), planted(seed=5)[:, :PAIRS]], axis=1)
     prompts = prompts_of(him=PAIRS, her=PAIRS, them=PAIRS - 3)
     result = run(values[:, :-3], prompts, groups=["him", "her"])
-    np.testing.assert_array_equal(
-        result.series["significant"].values, run(planted(), TWO).series["significant"].values
-    )
+    np.testing.assert_array_equal(series_of(result).values, series_of(run(planted(), TWO)).values)
 
 
-def test_neurons_are_chosen_on_one_half_and_shown_on_the_other():
+def test_neurons_are_selected_on_one_half_and_shown_on_the_other():
     contrast = contrast_of(planted(), TWO)
     criterion = Criterion("paired", "benjamini_hochberg", 0.05)
-    split = chosen(contrast, contrast, 1, criterion, True, np.random.default_rng(0))
+    split = select_neurons(contrast, contrast, 1, criterion, True, np.random.default_rng(0))
     assert {str(j) for j in range(TUNED)} <= set(split.neurons)
     assert split.values.shape == (PAIRS, len(split.neurons))
     assert not split.same_sentences
@@ -324,18 +328,18 @@ def test_neurons_are_chosen_on_one_half_and_shown_on_the_other():
     one, other = points[others & contrast.in_first], points[others & ~contrast.in_first]
     expected = stats.ttest_rel(one, other).statistic
     np.testing.assert_allclose(split.t, expected[[int(name) for name in split.neurons]], rtol=1e-6)
-    everything = chosen(contrast, contrast, 1, criterion, False, np.random.default_rng(0))
+    everything = select_neurons(contrast, contrast, 1, criterion, False, np.random.default_rng(0))
     assert everything.same_sentences
     assert len(everything.values) == 2 * PAIRS
 
 
-def test_what_is_chosen_is_not_tuned_by_choice_alone_on_the_other_half():
+def test_selection_alone_does_not_make_neurons_tuned_on_the_other_half():
     """Where nothing is planted, what a lenient level chooses means nothing to other sentences."""
     criterion = Criterion("paired", "benjamini_hochberg", 0.9)
     ratios = []
     for seed in range(40):
         contrast = contrast_of(planted(seed, layers=1, at=0, effect=0), TWO)
-        found = chosen(contrast, contrast, 0, criterion, True, np.random.default_rng(seed))
+        found = select_neurons(contrast, contrast, 0, criterion, True, np.random.default_rng(seed))
         if found.neurons:
             apart = found.values[found.in_first].mean(0) - found.values[~found.in_first].mean(0)
             ratios.append((np.sign(apart) == np.sign(found.t)).mean())
@@ -346,10 +350,8 @@ def test_what_is_chosen_is_not_tuned_by_choice_alone_on_the_other_half():
 def test_the_same_seed_gives_the_same_numbers():
     one, other = run(planted(), TWO), run(planted(), TWO)
     assert one.scalars == other.scalars
-    np.testing.assert_array_equal(
-        one.series["probe_accuracy_null_mean"].values,
-        other.series["probe_accuracy_null_mean"].values,
-    )
+    means = (series_of(found, "probe_accuracy").null_mean for found in (one, other))
+    np.testing.assert_array_equal(*means)
 
 
 @pytest.mark.parametrize(
