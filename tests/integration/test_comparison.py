@@ -223,7 +223,7 @@ def test_a_store_that_does_not_answer_is_reported_in_one_line(
 def test_compare_imports_no_torch(swept):
     code = (
         "import sys; from interp.cli.main import CONF; "
-        "from interp.cli import compare; "
+        "from interp.cli.commands import compare; "
         f"compare.serve(str(CONF), ['outputs={swept[0]}']); print('loaded', *sys.modules)"
     )
     done = subprocess.run(
@@ -267,7 +267,7 @@ def test_a_refresh_is_rare_skips_other_sweeps_and_ends_with_its_own(swept, tmp_p
     aged(store, sweep.run_id)
     with FileLock(outputs / ".sweeps" / f"{sweep.run_id}.comparison.lock"):
         held = (
-            "from interp.tracking import Store; from interp.cli import comparison; "
+            "from interp.tracking import Store; from interp.cli import sweep_comparison; "
             f"store = Store.of({str(outputs)!r}, None, 5000); "
             f"print(sweep_comparison.refresh(store, {sweep.run_id!r}, []))"
         )

@@ -431,7 +431,7 @@ def test_an_analysis_that_asks_for_an_unknown_input_is_refused(tmp_path):
     try:
         config = composed(tmp_path, "prompts.count=4")
         config.analysis = {"name": "curious"}
-        with pytest.raises(TypeError, match=r"no provision 'weather' .*'activations'"):
+        with pytest.raises(TypeError, match=r"no input 'weather' .*'activations'"):
             run(config, tmp_path / "run")
     finally:
         del ANALYSES._classes["curious"]
