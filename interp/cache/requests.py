@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from interp.cache import ActivationStore, Missing
 from interp.cache.chunk_writer import read_missing
 from interp.cache.plan_record import chunked_plan
-from interp.core.user_modules import code_of
-from interp.core.versions import code_digest, versions
+from interp.core.source_code import Definition, code_hash
+from interp.core.versions import versions
 from interp.data.activations import Activations, StoredLayers, Values
 from interp.data.positions import POSITIONS, Position, described
 from interp.data.prompts import PromptSet
@@ -24,18 +24,8 @@ from interp.forward.plan import Plan, plan_capture, with_kernel
 from interp.hooks import HOOKS, HookPoint
 from interp.models import ModelSource
 
-# The code that decides what is read, and the libraries that decide what comes of it.
-_READERS = (
-    "forward",
-    "hooks",
-    "models",
-    "data/positions.py",
-    "cache/requests.py",
-    "cache/plan_record.py",
-    "cache/chunk_writer.py",
-    "data/tokenized_batch.py",
-)
-_CODE = tuple(f"interp/{place}" for place in _READERS)
+# The code that decides what every request reads, and the libraries that decide the values.
+_READING = Definition("interp.cache.requests", "activations")
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 
 # Bytes of values up to which all are held in memory; above, each layer is read when it is used.
@@ -53,27 +43,27 @@ class Request:
 
     @cached_property
     def of_model(self) -> str:
-        """A digest of the weights, how they are computed with, and the prompts."""
+        """A hash of the weights, of the forward pass, and of the prompts."""
         source = self.source
         weights = (type(source).__name__, source.revision, source.dtype, source.attention)
-        code = (code_digest(*_CODE), code_of(source))
+        code = code_hash([_READING, source])
         return _digest(weights, self.prompts.content_hash, code, _libraries())
 
     @cached_property
     def key(self) -> str:
-        """A digest of all that decides what will be read."""
+        """A hash of all that decides what will be read."""
         return _digest(self.of_model, self._site, self._layers, self._tokens)
 
     @cached_property
     def values(self) -> str:
-        """A digest of all that decides the values, whichever layers are asked for."""
+        """A hash of all that decides the values, whichever layers are asked for."""
         return _digest(self.of_model, self._site, self._tokens)
 
     @property
     def _site(self) -> list[object]:
         fields = vars(self.hook)
-        said = {k: v for k, v in fields.items() if k != "layers"}
-        return [HOOKS.name_of(self.hook), said, code_of(self.hook)]
+        settings = {name: value for name, value in fields.items() if name != "layers"}
+        return [HOOKS.name_of(self.hook), settings, code_hash([self.hook])]
 
     @property
     def _layers(self) -> object:
@@ -81,7 +71,7 @@ class Request:
 
     @property
     def _tokens(self) -> list[object]:
-        return [POSITIONS.name_of(self.position), vars(self.position), code_of(self.position)]
+        return [POSITIONS.name_of(self.position), vars(self.position), code_hash([self.position])]
 
     def provenance(self) -> dict[str, object]:
         """Return how the values are computed, as `interp store` shows it."""

@@ -1,4 +1,4 @@
-"""Which code runs: its commit, a digest of it, and the versions of what it stands on."""
+"""Which code runs: its commit, its files, and the versions of the libraries that it uses."""
 
 import hashlib
 import importlib.util
@@ -10,7 +10,7 @@ _LIBRARIES = (
     *("interp", "torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-learn"),
     *("hydra-core", "mlflow"),
 )
-# Extras, which need not be there, by the module that they are imported as.
+# Optional libraries, by the name of their module.
 _EXTRAS = {"umap": "umap-learn", "pacmap": "pacmap"}
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the version of each library that decides what comes out, by its name."""
+    """Return the version of each library that a result depends on, by its name."""
     from importlib import metadata
 
     extras = [name for module, name in _EXTRAS.items() if importlib.util.find_spec(module)]
@@ -26,17 +26,21 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code_digest(*places: str) -> str:
-    """Return a digest of Python files: of files and folders, as paths from the project's root."""
-    found = [_ROOT / place for place in places]
-    files = {file for path in found for file in ([path] if path.is_file() else path.rglob("*.py"))}
+def source_hash() -> str:
+    """Return a hash of the project's source files, comments included.
+
+    A run is identified by the code that decides its result, `interp.core.source_code`; this is for
+    what may depend on any of it.
+    """
+    folders = [_ROOT / "interp", _ROOT / "interp" / "experiments"]
+    files = {file for folder in folders for file in folder.rglob("*.py")}
     content = [(str(file.relative_to(_ROOT)), file.read_bytes()) for file in sorted(files)]
     return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 @cache
 def git_commit() -> str:
-    """Return the commit of the code that runs, marked where it was changed, or its version."""
+    """Return the commit of the code that runs, marked where files were changed, or its version."""
     from importlib import metadata
 
     def git(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run is, in tags: enough to tell it from all that would find something else."""
+"""The tags that identify a run: two runs of one fingerprint have the same result."""
 
 import hashlib
 import json
@@ -6,11 +6,11 @@ import platform
 from typing import Any
 
 from interp.core.groups import GROUPS, group_named
-from interp.core.user_modules import code_of
-from interp.core.versions import code_digest, git_commit, versions
+from interp.core.source_code import Definition, code_hash
+from interp.core.versions import git_commit, versions
 from interp.runner.analysis import asks_for
 from interp.runner.build import Experiment
-from interp.runner.inputs import Inputs, used_groups
+from interp.runner.inputs import Inputs, derived_inputs, used_groups
 
 
 def tags_of(experiment: Experiment, inputs: Inputs, settings: dict[str, Any]) -> dict[str, object]:
@@ -25,19 +25,17 @@ def tags_of(experiment: Experiment, inputs: Inputs, settings: dict[str, Any]) ->
         "prompts_sha256": experiment.prompts.content_hash,
         "git_commit": git_commit(),
         "version.python": platform.python_version(),
-        "code": code_digest("interp", "experiments"),
+        "code": code_of(experiment),
         **{f"version.{name}": version for name, version in versions().items()},
     }
-    if own := _own_code(experiment):
-        tags["own_code"] = own
     reads = asks_for(experiment.analysis, "activations", "samples", "plan", "reference")
     if reads:
         plan = inputs.plan
         tags["hook"] = HOOKS.name_of(experiment.hook)
-        one_a_prompt = len(plan.samples) == len(experiment.prompts)
+        one_per_prompt = len(plan.samples) == len(experiment.prompts)
         tags |= {
             "n": str(len(plan.samples)),
-            "units": "prompts" if one_a_prompt else "tokens",
+            "units": "prompts" if one_per_prompt else "tokens",
             "attention_kernel": plan.attention_kernel,
         }
         if plan.unembedding:
@@ -49,11 +47,18 @@ def tags_of(experiment: Experiment, inputs: Inputs, settings: dict[str, Any]) ->
     return {**tags, "fingerprint": _fingerprint(tags, _decisive(experiment, settings))}
 
 
-def _own_code(experiment: Experiment) -> str:
-    """Return a hash of the code of components that are not the project's; "" where all are."""
-    components = [one for one in experiment.components.values() if one is not None]
-    hashes = sorted({code_of(component) for component in components} - {""})
-    return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
+def code_of(experiment: Experiment) -> str:
+    """Return a hash of the code that decides an experiment's result.
+
+    That is the code of the components that the analysis uses, of the inputs that it asks for, and
+    of the analysis itself.
+    """
+    used = used_groups(experiment.analysis) | {group_named("analysis")}
+    components = [experiment.components[group.name] for group in used]
+    asked = derived_inputs(experiment.analysis)
+    inputs = [Definition("interp.runner.inputs", f"Inputs.{name}") for name in asked]
+    computing = Definition("interp.runner.run", "_computed")
+    return code_hash([computing, *inputs, *filter(None, components)])
 
 
 # Settings that do not change the result.

@@ -217,3 +217,8 @@ def inputs() -> Mapping[str, tuple[Group, ...]]:
 def used_groups(analysis: Analysis | type[Analysis]) -> set[Group]:
     """Return the groups that the inputs are made from which the analysis, or its check, names."""
     return {used for name, of in inputs().items() if asks_for(analysis, name) for used in of}
+
+
+def derived_inputs(analysis: Analysis | type[Analysis]) -> list[str]:
+    """Return the inputs that the analysis, or its check, names and that are no component."""
+    return [name for name in inputs() if name not in _COMPONENTS and asks_for(analysis, name)]

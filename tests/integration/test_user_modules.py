@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from interp.core import source_code
 from interp.core.errors import ConfigError
-from interp.core.user_modules import code_of, register_from
+from interp.core.source_code import code_hash
+from interp.core.user_modules import register_from
 from interp.metrics import METRICS
 from interp.tracking import Store
 
@@ -96,18 +98,24 @@ def test_a_module_that_is_not_there_or_cannot_be_imported_is_told(tmp_path, monk
         register_from(["my_slip"], [tmp_path])
 
 
-def test_the_code_of_a_class_is_its_file_and_what_that_imports_beside_it(tmp_path, monkeypatch):
+def code_of(component):
+    """The hash as a process that starts now would find it."""
+    source_code._reader.cache_clear()
+    return code_hash([component])
+
+
+def test_the_code_of_a_class_is_what_it_uses_of_the_modules_beside_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     own(tmp_path, "doubled")
     register_from(["my_doubled"], [tmp_path])
     (tmp_path / "unrelated.py").write_text("x = 1\n")
     component = METRICS.build({"name": "doubled"})
     before = code_of(component)
-    assert before
-    assert code_of(METRICS.build({"name": "cosine"})) == ""
     (tmp_path / "unrelated.py").write_text("x = 2\n")
+    maths = tmp_path / "maths_of_doubled.py"
+    maths.write_text(f"# A comment.\n{maths.read_text()}\n\ndef other():\n    return 7\n")
     assert code_of(component) == before
-    (tmp_path / "maths_of_doubled.py").write_text("def factor():\n    return 2.0\n")
+    maths.write_text("def factor():\n    return 2.0\n")
     assert code_of(component) != before
 
 
@@ -132,7 +140,10 @@ def test_a_package_counts_as_far_as_its_modules_import_one_another(tmp_path, mon
     seen = code_of(component)
     (tmp_path / "tangled" / "apart.py").write_text("x = 2\n")
     assert code_of(component) == seen
-    for file in (package / "base.py", package / "m7.py", tmp_path / "tangled" / "above.py"):
+    (package / "base.py").write_text("def factor():\n    return 2\n")
+    before, seen = seen, code_of(component)
+    assert seen != before
+    for file in (package / "m7.py", tmp_path / "tangled" / "above.py"):
         file.write_text(f"{file.read_text()}\nagain = True\n")
         before, seen = seen, code_of(component)
         assert seen != before
@@ -165,7 +176,7 @@ def test_a_cell_that_is_run_again_defines_its_class_anew():
 
     from interp.core.registry import Registry
 
-    registry = Registry("metric")
+    registry = Registry("metric", "interp.none")
 
     def cell(value):
         @registry.register("mine")

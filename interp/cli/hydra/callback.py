@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from interp.cli import dry_run, report, sweep_comparison
 from interp.cli.hydra import composition, launchers, sibling_jobs
 from interp.core.errors import ConfigError
-from interp.core.versions import code_digest, versions
+from interp.core.versions import source_hash, versions
 from interp.tracking import (
     CURRENT_JOB,
     EndedSweep,
@@ -167,7 +167,7 @@ def _fingerprint(config: DictConfig) -> str:
     texts = [(file.name, file.read_text(encoding="utf-8")) for file in files]
     presets = OmegaConf.select(config, "hydra.sweeper.params")
     chosen = [config.hydra.job.config_name, str(presets), given]
-    told = [chosen, texts, code_digest("interp", "experiments"), versions()]
+    told = [chosen, texts, source_hash(), versions()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
