@@ -568,7 +568,7 @@ def test_what_is_no_sequence_of_residual_steps_is_refused():
         three_steps: "3 steps of its blocks are not attention first and an MLP last",
         never_given_whole: "no module reads or returns the stream between",
         lambda block, x: x: "add nothing to the stream",
-        lambda block, x: {"x": x}: "return do not return a residual stream",
+        lambda block, x: {"x": x}: "do not return a residual stream",
         lambda block, x: x[x > 0]: "depends on values|nonzero",
     }
     for run, reason in said.items():
