@@ -1,13 +1,13 @@
-"""Activations on disk, each under a digest of all that decides them.
+"""Activations on disk, each under a hash of all that determines them.
 
-<folder>/<key[:2]>/<key>/    one entry: a manifest, and a file a layer and chunk
-<folder>/temporary/          what is being written, or removed
-<folder>/damaged/            what was found not to be what had been written
+<folder>/<key[:2]>/<key>/    one entry: a manifest, and one file per layer and chunk
+<folder>/temporary/          files that are being written or removed
+<folder>/damaged/            files whose content differs from what was written
 <folder>/locks/
 """
 
 from interp.cache.activation_store import ActivationStore, EntrySummary
-from interp.cache.entry import Checked, Entry, Missing
-from interp.cache.eviction import Evicted
+from interp.cache.entry import Entry, FileCheck, Missing
+from interp.cache.eviction import Eviction
 
-__all__ = ["ActivationStore", "Checked", "Entry", "EntrySummary", "Evicted", "Missing"]
+__all__ = ["ActivationStore", "FileCheck", "Entry", "EntrySummary", "Eviction", "Missing"]

@@ -1,4 +1,4 @@
-"""The whole store: its entries, and what keeps it sound and small."""
+"""The whole store: its entries, and what keeps it verified and within its limit."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -10,24 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.cache import locks
-from interp.cache.entry import Checked, Entry
-from interp.cache.eviction import Evicted, evict, uses
-from interp.cache.files import damaged_bytes, on_disk
-from interp.cache.manifest import is_digest
+from interp.cache.entry import Entry, FileCheck
+from interp.cache.eviction import Eviction, evict, uses
+from interp.cache.files import on_disk
+from interp.cache.manifest import is_hash
+from interp.cache.removal import damaged_bytes
 from interp.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class EntrySummary:
-    """An entry in a list.
+    """An entry as `interp store list` shows it.
 
     Attributes:
-        key: the digest that it is kept under.
-        made: each way in which parts of it were made, as `Manifest.made`.
-        layers: the layers of which there is a chunk; none in an entry that is a record.
-        samples: how many samples its chunks hold.
+        key: its hash.
+        made: each way in which parts of it were computed, as `Manifest.made`.
+        layers: the layers that have a chunk; none in an entry that is a record.
+        samples: the number of samples in its chunks.
         bytes: its size on disk.
-        last_used: in seconds of the epoch.
+        last_used: when it was last used, in seconds of the epoch.
     """
 
     key: str
@@ -40,15 +41,15 @@ class EntrySummary:
 
 @dataclass(frozen=True)
 class ActivationStore:
-    """Activations on disk, each under a digest of all that decides them.
+    """Activations on disk, each under a hash of all that determines them.
 
     Any number of processes may use one store at once. Every method raises a ConfigError where the
     disk is full or the folder cannot be used.
 
     Attributes:
-        folder: where it lies.
-        limit_bytes: the size above which the least recently used entries go; what any process has
-            used within the last minute stays.
+        folder: its folder.
+        limit_bytes: the size above which the least recently used entries are removed; entries that
+            any process has used within the last minute are kept.
     """
 
     folder: Path
@@ -59,38 +60,38 @@ class ActivationStore:
         """Return the configured store, in the folder of outputs; nothing is created yet.
 
         Raises:
-            ConfigError: a limit that is no size.
+            ConfigError: the limit is negative or not finite.
         """
         if not (isfinite(limit_gb) and limit_gb >= 0):
             raise ConfigError(f"activations.limit_gb must be at least 0, not {limit_gb}")
         return cls(Path(outputs).resolve() / "activations", int(limit_gb * 1e9))
 
     def entry(self, key: str) -> Entry:
-        """Return the entry of a key, a hexadecimal digest, whether or not it has anything yet.
+        """Return the entry of a key, a hexadecimal hash, which may be empty.
 
         Raises:
-            ValueError: a key that is no digest.
+            ValueError: the key is not a hash.
         """
-        return Entry(self.folder, _digest(key), self.limit_bytes)
+        return Entry(self.folder, _checked_hash(key), self.limit_bytes)
 
     def computing(self, name: str, doing: str) -> AbstractContextManager[None]:
-        """Hold the lock of whoever computes, so that what is under way is waited for.
+        """Hold the lock of a computation, so that other processes wait for its result.
 
-        Who finds something missing takes the lock, looks again, and computes what is missing still.
-        After a second a waiter says on stderr what it waits for. The lock of a process that has
-        died is free.
+        A process that finds something missing takes the lock, looks again, and computes what is
+        still missing. After a second a waiting process reports on stderr what it waits for. The
+        lock of a process that has died is released.
 
         Args:
-            name: a hexadecimal digest of what one computation gives; entries may share it.
-            doing: what others are told: "reading gpt2".
+            name: a hexadecimal hash of what is computed; several entries may share it.
+            doing: the computation, as other processes report it: "reading gpt2".
 
         Raises:
-            ValueError: a name that is no digest.
+            ValueError: the name is not a hash.
         """
-        return locks.of_maker(self.folder, _digest(name), doing)
+        return locks.computation_lock(self.folder, _checked_hash(name), doing)
 
     def put_record(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Keep a small record under a key; see `Entry.put_record`."""
+        """Store a small record under a key; see `Entry.put_record`."""
         self.entry(key).put_record(arrays)
 
     def get_record(self, key: str) -> dict[str, NDArray[np.generic]]:
@@ -98,7 +99,7 @@ class ActivationStore:
         return self.entry(key).get_record()
 
     def entries(self) -> list[EntrySummary]:
-        """Return what there is, the most recently used first."""
+        """Return all entries, the most recently used first."""
         with on_disk(self.folder):
             found = uses(self.folder)
         described = []
@@ -112,31 +113,33 @@ class ActivationStore:
         return described
 
     def quarantined_bytes(self) -> int:
-        """Return the bytes of what was found damaged and lies in the folder `damaged`."""
+        """Return the bytes of damaged files, which are kept in the folder `damaged`."""
         with on_disk(self.folder):
             return damaged_bytes(self.folder)
 
-    def verify(self) -> Iterator[Checked]:
-        """Read every file, set aside what is not what was written, and yield what came of each."""
+    def verify(self) -> Iterator[FileCheck]:
+        """Read every file, quarantine damaged ones, and yield the result for each."""
         with on_disk(self.folder):
             found = uses(self.folder)
         for use in found:
             yield from self.entry(use.path.name).check()
 
-    def prune(self, to_bytes: int) -> Evicted:
-        """Remove what dead processes left, then the least recently used down to a size.
+    def prune(self, to_bytes: int) -> Eviction:
+        """Remove the files of dead processes, then the least recently used entries, down to a size.
 
-        What was set aside as damaged goes first. Unlike the limit, this spares nothing that is in
-        use: a process that has it mapped keeps it, another computes it anew.
+        Damaged files are removed first. Unlike the limit, this also removes entries in use: a
+        process that has one mapped keeps it, another computes it again.
         """
         with on_disk(self.folder):
-            unfinished = sum(self.entry(use.path.name).sweep() for use in uses(self.folder))
-            locks.sweep(self.folder)
+            unfinished = sum(
+                self.entry(use.path.name).collect_garbage() for use in uses(self.folder)
+            )
+            locks.collect_garbage(self.folder)
             evicted = evict(self.folder, to_bytes)
         return replace(evicted, unfinished=evicted.unfinished + unfinished)
 
 
-def _digest(name: str) -> str:
-    if not is_digest(name):
-        raise ValueError(f"{name!r} is no hexadecimal digest")
+def _checked_hash(name: str) -> str:
+    if not is_hash(name):
+        raise ValueError(f"{name!r} is not a hexadecimal hash")
     return name

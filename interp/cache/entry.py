@@ -15,25 +15,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.cache import files, locks
+from interp.cache import files, locks, removal
 from interp.cache.eviction import keep_within
 from interp.cache.files import Damaged, Staged, on_disk
 from interp.cache.manifest import NAME, RECORD, File, Manifest, chunk_name
 
 
-class Missing(KeyError):  # noqa: N818 — what is missing is computed
-    """Activations, or a record, that the store does not have, or no longer."""
+class Missing(KeyError):  # noqa: N818 — not an error: what is missing is computed
+    """The store does not have the activations or the record."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What came of reading a file.
+class FileCheck:
+    """The result of verifying a file.
 
     Attributes:
-        key: the entry that it belongs to.
+        key: its entry.
         file: its name.
-        bytes: the size that it was written with.
-        state: "damaged" where it is not what was written, "lost" where it is not there.
+        bytes: the size with which it was written.
+        state: "damaged" where its content differs from what was written, "lost" where it is absent.
     """
 
     key: str
@@ -44,14 +44,14 @@ class Checked:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the store keeps under one key.
+    """The activations, or the record, under one key.
 
     Every method raises a ConfigError where the disk is full or the folder cannot be used.
 
     Attributes:
-        folder: of the store.
-        key: a hexadecimal digest of all that decides the activations.
-        limit_bytes: of the store; above it other entries go.
+        folder: the store's folder.
+        key: a hexadecimal hash of all that determines the activations.
+        limit_bytes: the size of the store above which other entries are removed.
     """
 
     folder: Path
@@ -60,13 +60,13 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """The entry's own folder, which is there once something has been written."""
+        """The entry's own folder, which exists once something has been written."""
         return self.folder / self.key[:2] / self.key
 
     def missing(self, layers: Sequence[int], n_chunks: int) -> dict[int, tuple[int, ...]]:
-        """Return the layers to compute, by chunk; a chunk that has them all is left out.
+        """Return the layers to compute, by chunk; complete chunks are left out.
 
-        Sizes are compared here, checksums where a file is read.
+        Sizes are compared here, checksums when a file is read.
         """
         manifest = self.manifest()
         with on_disk(self.folder):
@@ -85,13 +85,13 @@ class Entry:
     def write(
         self, chunk: int, values: Mapping[int, NDArray[np.float32]], made: Mapping[str, object]
     ) -> None:
-        """Add layers of a chunk; one that is there already stays as it is.
+        """Add layers of a chunk; a layer that is already there is not replaced.
 
         Args:
             chunk: its number, from 0.
             values: float32 [sample, *unit] by layer, with the same samples in each.
-            made: how they were made, as JSON takes it; `title`, `site`, `position` and `prompts`
-                are what `interp store` shows.
+            made: how they were computed, as JSON values; `interp store` shows `title`, `site`,
+                `position` and `prompts`.
 
         Raises:
             ValueError: values that are not float32, or layers with unequal numbers of samples.
@@ -111,8 +111,8 @@ class Entry:
         A file's checksum is verified when this process first reads it.
 
         Raises:
-            Missing: a chunk that is not there, or turned out damaged and has been set aside; what
-                `missing` returns then is to be computed.
+            Missing: a chunk is absent, or was damaged and has been quarantined; compute what
+                `missing` returns then.
         """
         known = self.manifest().files
         found: dict[int, list[NDArray[np.float32]]] = {layer: [] for layer in layers}
@@ -138,7 +138,7 @@ class Entry:
         return found
 
     def put_record(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Keep a small record beside the activations; one that is there stays as it is.
+        """Store a small record; one that is already there is not replaced.
 
         Raises:
             ValueError: an array of Python objects.
@@ -154,7 +154,7 @@ class Entry:
         """Return the record.
 
         Raises:
-            Missing: there is none, or it turned out damaged and has been set aside.
+            Missing: there is none, or it was damaged and has been quarantined.
         """
         file = self.manifest().files.get(RECORD)
         if file is None:
@@ -172,16 +172,16 @@ class Entry:
             return {name: archive[name] for name in archive.files}
 
     def manifest(self) -> Manifest:
-        """Return what the entry has; one that cannot be read is set aside and counts as nothing."""
+        """Return the manifest; an entry with a damaged one is quarantined and counts as empty."""
         with on_disk(self.folder):
             try:
                 return self._manifest()
             except ValueError:
-                with locks.of_entry(self.folder, self.key):
+                with locks.entry_lock(self.folder, self.key):
                     return self._readable_manifest()
 
-    def check(self) -> Iterator[Checked]:
-        """Read every file of the entry, set damaged ones aside, and yield what came of each."""
+    def check(self) -> Iterator[FileCheck]:
+        """Read every file, quarantine damaged ones, and yield the result for each."""
         unreadable = []
         with on_disk(self.folder):
             try:
@@ -189,26 +189,26 @@ class Entry:
             except ValueError:
                 unreadable.append(files.size_of(self.path / NAME))
                 manifest = self.manifest()
-        # Another process may have set it aside, and written it anew.
+        # Another process may have quarantined it and written it again.
         if unreadable and not manifest.files:
-            yield Checked(self.key, NAME, unreadable[0], "damaged")
+            yield FileCheck(self.key, NAME, unreadable[0], "damaged")
         for name, file in manifest.files.items():
             if self._is_sound(name, file):
-                yield Checked(self.key, name, file.bytes, "sound")
+                yield FileCheck(self.key, name, file.bytes, "sound")
             elif state := self._drop([name]).get(name):
-                yield Checked(self.key, name, file.bytes, state)
+                yield FileCheck(self.key, name, file.bytes, state)
 
-    def sweep(self) -> int:
-        """Remove files that a process left when it died before it could enter them.
+    def collect_garbage(self) -> int:
+        """Remove files that a process wrote but did not enter in the manifest before it died.
 
         Returns:
             Their bytes.
         """
-        with on_disk(self.folder), locks.of_entry(self.folder, self.key):
+        with on_disk(self.folder), locks.entry_lock(self.folder, self.key):
             known = self._readable_manifest().files
             sizes = files.sizes(self.path)
             if not known and self.path.is_dir():
-                shutil.rmtree(files.take_away(self.folder, self.path), ignore_errors=True)
+                shutil.rmtree(removal.take_away(self.folder, self.path), ignore_errors=True)
                 return sum(sizes.values())
             unknown = sizes.keys() - known.keys() - {NAME}
             for name in unknown:
@@ -222,12 +222,12 @@ class Entry:
             return Manifest()
 
     def _readable_manifest(self) -> Manifest:
-        """Return the manifest under the entry's lock, where it can be set aside."""
+        """Return the manifest, quarantining a damaged entry; the entry's lock must be held."""
         try:
             return self._manifest()
         except ValueError:
-            kept = files.quarantine(self.folder, self.path)
-            _say(f"the manifest of {self.key} cannot be read; the entry is set aside as {kept}")
+            kept = removal.quarantine(self.folder, self.path)
+            _report(f"the manifest of {self.key} cannot be read; the entry is set aside as {kept}")
             return Manifest()
 
     def _add(
@@ -237,9 +237,9 @@ class Entry:
         made: Mapping[str, object],
     ) -> None:
         needed = sum(len(part) for parts in new.values() for part in parts)
-        # What takes long is done outside the lock, which others wait for.
+        # Files are written before the lock is taken, since other processes wait for it.
         with on_disk(self.folder, needed), files.staged(self.folder, new) as staged:
-            with locks.of_entry(self.folder, self.key):
+            with locks.entry_lock(self.folder, self.key):
                 manifest, index = self._readable_manifest().made_as(made)
                 added = {
                     name: file
@@ -257,18 +257,18 @@ class Entry:
             keep_within(self.folder, self.limit_bytes, self.key, needed)
 
     def _place(self, added: Mapping[str, Staged], manifest: Manifest) -> None:
-        """Put files in their places, and after them the manifest that knows them."""
+        """Put files in their places, and after them the manifest that lists them."""
         with files.staged(self.folder, {NAME: [manifest.text()]}) as last:
             files.place({self.path / name: file for name, file in {**added, **last}.items()})
 
     def _drop(self, names: Sequence[str]) -> dict[str, Literal["damaged", "lost"]]:
-        """Set files aside that are not what was written, and no longer count on them.
+        """Quarantine damaged files, and remove them from the manifest.
 
         Returns:
-            What is wrong with each; one that another process has put right meanwhile is left out.
+            The state of each; a file that another process has replaced is left out.
         """
         wrong: dict[str, Literal["damaged", "lost"]] = {}
-        with on_disk(self.folder), locks.of_entry(self.folder, self.key):
+        with on_disk(self.folder), locks.entry_lock(self.folder, self.key):
             manifest = self._readable_manifest()
             for name in manifest.files.keys() & set(names):
                 if self._is_sound(name, manifest.files[name]):
@@ -276,8 +276,8 @@ class Entry:
                 wrong[name] = "lost"
                 if (self.path / name).exists():
                     wrong[name] = "damaged"
-                    kept = files.quarantine(self.folder, self.path / name)
-                    _say(f"{name} of {self.key} is not what was written; set aside as {kept}")
+                    kept = removal.quarantine(self.folder, self.path / name)
+                    _report(f"{name} of {self.key} is not what was written; set aside as {kept}")
             if wrong:
                 left = {name: f for name, f in manifest.files.items() if name not in wrong}
                 self._place({}, Manifest(manifest.made, left))
@@ -291,11 +291,11 @@ class Entry:
                 return False
 
     def _touch(self) -> None:
-        """Note the use of the entry: the time of its manifest's last change."""
-        # Who may only read the store reads it all the same, and the entry may just have gone.
+        """Record the use of the entry, as the time of its manifest's last change."""
+        # Reading must work in a read-only store, and another process may just have removed it.
         with suppress(OSError):
             os.utime(self.path / NAME)
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     print(f"activations: {text}", file=sys.stderr, flush=True)

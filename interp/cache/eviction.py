@@ -1,4 +1,4 @@
-"""What goes when the store grows above its limit: the entries that were used longest ago."""
+"""Keeping the store below its limit: the least recently used entries are removed."""
 
 import shutil
 import sys
@@ -8,29 +8,23 @@ from math import inf
 from pathlib import Path
 
 from interp.cache import locks
-from interp.cache.files import (
-    changed,
-    damaged_bytes,
-    remove_damaged,
-    sizes,
-    sweep,
-    take_away,
-    words,
-)
-from interp.cache.manifest import NAME, is_digest
+from interp.cache.files import format_bytes, modified_at, sizes
+from interp.cache.manifest import NAME, is_hash
+from interp.cache.removal import collect_garbage, damaged_bytes, remove_damaged, take_away
 
-# Seconds for which an entry that any process has used stays, whatever the limit: it may be half
-# written, or about to be read.
+# Seconds for which an entry is kept after any process has used it, whatever the limit: it may be
+# half written, or about to be read.
 IN_USE = 60.0
 
-# Bytes that this process has written to a store since it last looked how large it was.
-_UNSEEN: dict[Path, int] = {}
-_TOLD: set[tuple[Path, str]] = set()
+# Bytes that this process has written to each store since it last measured its size, and the entries
+# that it has reported as too large. Both belong to the process: store objects are short-lived.
+_UNMEASURED: dict[Path, int] = {}
+_REPORTED: set[tuple[Path, str]] = set()
 
 
 @dataclass(frozen=True)
 class Use:
-    """An entry's folder: how large it is, and when it was last used, in seconds of the epoch."""
+    """An entry's folder, its bytes, and when it was last used, in seconds of the epoch."""
 
     path: Path
     bytes: int
@@ -38,13 +32,13 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Evicted:
-    """What has gone, and what is left.
+class Eviction:
+    """What was removed, and what is left.
 
     Attributes:
-        keys: the entries that went.
-        damaged: the bytes of files that had been set aside.
-        unfinished: the bytes that processes had left when they died.
+        keys: the entries that were removed.
+        damaged: the bytes of damaged files that were removed.
+        unfinished: the bytes of files that dead processes had left.
         left: the bytes of the store now.
     """
 
@@ -59,44 +53,45 @@ def uses(folder: Path) -> list[Use]:
     entries = (
         path
         for path in folder.glob("[0-9a-f][0-9a-f]/*")
-        if is_digest(path.name) and path.name.startswith(path.parent.name) and path.is_dir()
+        if is_hash(path.name) and path.name.startswith(path.parent.name) and path.is_dir()
     )
     return sorted(map(_use, entries), key=lambda use: use.last)
 
 
 def keep_within(folder: Path, limit: int, key: str, written: int) -> None:
-    """Evict what is above the limit, now that `written` bytes have been added to the entry `key`.
+    """Evict what is above the limit, after `written` bytes were added to the entry `key`.
 
-    It takes a look at the whole store, so each process does so once for 1 % of the limit.
+    Measuring the whole store takes time, so each process does so once per 1% of the limit.
     """
-    _UNSEEN[folder] = _UNSEEN.get(folder, limit) + written
-    if _UNSEEN[folder] * 100 < limit:
+    _UNMEASURED[folder] = _UNMEASURED.get(folder, limit) + written
+    if _UNMEASURED[folder] * 100 < limit:
         return
-    _UNSEEN[folder] = 0
+    _UNMEASURED[folder] = 0
     evicted = evict(folder, limit, spared=key, used_before=time.time() - IN_USE)
     if evicted.damaged:
-        _say(f"{words(evicted.damaged)} that were set aside as damaged made room")
+        _report(f"removed {format_bytes(evicted.damaged)} that were set aside as damaged")
     alone = _use(folder / key[:2] / key).bytes
-    if alone > limit and (folder, key) not in _TOLD:
-        _TOLD.add((folder, key))
-        _say(
-            f"what this run reads takes {words(alone)}, more than activations.limit_gb allows "
-            f"({words(limit)}); it is kept until something else is read"
+    if alone > limit and (folder, key) not in _REPORTED:
+        _REPORTED.add((folder, key))
+        _report(
+            f"what this run reads takes {format_bytes(alone)}, more than activations.limit_gb "
+            f"allows ({format_bytes(limit)}); it is kept until something else is read"
         )
 
 
-def evict(folder: Path, to_bytes: int, *, spared: str = "", used_before: float = inf) -> Evicted:
+def evict(folder: Path, to_bytes: int, *, spared: str = "", used_before: float = inf) -> Eviction:
     """Remove entries, the least recently used first, until the store is no larger than `to_bytes`.
 
-    What was set aside as damaged goes before any entry. Who has an entry's files mapped keeps them.
+    Damaged files are removed before any entry. A process that has mapped an entry's files keeps
+    them.
 
     Args:
         folder: the store.
-        to_bytes: the size to come down to.
-        spared: the key of an entry that stays.
-        used_before: seconds of the epoch; entries that were used later stay.
+        to_bytes: the size to reduce the store to.
+        spared: the key of an entry that is kept.
+        used_before: seconds of the epoch; entries that were used later are kept.
     """
-    unfinished = sweep(folder)
+    unfinished = collect_garbage(folder)
     found, damaged = uses(folder), damaged_bytes(folder)
     left = sum(use.bytes for use in found) + damaged
     if left <= to_bytes:
@@ -108,29 +103,29 @@ def evict(folder: Path, to_bytes: int, *, spared: str = "", used_before: float =
     for use in found:
         if left <= to_bytes:
             break
-        if use.path.name != spared and use.last < used_before and _has_gone(folder, use):
+        if use.path.name != spared and use.last < used_before and _removed(folder, use):
             keys.append(use.path.name)
             left -= use.bytes
-    return Evicted(tuple(keys), damaged, unfinished, left)
+    return Eviction(tuple(keys), damaged, unfinished, left)
 
 
-def _has_gone(folder: Path, use: Use) -> bool:
-    """Remove an entry unless it has been used meanwhile; whether it is no longer there."""
-    with locks.of_entry(folder, use.path.name):
+def _removed(folder: Path, use: Use) -> bool:
+    """Remove an entry unless it was used in the meantime; return whether it is gone."""
+    with locks.entry_lock(folder, use.path.name):
         if not use.path.is_dir():
             return True
         if _use(use.path).last != use.last:
             return False
         gone = take_away(folder, use.path)
-    # Another process may be sweeping the same folder away.
+    # Another process may be removing the same folder.
     shutil.rmtree(gone, ignore_errors=True)
     return True
 
 
 def _use(path: Path) -> Use:
-    # Of a folder without a manifest nothing can be read.
-    return Use(path, sum(sizes(path).values()), changed(path / NAME))
+    # A folder without a manifest counts as never used: nothing can be read from it.
+    return Use(path, sum(sizes(path).values()), modified_at(path / NAME))
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     print(f"activations: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Files that are wholly there or not at all, and that their checksum tells from damaged ones."""
+"""Atomic, checksummed files: complete or absent, and verified when they are read."""
 
 import errno
 import fcntl
@@ -7,8 +7,6 @@ import mmap
 import os
 import resource
 import secrets
-import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,24 +21,21 @@ from numpy.typing import NDArray
 from interp.core.errors import ConfigError
 
 TEMPORARY = "temporary"
-DAMAGED = "damaged"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Seconds between the creation of a temporary file and the moment when it is surely locked.
-_UNLOCKED_AT_MOST = 5.0
 _SYNCED_AT_ONCE = 16
 
-# The checksum of each file that this process has read or written: device, inode, size and time of
-# the last change tell whether it is still the same.
+# The checksum of each file that this process has read or written, by device, inode, size and time
+# of the last change, so that an unchanged file is read for its checksum only once per process.
 _KNOWN: dict[tuple[int, int, int, int], str] = {}
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A file that lies complete under a temporary name.
+    """A complete file under a temporary name.
 
     Attributes:
-        path: its temporary name; who renames it puts it in its place.
+        path: its temporary name; renaming it puts it in its place.
         bytes: its size.
         sha256: its checksum.
     """
@@ -54,12 +49,12 @@ class Staged:
 def on_disk(
     folder: Path, needed: int = 0, *, passing: type[OSError] | tuple[()] = ()
 ) -> Iterator[None]:
-    """Turn what the operating system refuses inside the context into one line.
+    """Turn an OSError inside the context into an error of one line.
 
     Args:
-        folder: the store, as the message calls it.
+        folder: the store, as the message names it.
         needed: the bytes that are about to be written.
-        passing: what goes on as it is.
+        passing: errors that are raised unchanged.
 
     Raises:
         ConfigError: the disk is full, or the folder cannot be used.
@@ -72,15 +67,15 @@ def on_disk(
         reason = error.strerror or str(error)
         if error.errno in _FULL:
             raise ConfigError(
-                f"activations: the disk of {folder} is full ({reason}): {words(needed)} were "
-                "needed; make room with `interp store prune to=…`, or choose another folder with "
-                "outputs=…"
+                f"activations: the disk of {folder} is full ({reason}): {format_bytes(needed)} "
+                "were needed; make room with `interp store prune to=…`, or choose another folder "
+                "with outputs=…"
             ) from error
         raise ConfigError(f"activations: {folder} cannot be used: {reason}") from error
 
 
-def words(size: int) -> str:
-    """Return a size in words, in units of 1000: "12.3 MB"."""
+def format_bytes(size: int) -> str:
+    """Return a size with its unit, in powers of 1000: "12.3 MB"."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if size >= 0.9995 * factor:
             return f"{size / factor:.3g} {unit}"
@@ -91,7 +86,7 @@ def words(size: int) -> str:
 def staged(
     folder: Path, contents: Mapping[str, Sequence[bytes | memoryview]]
 ) -> Iterator[dict[str, Staged]]:
-    """Write files under temporary names; those that still have them in the end go.
+    """Write files under temporary names; those that are not renamed in the context are removed.
 
     Args:
         folder: the store.
@@ -106,16 +101,16 @@ def staged(
         opened = []
         for name, parts in contents.items():
             path, file = stack.enter_context(_temporary(folder))
-            digest, size = hashlib.sha256(), 0
+            checksum, size = hashlib.sha256(), 0
             for part in parts:
-                digest.update(part)
+                checksum.update(part)
                 file.write(part)
                 size += len(part)
             file.flush()
             opened.append(file.fileno())
-            complete[name] = Staged(path, size, digest.hexdigest())
-        # A disk on a network may say only now that it is full. Asked for together, small files take
-        # the time of one.
+            complete[name] = Staged(path, size, checksum.hexdigest())
+        # A network disk may report only now that it is full. In parallel, many small files take the
+        # time of one.
         with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
             list(pool.map(os.fsync, opened))
         yield complete
@@ -126,8 +121,8 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, BufferedWriter]]:
     path = folder / TEMPORARY / secrets.token_hex(8)
     try:
         with path.open("xb") as file:
-            # Held for as long as the process writes, so that `sweep` knows a dead one's file. On a
-            # file system without locks nothing is swept.
+            # Held while the process writes, so that `collect_garbage` recognises a dead process's
+            # file. On a file system without locks nothing is collected.
             with suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield path, file
@@ -136,10 +131,10 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, BufferedWriter]]:
 
 
 def place(files: dict[Path, Staged]) -> None:
-    """Rename staged files, all in one folder, to their places, the last of them last.
+    """Rename staged files, all in one folder, to their places, in the given order.
 
     Raises:
-        OSError: one cannot be renamed; then those before it are gone.
+        OSError: one cannot be renamed; those before it are removed again.
     """
     placed: list[Path] = []
     try:
@@ -147,13 +142,13 @@ def place(files: dict[Path, Staged]) -> None:
             file.path.rename(path)
             placed.append(path)
     except BaseException:
-        # The last one tells of the others, so that with it all are there.
+        # The last one lists the others: once it is in place, all of them are.
         for path in placed if len(placed) < len(files) else ():
             path.unlink(missing_ok=True)
         raise
     for path, file in files.items():
         _KNOWN[_identity(path.stat())] = file.sha256
-    # A name outlives a power failure once its folder has been written.
+    # A new name survives a power failure only once its folder is written to disk.
     for folder in {path.parent for path in files}:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -166,7 +161,7 @@ def npy(values: NDArray[np.float32]) -> list[bytes | memoryview]:
     """Return the parts of an `.npy` file in version 1.0 of NumPy's format; nothing is copied."""
     header = {"descr": "<f4", "fortran_order": False, "shape": values.shape}
     text = repr(header).encode()
-    # The data begins at a multiple of 64 bytes, as the format wants it for memory maps.
+    # The format aligns the data to 64 bytes, for memory maps.
     padding = -(10 + len(text) + 1) % 64
     length = len(text) + padding + 1
     start = b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text + b" " * padding + b"\n"
@@ -175,10 +170,10 @@ def npy(values: NDArray[np.float32]) -> list[bytes | memoryview]:
 
 
 def is_sound(path: Path, size: int, sha256: str) -> bool:
-    """Whether all of a file, read anew, is what was written with this size and checksum.
+    """Whether a file, read again in full, has this size and checksum.
 
     Raises:
-        FileNotFoundError: it is gone.
+        FileNotFoundError: it does not exist.
     """
     with path.open("rb") as file:
         return _is_sound(file, size, sha256, again=True)
@@ -193,12 +188,12 @@ def _is_sound(file: BufferedReader, size: int, sha256: str, *, again: bool) -> b
     if identity[2] != size:
         return False
     if again or _KNOWN.get(identity) != sha256:
-        # Read and not mapped: what is mapped would count as this process's memory.
+        # Read, not mapped: mapped pages would count as this process's memory.
         _KNOWN[identity] = hashlib.file_digest(file, "sha256").hexdigest()
     return _KNOWN[identity] == sha256
 
 
-class Damaged(ValueError):  # noqa: N818 — what is wrong with a file, and no error of the caller's
+class Damaged(ValueError):  # noqa: N818 — a state of a file, not an error of the caller
     """A file that is not what was written."""
 
 
@@ -208,8 +203,8 @@ def mapped(path: Path, size: int, sha256: str, shape: tuple[int, ...]) -> NDArra
     A file that has not changed since this process read or wrote all of it is not read again.
 
     Raises:
-        Damaged: its size or checksum is another.
-        FileNotFoundError: it is gone.
+        Damaged: its size or checksum differs.
+        FileNotFoundError: it does not exist.
     """
     try:
         return _mapped(path, size, sha256, shape)
@@ -217,8 +212,8 @@ def mapped(path: Path, size: int, sha256: str, shape: tuple[int, ...]) -> NDArra
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if error.errno != errno.EMFILE or soft == hard:
             raise
-    # Each map holds a file open, and the usual limit of 1,024 is there for programs that call
-    # select() alone.
+    # Each map keeps a file open. The usual limit of 1,024 only protects programs that call
+    # select().
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return _mapped(path, size, sha256, shape)
 
@@ -232,67 +227,10 @@ def _mapped(path: Path, size: int, sha256: str, shape: tuple[int, ...]) -> NDArr
     return np.ndarray(shape, "<f4", view, offset)
 
 
-def quarantine(folder: Path, path: Path) -> Path:
-    """Move a damaged file or folder out of the way, and return where it is now."""
-    damaged = folder / DAMAGED
-    damaged.mkdir(parents=True, exist_ok=True)
-    kept = damaged / f"{path.parent.name}-{path.name}-{secrets.token_hex(4)}"
-    return path.rename(kept)
-
-
-def damaged_bytes(folder: Path) -> int:
-    """Return the bytes of what has been set aside."""
-    found = os.walk(folder / DAMAGED)
-    return sum(size_of(Path(where, name)) for where, _, names in found for name in names)
-
-
-def remove_damaged(folder: Path) -> None:
-    """Remove what has been set aside."""
-    for path in (folder / DAMAGED).iterdir():
-        if path.is_dir():
-            # Another process may be removing it too.
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def take_away(folder: Path, path: Path) -> Path:
-    """Move a folder that is to be removed among the temporary files, and return where it is now."""
-    (folder / TEMPORARY).mkdir(parents=True, exist_ok=True)
-    return path.rename(folder / TEMPORARY / secrets.token_hex(8))
-
-
-def sweep(folder: Path) -> int:
-    """Remove what processes that died while they wrote have left; return its bytes."""
-    swept = 0
-    for path in (folder / TEMPORARY).glob("*"):
-        if path.is_dir():
-            swept += sum(sizes(path).values())
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            swept += _swept(path)
-    return swept
-
-
-def _swept(path: Path) -> int:
-    try:
-        with path.open("rb+") as file:
-            if time.time() - os.fstat(file.fileno()).st_mtime < _UNLOCKED_AT_MOST:
-                # It may be so new that its writer has not come to lock it.
-                return 0
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size = os.fstat(file.fileno()).st_size
-            path.unlink(missing_ok=True)
-            return size
-    except OSError:
-        # Its writer lives, or has put it in its place.
-        return 0
-
-
 def sizes(folder: Path) -> dict[str, int]:
-    """Return the bytes of each file in a folder, of none where there is no folder."""
+    """Return the bytes of each file in a folder; empty where there is no folder."""
     found = {}
-    # The folder, or a file, may go while it is looked at.
+    # Another process may remove the folder or a file in the meantime.
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
@@ -301,15 +239,15 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def size_of(path: Path) -> int:
-    """Return a file's bytes; 0 where it has just gone."""
+    """Return a file's bytes; 0 where it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-def changed(path: Path) -> float:
-    """Return when a file was last changed, in seconds of the epoch; 0 where there is none."""
+def modified_at(path: Path) -> float:
+    """Return the time of a file's last change, in seconds of the epoch; 0 where there is none."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

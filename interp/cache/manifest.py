@@ -1,4 +1,4 @@
-"""What an entry says of itself: its files, their checksums, and how they were made."""
+"""The manifest of an entry: its files, their checksums, and how they were computed."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ RECORD = "record.npz"
 _FORMAT = 1
 _LIBRARIES = ("interp", "numpy", "torch", "transformers")
 _CHUNK = re.compile(r"layer-(-?\d+)_chunk-(\d+)\.npy")
-# The entry stands in the text letter by letter as it was when its checksum was taken.
+# The checksum is that of the entry's text exactly as it is written here.
 _TEXT = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "entry": (.*)\}\n', re.S)
 
 
-def is_digest(key: str) -> bool:
-    """Whether a key is a hexadecimal digest, as the name of an entry's folder."""
+def is_hash(key: str) -> bool:
+    """Whether a key is a hexadecimal hash, as the name of an entry's folder is."""
     return re.fullmatch(r"[0-9a-f]{8,128}", key) is not None
 
 
@@ -32,13 +32,13 @@ def chunk_name(layer: int, chunk: int) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file as the manifest knows it.
+    """A file in the manifest.
 
     Attributes:
         bytes: its size.
         sha256: its checksum.
         shape: of the float32 array in it, [sample, *unit]; empty for a record.
-        made: the index of how it was made, in the manifest's `made`.
+        made: the index in the manifest's `made` of how it was computed.
     """
 
     bytes: int
@@ -52,16 +52,16 @@ class Manifest:
     """An entry's contents.
 
     Attributes:
-        made: each way in which files of the entry were made: what the writer said of it, the
+        made: each way in which files of the entry were computed: what the writer passed, the
             versions of the libraries, and when the first of them was written.
-        files: each file by its name.
+        files: the files by name.
     """
 
     made: tuple[Mapping[str, object], ...] = ()
     files: Mapping[str, File] = field(default_factory=dict)
 
     def text(self) -> bytes:
-        """Return the manifest as JSON that holds its own checksum."""
+        """Return the manifest as JSON that contains its own checksum."""
         entry = {
             "format": _FORMAT,
             "dtype": "float32",
@@ -74,10 +74,10 @@ class Manifest:
 
     @classmethod
     def read(cls, text: bytes) -> "Manifest":
-        """Return the manifest that `text` gives.
+        """Return the manifest of a text that the method `text` wrote.
 
         Raises:
-            ValueError: it is not what `text` wrote.
+            ValueError: the text is damaged, or has another format.
         """
         match = _TEXT.fullmatch(text)
         if match is None or hashlib.sha256(match[2]).hexdigest().encode() != match[1]:
@@ -92,23 +92,23 @@ class Manifest:
         return cls(tuple(entry["made"]), files)
 
     def layers(self) -> tuple[int, ...]:
-        """Return the layers of which there is a chunk, in ascending order."""
+        """Return the layers that have a chunk, in ascending order."""
         chunks = map(_CHUNK.fullmatch, self.files)
         return tuple(sorted({int(chunk[1]) for chunk in chunks if chunk}))
 
     def samples(self) -> int:
-        """Return the number of samples in the chunks that there are."""
+        """Return the number of samples in the chunks of the entry."""
         chunks = {m[2]: self.files[name] for name in self.files if (m := _CHUNK.fullmatch(name))}
         return sum(file.shape[0] for file in chunks.values())
 
     def made_as(self, made: Mapping[str, object]) -> tuple["Manifest", int]:
-        """Return a manifest that knows this way of making files, and the index of it."""
-        told = {**json.loads(json.dumps(made)), "versions": versions()}
+        """Return a manifest that includes this way of computing files, and its index."""
+        way = {**json.loads(json.dumps(made)), "versions": versions()}
         for index, known in enumerate(self.made):
-            if {key: value for key, value in known.items() if key != "created"} == told:
+            if {key: value for key, value in known.items() if key != "created"} == way:
                 return self, index
-        told["created"] = datetime.now(UTC).isoformat(timespec="seconds")
-        return Manifest((*self.made, told), self.files), len(self.made)
+        way["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+        return Manifest((*self.made, way), self.files), len(self.made)
 
 
 @lru_cache(maxsize=1)

@@ -111,7 +111,7 @@ def report() -> bool:
 
 def _estimate(config: DictConfig, waiting: Sequence["Forecast"]) -> None:
     """Print what would be read, and about how much time and disk all of it takes."""
-    from interp.cache.files import words
+    from interp.cache.files import format_bytes
     from interp.runner.forecast import passes
     from interp.tracking import Store, read_run_history
 
@@ -127,7 +127,7 @@ def _estimate(config: DictConfig, waiting: Sequence["Forecast"]) -> None:
     if not size:
         print("read   nothing: the store has all activations that are needed")
     told = [f"reading {_duration(seconds)} at most"] * bool(size)
-    stored = [f"activations {words(int(size))}"] * bool(size)
+    stored = [f"activations {format_bytes(int(size))}"] * bool(size)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
     unknown = []
     for analysis in sorted({one.analysis for one in waiting}):
@@ -141,12 +141,12 @@ def _estimate(config: DictConfig, waiting: Sequence["Forecast"]) -> None:
         size += len(jobs) * 2 * history.bytes
         median = f"median of {history.count} of {analysis}"
         told.append(f"{len(jobs)} × {_duration(history.seconds)} ({median})")
-        stored.append(f"{len(jobs)} × {words(int(2 * history.bytes))}")
+        stored.append(f"{len(jobs)} × {format_bytes(int(2 * history.bytes))}")
     more = f", and what {' and '.join(unknown)} takes: no run of it has finished yet"
     end = more if unknown else ""
     if told:
         print(f"time   about {_duration(seconds)}: {', '.join(told)}{end}")
-        print(f"disk   about {words(int(size))}: {', '.join(stored)}{end}")
+        print(f"disk   about {format_bytes(int(size))}: {', '.join(stored)}{end}")
     else:
         print(f"time   unknown{end.replace(', and', ':')}")
 

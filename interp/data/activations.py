@@ -1,4 +1,4 @@
-"""The record that a capture returns: a matrix that never loses its labels."""
+"""Activations: the values that a capture returns, with their labels."""
 
 import operator
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from interp.core.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Vectors decoded at once: enough for fast arithmetic, and with 250,000 words still only 130 MB.
+# Vectors decoded at once: enough for fast arithmetic, and only 130 MB with 250,000 words.
 _DECODED_AT_ONCE = 128
 
 
@@ -22,7 +22,7 @@ class Unembedding(Protocol):
 
     @property
     def name(self) -> str:
-        """What reads the vocabulary: "lm_head (GPT2LMHeadModel)", "tied token embedding", …"""
+        """The name in runs and figures: "lm_head (GPT2LMHeadModel)", "tied token embedding", …"""
         ...
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -31,13 +31,13 @@ class Unembedding(Protocol):
 
 
 class StoredLayers:
-    """Values [layer, sample, *unit] that lie in files, and are read a layer at a time.
+    """Values [layer, sample, *unit] in memory-mapped files, of which one layer is read at a time.
 
-    It is used as an array is: by `shape`, in a loop over layers, and by the index of one layer and
-    then, as of that layer's array, by more.
+    It is used like an array: `shape`, a loop over layers, and indexing whose first index is one
+    layer.
 
     Args:
-        chunks: of each layer its chunks of samples, float32 [sample, *unit], in order.
+        chunks: the chunks of samples of each layer, float32 [sample, *unit], in order.
     """
 
     def __init__(self, chunks: Sequence[Sequence[NDArray[np.float32]]]) -> None:
@@ -58,7 +58,7 @@ class StoredLayers:
         chunks = self._chunks[operator.index(layer)]
         if not rest:
             return np.concatenate(chunks)
-        # A few samples are no reason to read all of a layer.
+        # Only the chunks of the samples are read, not the whole layer.
         samples = np.arange(self.shape[1])[rest[0]]
         found = np.empty((samples.size, *self.shape[2:]), np.float32)
         of_chunk = np.searchsorted(self._ends, samples.ravel(), side="right")
@@ -83,13 +83,13 @@ class Activations:
     Attributes:
         values: float32 [layer, sample, *unit].
         layers: the layer numbers, in the order of the first axis.
-        samples: one row a sample, in the order of the second axis: `prompt` (index in the prompt
+        samples: one row per sample, in the order of the second axis: `prompt` (index in the prompt
             set), `group`, `token` (the text that was read), `position` (index of the last token
-            read, special ones counted) and `n_tokens` (how many were pooled).
-        resolution: the difference, relative to their size, below which two activations may differ
-            by rounding alone.
-        unembedding: the way to logits where these are read in vocabulary space: `values` holds the
-            vectors before it, since logits of all layers and samples would not fit in memory.
+            read, special ones included) and `n_tokens` (how many were pooled).
+        resolution: the largest difference between two activations, relative to their size, that
+            rounding alone may cause.
+        unembedding: turns vectors into logits where the points are logits. `values` then holds the
+            vectors before it, since the logits of all layers and samples would not fit in memory.
     """
 
     values: Values
@@ -101,13 +101,17 @@ class Activations:
     def __post_init__(self) -> None:
         expected = (len(self.layers), len(self.samples))
         if self.values.shape[:2] != expected:
-            raise ValueError(f"values are {self.values.shape}, the labels say {expected}")
+            raise ValueError(f"values are {self.values.shape}, the labels are for {expected}")
 
     def is_degenerate(self, i: int, rows: NDArray[np.intp]) -> bool:
-        """Whether some samples differ by rounding alone at the layer of index i.
+        """Whether some samples differ by rounding alone at one layer.
 
-        In a causal model the same text before a token gives the same vector, up to rounding that
-        depends on a prompt's length, and with it on its group: it would look like a finding.
+        In a causal model equal texts up to a token give equal vectors, up to rounding. That depends
+        on a prompt's length, and may thus differ between groups as if it were an effect.
+
+        Args:
+            i: the index of the layer along the first axis, not its number.
+            rows: the samples' indices along the second axis [n].
         """
         vectors = self.values[i, rows].astype(np.float64).reshape(len(rows), -1)
         if not np.isfinite(vectors).all():
@@ -133,8 +137,8 @@ class Activations:
             units: NDArray[np.float64] = vectors.astype(np.float64)
             if not np.isfinite(units).all():
                 raise ConfigError(
-                    "hook: attn_scores are −∞ where a token may not look or its prompt has ended, "
-                    "and no points; use hook=pattern"
+                    "hook: attn_scores are −∞ where a token may not attend or its prompt has "
+                    "ended, and are no points; use hook=pattern"
                 )
             return units.reshape(len(rows), -1)
         decoded = self.unembedding(vectors[:_DECODED_AT_ONCE])

@@ -1,4 +1,4 @@
-"""Which tokens to read: each position turns a tokenised prompt into samples of token indices."""
+"""Positions: which tokens of a tokenised prompt are read, as samples of token indices."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ class Tokens:
 
     @property
     def of_text(self) -> list[int]:
-        """Indices of the prompt's own tokens, special ones left out."""
+        """The indices of the prompt's tokens, without special ones."""
         found: list[int] = (~self.special).nonzero()[0].tolist()
         return found
 
     def covering(self, span: Span) -> list[int]:
-        """Indices of the text's tokens that share a character with the span."""
+        """Return the indices of the text's tokens that share a character with the span."""
         start, end = span
         starts, ends = self.offsets.T
         found: list[int] = ((starts < end) & (ends > start) & ~self.special).nonzero()[0].tolist()
@@ -46,12 +46,12 @@ class Tokens:
 
 
 class Position(Hashable, Protocol):
-    """Chooses tokens; `pooling` says how the tokens of one sample become one vector."""
+    """Selects tokens; `pooling` is how the tokens of one sample become one vector."""
 
     pooling: ClassVar[Pooling]
 
     def __call__(self, tokens: Tokens, target: Span) -> list[Sample]:
-        """Return one tuple of token indices for each sample that the prompt gives."""
+        """Return one tuple of token indices for each sample of the prompt."""
         ...
 
 
@@ -59,7 +59,7 @@ POSITIONS: Registry[Position] = Registry("position", "interp.positions")
 
 
 def described(position: Position) -> str:
-    """Return what figures call a position: "before target"."""
+    """Return a position's name in figures: "before target"."""
     return POSITIONS.name_of(position).replace("_", " ")
 
 
@@ -76,13 +76,17 @@ def _target_tokens(tokens: Tokens, target: Span) -> list[int]:
 @POSITIONS.register("all")
 @dataclass(frozen=True)
 class All:
-    """Every token of the text, each its own sample; special tokens only where asked for."""
+    """Every token of the text, each a sample of its own.
+
+    Attributes:
+        special: whether special tokens are included.
+    """
 
     pooling: ClassVar[Pooling] = "mean"
     special: bool = False
 
     def __call__(self, tokens: Tokens, target: Span) -> list[Sample]:
-        """Return a sample a token."""
+        """Return one sample per token."""
         chosen = range(len(tokens.ids)) if self.special else tokens.of_text
         return [(i,) for i in chosen]
 
@@ -123,7 +127,7 @@ class Index:
         """Return one sample.
 
         Raises:
-            ConfigError: where the text has too few tokens.
+            ConfigError: the text has too few tokens.
         """
         of_text = tokens.of_text
         if not -len(of_text) <= self.index < len(of_text):
@@ -136,7 +140,12 @@ class Index:
 @POSITIONS.register("target")
 @dataclass(frozen=True)
 class Target:
-    """The marked target; where it is several tokens: its last, its first, their mean, an error."""
+    """The marked target.
+
+    Attributes:
+        several: what is read where the target has several tokens: its "last", its "first", their
+            "mean", or an "error".
+    """
 
     pooling: ClassVar[Pooling] = "mean"
     several: str = "last"
@@ -148,7 +157,7 @@ class Target:
         """Return one sample.
 
         Raises:
-            ConfigError: no target marked, or several tokens where `several` is "error".
+            ConfigError: no target is marked, or it has several tokens and `several` is "error".
         """
         found = _target_tokens(tokens, target)
         if self.several == "error" and len(found) > 1:
@@ -168,7 +177,7 @@ class BeforeTarget:
         """Return one sample.
 
         Raises:
-            ConfigError: no target marked, or the target comes first.
+            ConfigError: no target is marked, or it comes first.
         """
         first = _target_tokens(tokens, target)[0]
         before = [i for i in tokens.of_text if i < first]
@@ -188,7 +197,7 @@ class TargetAndBefore:
         """Return two samples, the token before the target first.
 
         Raises:
-            ConfigError: no target marked, or the target comes first.
+            ConfigError: no target is marked, or it comes first.
         """
         return [*BeforeTarget()(tokens, target), *Target()(tokens, target)]
 
@@ -223,8 +232,8 @@ class AttentionMean:
     """The mean over the text's tokens, each weighted by the attention that it receives.
 
     The weight is the block's attention probability to the token, averaged over heads and over all
-    query tokens, and normalised over the text's tokens. It needs the attention probabilities, so
-    the model runs with `model.attention=eager`.
+    query tokens, and normalised over the text's tokens. The model runs with
+    `model.attention=eager`, which returns the attention probabilities.
     """
 
     pooling: ClassVar[Pooling] = "attention"

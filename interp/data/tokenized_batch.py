@@ -1,4 +1,4 @@
-"""Many tokenised prompts as four arrays: a million take a few hundred bytes each, not thousands."""
+"""Tokenised prompts as four arrays, which take a few hundred bytes per prompt."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from interp.data.positions import Tokens
 
 @dataclass(frozen=True, eq=False)
 class TokenizedBatch:
-    """TokenizedBatch prompts, one after the other; the i-th is a view of the arrays.
+    """The tokens of many prompts, one after the other; the i-th item is a view of the arrays.
 
     Attributes:
         texts: the prompts [n].
         ids: the token ids of all prompts [total].
         offsets: the [start, end) characters of each token in its own prompt [total, 2].
         special: whether the tokenizer added the token [total].
-        starts: where each prompt's tokens begin, and where the last one's end [n + 1].
+        starts: the start of each prompt's tokens, and the end of the last's [n + 1].
     """
 
     texts: Sequence[str]
@@ -29,7 +29,7 @@ class TokenizedBatch:
 
     @classmethod
     def joined(cls, parts: Sequence["TokenizedBatch"]) -> "TokenizedBatch":
-        """Put the prompts of all parts, at least one, after each other."""
+        """Return the prompts of all parts, at least one, in one batch."""
         lengths = np.concatenate([part.lengths for part in parts])
         return cls(
             tuple(text for part in parts for text in part.texts),

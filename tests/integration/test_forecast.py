@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from interp import compose
 from interp.cache import ActivationStore
-from interp.cache.files import words
+from interp.cache.files import format_bytes
 from interp.forward.throughput import products_per_second
 from interp.models import MODELS
 from interp.runner.forecast import forecast, passes
@@ -123,4 +123,4 @@ def test_a_speed_is_measured_where_the_model_is_computed():
 
 
 def test_sizes_are_told_in_words():
-    assert words(1_030_000) == "1.03 MB"
+    assert format_bytes(1_030_000) == "1.03 MB"

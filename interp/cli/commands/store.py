@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from interp.cache import ActivationStore, EntrySummary
-from interp.cache.files import words
+from interp.cache.files import format_bytes
 from interp.cli import choices
 from interp.core.errors import ConfigError, check_choice, nearest
 
@@ -97,12 +97,15 @@ def _list(store: ActivationStore) -> None:
         _print_table("what", read)
     total = sum(entry.bytes for entry in entries)
     if total:
-        print(f"{words(total)} of at most {words(store.limit_bytes)} in {store.folder}")
+        print(
+            f"{format_bytes(total)} of at most {format_bytes(store.limit_bytes)} in {store.folder}"
+        )
     else:
         print(f"nothing is stored in {store.folder}")
     if damaged := store.quarantined_bytes():
         print(
-            f"{words(damaged)} set aside as damaged; `interp store prune to=…` removes them first"
+            f"{format_bytes(damaged)} set aside as damaged; `interp store prune to=…` removes them "
+            "first"
         )
 
 
@@ -116,7 +119,7 @@ def _row(entry: EntrySummary) -> tuple[str, ...]:
         str(made.get("prompts", "")),
         _ranges(entry.layers),
         str(entry.samples),
-        words(entry.bytes),
+        format_bytes(entry.bytes),
         time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.last_used)),
     )
 
@@ -150,7 +153,7 @@ def _verify(store: ActivationStore) -> None:
         else:
             wrong += 1
             print(f"{checked.state:7}  {checked.file} of {checked.key}")
-    print(f"{sound} files ({words(size)}) are what was written; {wrong} are not")
+    print(f"{sound} files ({format_bytes(size)}) are what was written; {wrong} are not")
     if wrong:
         sys.exit(1)
 
@@ -167,5 +170,5 @@ def _prune(store: ActivationStore, to_bytes: int) -> None:
         (evicted.unfinished, "that had been left unfinished"),
     ):
         if size:
-            print(f"{words(size)} {what} removed")
-    print(f"{words(evicted.left)} left in {store.folder}")
+            print(f"{format_bytes(size)} {what} removed")
+    print(f"{format_bytes(evicted.left)} left in {store.folder}")

@@ -1,4 +1,4 @@
-"""Words in sentences, after more and more sentences that treat the word in one way or another."""
+"""Words in sentences that follow a growing number of context sentences about the word."""
 
 import string
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from interp.core.errors import ConfigError
 from interp.data.prompts.prompt_set import PromptSet, escaped, from_marked
 from interp.data.prompts.source import PROMPTS
 
-# The template of a prompt that stands in no template.
+# The template number of a prompt without a template.
 NO_TEMPLATE = -1
 
 
 @dataclass(frozen=True)
 class ContextPair:
-    """Two sentences about a word, alike in length: one treats it as a subject, the other does not.
+    """Two sentences of similar length about a word; only one treats it as a subject.
 
-    Both name `{word}` once.
+    Both contain `{word}` once.
     """
 
     subject: str
@@ -25,13 +25,13 @@ class ContextPair:
 
 @dataclass(frozen=True)
 class Template:
-    """A sentence in which the word acts, one in which it is acted on, and what may stand before.
+    """A sentence in which the word acts, one in which it is acted on, and context sentences.
 
     Attributes:
-        probe: a sentence that names `{word}` once, as the one who acts.
-        as_object: a sentence that names `{word}` once, as what is acted on.
-        contexts: sentences to stand before the probe, which no other template uses: templates
-            would not be independent of each other otherwise.
+        probe: a sentence that contains `{word}` once, as the agent.
+        as_object: a sentence that contains `{word}` once, as the object.
+        contexts: sentences that precede the probe. No other template may use them, or the templates
+            would not be independent.
     """
 
     probe: str
@@ -42,16 +42,16 @@ class Template:
 @PROMPTS.register("words_in_contexts")
 @dataclass(frozen=True)
 class WordsInContexts:
-    """Every word of every group: alone, acted on, and acting after k sentences about the word.
+    """Every word of every group: alone, as object, and as agent after k sentences about the word.
 
-    The first k context sentences of a template stand before its probe, once those of `subject` and
-    once those of `other`, the i-th of which are a pair. The last mention of the word is the target.
-    A prompt's `condition` is "bare", "as_object", "probe" (no context), "subject" or "other"; its
-    `dose` is k, and its `template` counts from 0, or is -1 where the word stands bare.
+    The first k context sentences of a template precede its probe, once those of `subject` and once
+    those of `other`; the i-th of both are a pair. The last mention of the word is the target. A
+    prompt's `condition` is "bare", "as_object", "probe" (no context), "subject" or "other"; its
+    `dose` is k, and its `template` counts from 0, or is -1 for the bare word.
 
     Attributes:
         groups: words by group.
-        bare: what the word stands in when it stands in no sentence, naming `{word}` once.
+        bare: the frame of the word without a sentence; contains `{word}` once.
         doses: numbers of context sentences.
         templates: the sentences.
     """
@@ -129,12 +129,12 @@ class WordsInContexts:
 
 
 def _names(sentence: str) -> list[str]:
-    """Return the names in braces of a sentence; one that is no name where braces are faulty."""
+    """Return the names in a sentence's braces; the sentence itself where braces are unbalanced."""
     try:
         parts = list(string.Formatter().parse(sentence))
     except ValueError:
         return [sentence]
-    # A doubled brace, a format or a conversion would be taken for a mark later on.
+    # A doubled brace, a format or a conversion would later be read as a mark.
     if any(spec or conversion or {"{", "}"} & set(text) for text, _, spec, conversion in parts):
         return [sentence]
     return [name for _, name, _, _ in parts if name is not None]

@@ -1,4 +1,4 @@
-"""Prompts streamed from a Hugging Face dataset, so that no more of it is read than is asked for."""
+"""Prompts streamed from a Hugging Face dataset, of which only the first texts are read."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from interp.data.prompts.source import PROMPTS
 @PROMPTS.register("dataset")
 @dataclass(frozen=True)
 class Dataset:
-    """The first texts of a Hugging Face dataset, as they stand: a brace marks nothing in them.
+    """The first texts of a Hugging Face dataset, unchanged: a brace marks no target.
 
-    Rows with a blank text are passed over. Further columns are kept where every row has a number,
-    or every row a text, in them. A dataset that needs code of its own is refused.
+    Rows with a blank text are skipped. Further columns are kept where every row has a number, or
+    every row a text. A dataset that needs code of its own is refused.
 
     Attributes:
         path: its name on the Hub, a folder, or the format of `data_files`: "json", "parquet".
-        config: which of its configurations; "" where it has one.
-        split: which part of it.
-        data_files: which files of it, or where they are; "" is all. It may hold wildcards.
+        config: its configuration; "" where it has only one.
+        split: its split.
+        data_files: its files, or their paths, with wildcards; "" is all.
         text_column: the column of the texts.
         group_column: the column of their groups, texts or class labels; "" is one group, "all".
         limit: how many prompts to read.
@@ -67,7 +67,7 @@ class Dataset:
             )
             feature = (stream.features or {}).get(self.group_column)
             labels = getattr(feature, "names", ())
-            # As Arrow tables, in which pictures and sounds stay the bytes that they are.
+            # As Arrow tables, in which images and audio are not decoded.
             for batch in stream.with_format("arrow").iter(min(self.limit, ROWS_AT_ONCE)):
                 yield from self._prompts(rows_of(batch), labels)
         except (DatasetsError, OSError, ValueError, RuntimeError) as error:

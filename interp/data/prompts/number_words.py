@@ -1,4 +1,4 @@
-"""Numbers in English words. The library for it takes two seconds to import; the rule is short."""
+"""Numbers in English words, without the two seconds that the usual library takes to import."""
 
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 
-# A doubled brace stands for itself, as in Python's own format strings.
+# A doubled brace is a literal one, as in Python's format strings.
 _MARKS = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 _ONE_MARK = re.compile(r"([^{}]*)\{([^{}]+)\}([^{}]*)")
 
-# Prompts that are written out at once for the hash of a set.
+# Prompts that are serialised at once for the hash of a set.
 _HASHED_AT_ONCE = 1 << 14
 
 
@@ -33,8 +33,8 @@ class PromptSet:
         groups: the group of each prompt.
         targets: for each prompt, the [start, end) characters of the marked target, or the empty
             span (0, 0) where none is marked.
-        columns: what else is known of each prompt, a name and one number or text a prompt: the
-            number that it counts to, its template, its word.
+        columns: further properties by name, one number or text per prompt: the number that it
+            counts to, its template, its word.
     """
 
     texts: tuple[str, ...]
@@ -45,7 +45,7 @@ class PromptSet:
     def __len__(self) -> int:
         return len(self.texts)
 
-    # A set is the key of what is computed once: it is compared often, and may hold a million texts.
+    # A set is a key of caches: it is compared often, and may hold a million texts.
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PromptSet):
             return NotImplemented
@@ -60,7 +60,7 @@ class PromptSet:
         return tuple(dict.fromkeys(self.groups))
 
     def members(self, group: str) -> Sequence[int]:
-        """Indices of a group's prompts, in their order: the i-th of two groups form pair i."""
+        """Return the indices of a group's prompts, in order; the i-th of two groups are pair i."""
         return self._members.get(group, ())
 
     @cached_property
@@ -68,7 +68,7 @@ class PromptSet:
         found: dict[str, Sequence[int]] = {}
         start = 0
         for name, count in Counter(self.groups).items():
-            # Groups that stand one after the other, as they mostly do, need no list of indices.
+            # Consecutive prompts of a group, the usual case, need no list of indices.
             found[name] = range(start, start + count)
             if any(self.groups[i] != name for i in found[name]):
                 found[name] = [i for i, group in enumerate(self.groups) if group == name]
@@ -77,7 +77,7 @@ class PromptSet:
 
     @cached_property
     def numeric_columns(self) -> tuple[str, ...]:
-        """The columns that hold numbers alone."""
+        """The columns that hold only numbers."""
         return tuple(
             name
             for name, values in self.columns.items()
@@ -85,10 +85,10 @@ class PromptSet:
         )
 
     def table(self) -> "pd.DataFrame":
-        """Return one row a prompt: group, text, the marked target, and the columns."""
+        """Return one row per prompt: group, text, the marked target, and the columns."""
         import pandas as pd
 
-        # The same few words are marked again and again.
+        # Equal targets share one object: a million prompts have few different ones.
         words: dict[str, str] = {}
         marked = []
         for text, (start, end) in zip(self.texts, self.targets, strict=True):
@@ -99,13 +99,13 @@ class PromptSet:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of texts, groups, targets and columns: equal exactly where the sets are."""
-        digest = hashlib.sha256()
-        for part in self._written():
-            digest.update(part.encode())
-        return digest.hexdigest()
+        """The SHA-256 of texts, groups, targets and columns, equal exactly for equal sets."""
+        content = hashlib.sha256()
+        for part in self._serialised():
+            content.update(part.encode())
+        return content.hexdigest()
 
-    def _written(self) -> Iterator[str]:
+    def _serialised(self) -> Iterator[str]:
         """Yield the set as one JSON list: texts, groups, targets, columns."""
         for i, values in enumerate((self.texts, self.groups, self.targets)):
             yield ", " if i else "["
@@ -118,7 +118,7 @@ class PromptSet:
 
 
 def _listed(values: Sequence[object]) -> Iterator[str]:
-    """Yield a JSON list part by part: that of a million texts is longer than they are."""
+    """Yield a JSON list in parts, since the JSON of a million texts takes much memory."""
     yield "["
     for start in range(0, len(values), _HASHED_AT_ONCE):
         part = json.dumps(values[start : start + _HASHED_AT_ONCE], ensure_ascii=False)
@@ -137,7 +137,7 @@ def parse_marked(text: str) -> tuple[str, Span]:
     Raises:
         ConfigError: unbalanced, nested, empty or several marks.
     """
-    # Both kinds that prompts mostly are of: no brace at all, and one mark.
+    # The two usual cases first: no brace at all, and one mark.
     if "{" not in text and "}" not in text:
         return text, (0, 0)
     if one := _ONE_MARK.fullmatch(text):
@@ -167,10 +167,10 @@ def from_marked(
 
     Args:
         groups: the texts of each group.
-        columns: what else is known, one value a prompt in that order.
+        columns: further properties by name, one value per prompt in that order.
 
     Raises:
-        ConfigError: no prompt at all, an empty group, an empty text, or a faulty mark.
+        ConfigError: no prompt at all, an empty group, an empty text, or an invalid mark.
     """
     if not groups:
         raise ConfigError("prompts: the set is empty: give at least one group of texts")
@@ -194,7 +194,7 @@ def from_marked(
             raise ConfigError(f"prompts: group {group!r} has no prompt")
     known = {name: tuple(values) for name, values in (columns or {}).items()}
     if any(len(values) != len(texts) for values in known.values()):
-        raise ValueError(f"each column needs {len(texts)} values, one a prompt")
+        raise ValueError(f"each column needs {len(texts)} values, one per prompt")
     return PromptSet(tuple(texts), tuple(names), tuple(targets), known)
 
 
@@ -203,9 +203,9 @@ def _check_unicode(text: str) -> None:
         if not text.isascii():
             text.encode()
     except UnicodeEncodeError:
-        raise ConfigError(f"prompts: {text!r} is no valid Unicode text") from None
+        raise ConfigError(f"prompts: {text!r} is not valid Unicode text") from None
 
 
 def escaped(text: str) -> str:
-    """Write braces twice, so that none is taken for a mark."""
+    """Return the text with every brace doubled, so that none is read as a mark."""
     return text.replace("{", "{{").replace("}", "}}")

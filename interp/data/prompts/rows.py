@@ -1,4 +1,4 @@
-"""Rows of texts, their groups and further columns, gathered one by one into a prompt set."""
+"""Rows of texts, groups and further columns, read one by one into a prompt set."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,24 +17,24 @@ Row = Mapping[str, object]
 # Rows of a binary file that are in memory at once.
 ROWS_AT_ONCE = 4096
 
-# What the table of a prompt set has by itself.
+# The columns that the table of every prompt set has.
 _TAKEN = ("text", "group", "target")
 
-# Above so many different texts a column hardly repeats any, and looking for one costs memory.
+# Above this number of different texts few are repeated, and looking for repeats costs memory.
 _SHARED = 1 << 16
 
 
 def prompts_of(rows: Iterable[Row], text_column: str, group_column: str, source: str) -> PromptSet:
-    """Read rows of marked texts once, and keep no more of them than the prompt set holds.
+    """Read rows of marked texts once, and keep in memory only what the prompt set holds.
 
     Args:
-        rows: a mapping from column to cell each.
+        rows: for each row a mapping from column to cell.
         text_column: the column of the marked texts.
         group_column: the column of their groups; "" puts all in one group called "all".
-        source: where the rows come from, as messages call it: "prompts.csv".
+        source: the origin of the rows, as messages name it: "prompts.csv".
 
     Raises:
-        ConfigError: a row without a text or a group, or what `from_marked` refuses.
+        ConfigError: a row without a text or a group, or as `from_marked`.
     """
     groups: dict[str, list[str]] = {}
     further: _Further | None = None
@@ -49,18 +49,18 @@ def prompts_of(rows: Iterable[Row], text_column: str, group_column: str, source:
     if further is None:
         return from_marked({"all": []})
     columns = further.columns()
-    return from_marked({group: _given_up(texts) for group, texts in groups.items()}, columns)
+    return from_marked({group: _released(texts) for group, texts in groups.items()}, columns)
 
 
-def _given_up(texts: list[str]) -> Iterator[str]:
-    """Yield the texts and let go of each: no set is held both with its marks and without."""
+def _released(texts: list[str]) -> Iterator[str]:
+    """Yield the texts and release each, so that memory never holds all of them twice."""
     texts.reverse()
     while texts:
         yield texts.pop()
 
 
 def rows_of(batch: "RecordBatch | Table") -> Iterator[dict[str, object]]:
-    """Yield the rows of an Arrow batch, a column to a cell each."""
+    """Yield the rows of an Arrow batch, each a mapping from column to cell."""
     cells = (column.to_pylist() for column in batch.columns)
     for row in zip(*cells, strict=True):
         yield dict(zip(batch.schema.names, row, strict=True))
@@ -73,23 +73,23 @@ def _text_cell(row: Row, column: str, source: str, number: int) -> str:
     where = f"prompts.path: row {number} of {source}"
     if column not in row:
         raise ConfigError(f"{where} has no column {column!r}{nearest(column, row)}")
-    raise ConfigError(f"{where} has {cell!r}, which is no text, as its {column}")
+    raise ConfigError(f"{where} has {cell!r}, which is not a text, as its {column}")
 
 
 @dataclass(frozen=True)
 class _Further:
-    """The columns beside text and group, as far as every row has a number or a text in them.
+    """The columns other than text and group in which every row has a number or a text.
 
     Attributes:
-        cells: those of each column, group by group.
-        texts: texts that were read before, each by itself, so that equal cells are one object.
+        cells: the cells of each column, by group.
+        texts: texts that were read before, so that equal cells are one object.
     """
 
     cells: dict[str, dict[str, list[float | str]]]
     texts: dict[str, str] = field(default_factory=dict)
 
     def add(self, group: str, row: Row) -> None:
-        """Take a row's cells; a column without one is left out from there on."""
+        """Add a row's cells; a column without a number or text in this row is dropped."""
         faulty = []
         for name, by_group in self.cells.items():
             cell = row.get(name)
@@ -106,9 +106,9 @@ class _Further:
             del self.cells[name]
 
     def columns(self) -> dict[str, tuple[float, ...] | tuple[str, ...]]:
-        """Return the columns, one group after the other: numbers where every cell reads as one.
+        """Return the columns, one group after the other, as numbers where every cell is one.
 
-        What was gathered is given up column by column, so that it is never there twice.
+        Each column's cells are released once it is built, so that memory never holds all twice.
         """
         found: dict[str, tuple[float, ...] | tuple[str, ...]] = {}
         for name in list(self.cells):

@@ -1,4 +1,4 @@
-"""Where prompts come from: the protocol, and the registry of its kinds."""
+"""The protocol of prompt sources, and their registry."""
 
 from typing import Protocol
 
@@ -10,7 +10,11 @@ class PromptSource(Protocol):
     """Where prompts come from."""
 
     def load(self) -> PromptSet:
-        """Return the prompts; a ConfigError says what is wrong with them."""
+        """Return the prompts.
+
+        Raises:
+            ConfigError: they cannot be read or are not valid.
+        """
         ...
 
 

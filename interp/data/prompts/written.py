@@ -1,4 +1,4 @@
-"""Prompts that somebody wrote down: in the configuration, or in a file."""
+"""Prompts written in the configuration or in a file."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from interp.data.prompts.source import PROMPTS
 @PROMPTS.register("inline")
 @dataclass(frozen=True)
 class Inline:
-    """Prompts written in the configuration itself, in groups, targets marked with braces."""
+    """Prompts written in the configuration itself, in groups, with targets marked by braces."""
 
     groups: dict[str, list[str]]
 
@@ -27,11 +27,11 @@ class Inline:
 @PROMPTS.register("file")
 @dataclass(frozen=True)
 class PromptFile:
-    """Prompts from a file: txt (one a line), csv, jsonl or parquet, targets marked with braces.
+    """Prompts from a file: txt (one per line), csv, jsonl or parquet; targets marked by braces.
 
     A txt file, and any file with `group_column` empty, is one group called "all". Further columns
-    are kept where every row has a number, or every row a text, in them. Rows are read one after the
-    other, so that memory holds the prompts and not the file.
+    are kept where every row has a number, or every row a text. Rows are read one after the other,
+    so that memory holds the prompts and not the file.
     """
 
     path: str
@@ -42,7 +42,7 @@ class PromptFile:
         """Read the file.
 
         Raises:
-            ConfigError: no such file, an unknown ending, or a missing column.
+            ConfigError: no such file, an unknown file type, or a missing column.
         """
         path = Path(self.path).expanduser()
         if not path.is_file():
@@ -59,7 +59,7 @@ class PromptFile:
 
 
 def _rows(path: Path, reader: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
-    """Yield the rows of a file; what a reader raises on the way is said of the file."""
+    """Yield the rows of a file; turn an error of its reader into one that names the file."""
     try:
         yield from reader(path)
     except (ValueError, csv.Error, OSError, RecursionError) as error:
@@ -68,8 +68,8 @@ def _rows(path: Path, reader: Callable[[Path], Iterator[Row]]) -> Iterator[Row]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines that hold more than blanks."""
-    # A file's own lines, not splitlines, which would also part a prompt at rarer separators.
+    """Yield the lines that are not blank."""
+    # The lines of the file, not str.splitlines, which also splits at rarer separators.
     with path.open(encoding="utf-8-sig") as file:
         for line in file:
             if line.strip():
@@ -106,7 +106,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        # A table that pandas wrote may have an index, which is no column.
+        # A table written by pandas may have an index, which is not a column of prompts.
         of_pandas = file.schema_arrow.pandas_metadata or {}
         index = [name for name in of_pandas.get("index_columns", []) if isinstance(name, str)]
         _check_names(file.schema_arrow.names)

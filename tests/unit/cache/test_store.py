@@ -161,10 +161,10 @@ def test_values_that_are_no_chunk_are_refused(store, wrong):
 
 
 @pytest.mark.parametrize("key", ["", "abc", "../../../etc", "AB" * 32, "ab" * 31 + "/."])
-def test_a_key_is_a_digest(store, key):
-    with pytest.raises(ValueError, match="digest"):
+def test_a_key_is_a_hash(store, key):
+    with pytest.raises(ValueError, match="hexadecimal hash"):
         store.entry(key)
-    with pytest.raises(ValueError, match="digest"):
+    with pytest.raises(ValueError, match="hexadecimal hash"):
         store.computing(key, "reading gpt2")
 
 
@@ -384,7 +384,7 @@ def test_what_dead_processes_left_is_swept_away_and_what_is_being_written_is_not
     half_removed = store.folder / "temporary" / "fedcba9876543210"
     half_removed.mkdir()
     (half_removed / "layer-000_chunk-00000.npy").write_bytes(bytes(200))
-    old_lock = store.folder / "locks" / "making-12345678.lock"
+    old_lock = store.folder / "locks" / "computing-12345678.lock"
     old_lock.touch()
     with files.staged(store.folder, {"new": [b"alive"]}) as staged:
         os.utime(left, (0, 0))
