@@ -85,5 +85,5 @@ def test_a_text_without_a_token_is_named_in_whichever_chunk_it_is(tiny, monkeypa
 
 def test_a_tokenizer_that_knows_no_characters_is_refused(tiny):
     model = LanguageModel("bytes", tiny.skeleton().module, ByT5Tokenizer())
-    with pytest.raises(ConfigError, match="ByT5Tokenizer, the tokenizer of bytes, does not tell"):
+    with pytest.raises(ConfigError, match="ByT5Tokenizer, the tokenizer of bytes, does not return"):
         model.tokenize(TEXTS)

@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_said_in_one_line(rows, tmp_path):
         (Dataset("json", data_files=rows, split="tset"), "cannot be read: Bad split: tset"),
         (Dataset("json", data_files=str(tmp_path / "broken.jsonl")), "cannot be read: JSON"),
         (Dataset("json", data_files=rows, text_column="txt"), "no column 'txt'; did you mean 't"),
-        (Dataset("json", data_files=rows, group_column="n"), "1.0, which is no text, as its n"),
+        (Dataset("json", data_files=rows, group_column="n"), "1.0, which is not a text, as its n"),
     ):
         with pytest.raises(ConfigError, match=said) as caught:
             dataset.load()

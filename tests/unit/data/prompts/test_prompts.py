@@ -58,7 +58,7 @@ def test_what_is_written_with_marks_is_read_without():
         ({"a": []}, "'a' has no prompt"),
         ({"a": ["x"], "b": []}, "'b' has no prompt"),
         ({"a": ["  "]}, "empty prompt"),
-        ({"\ud800": ["x"]}, "is no valid Unicode text"),
+        ({"\ud800": ["x"]}, "is not valid Unicode text"),
     ],
 )
 def test_an_empty_set_is_refused(groups, said):
@@ -286,12 +286,12 @@ def test_faulty_files_are_refused(tmp_path):
     for name, said in {
         "none.csv": "no file at",
         "a.csv": "row 1 of a.csv has no column 'group'; did you mean 'grp'",
-        "b.csv": "row 2 of b.csv has '', which is no text, as its text",
+        "b.csv": "row 2 of b.csv has '', which is not a text, as its text",
         "comma.csv": "row 1 has more or fewer cells than the header; quote texts",
         "short.csv": "row 1 has more or fewer cells",
-        "list.jsonl": "which is no text, as its text",
+        "list.jsonl": "which is not a text, as its text",
         "twice.csv": "two columns have the same name",
-        "half.jsonl": "is no valid Unicode text",
+        "half.jsonl": "is not valid Unicode text",
         "deep.jsonl": "deep.jsonl cannot be read",
         "empty.txt": "^prompts: group 'all' has no prompt",
         "brace.txt": "^prompts: 'a {b': mark one target",
