@@ -10,4 +10,4 @@ from interp.cache.activation_store import ActivationStore, EntrySummary
 from interp.cache.entry import Entry, FileCheck, Missing
 from interp.cache.eviction import Eviction
 
-__all__ = ["ActivationStore", "FileCheck", "Entry", "EntrySummary", "Eviction", "Missing"]
+__all__ = ["ActivationStore", "Entry", "EntrySummary", "Eviction", "FileCheck", "Missing"]

@@ -1,0 +1,1 @@
+"""Prompts, positions and activations: what a model reads, which tokens, and the values."""
