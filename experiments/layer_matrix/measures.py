@@ -69,7 +69,7 @@ class LayerPoints(Sequence[Any]):
     @property
     def n_bytes(self) -> int:
         """The size of the points of all layers in float64."""
-        width = self.activations.points(0, np.arange(1)).shape[1]
+        width = int(self.activations.points(0, np.arange(1)).shape[1])
         return 8 * width * len(self.activations.samples) * len(self)
 
 

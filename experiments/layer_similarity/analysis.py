@@ -8,6 +8,7 @@ of each permutation. With a randomly initialised reference model, a second null 
 the similarity is present without training.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,8 +102,6 @@ class LayerSimilarity:
             ConfigError: a layer at which the metric is not defined, for example because all points
                 coincide.
         """
-        from tqdm import tqdm
-
         from . import figures
 
         groups = TwoGroups.of(prompts, activations.samples)
@@ -110,15 +109,7 @@ class LayerSimilarity:
         setting = (groups, metric, reduction, hook, permuted, self.alpha)
         similarity = compare_groups(activations, *setting)
         found = similarity.calibration
-        seeds = tqdm(
-            reference.activations(),
-            "reference",
-            reference.draws,
-            delay=2,
-            disable=None,
-            leave=False,
-        )
-        of_seeds = [compare_groups(seed, *setting).calibration for seed in seeds]
+        of_seeds = [compare_groups(seed, *setting).calibration for seed in _seeds_of(reference)]
         compared = compare_with_reference(found, of_seeds, metric.paired) if of_seeds else None
 
         counts = (len(groups.first), len(groups.second))
@@ -149,6 +140,16 @@ class LayerSimilarity:
             finding=report.describe_finding(found, compared, words),
             null=f"{words.permuted}; {describe_score(metric)}",
         )
+
+
+def _seeds_of(reference: Reference) -> Iterable[Activations]:
+    """Return the activations of each seed of the reference model, with a progress bar."""
+    from tqdm import tqdm
+
+    seeds: Iterable[Activations] = tqdm(
+        reference.activations(), "reference", reference.draws, delay=2, disable=None, leave=False
+    )
+    return seeds
 
 
 def _check_groups(prompts: PromptSet, metric: Metric) -> None:

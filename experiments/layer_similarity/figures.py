@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from interp.plotting.curves import ScorePanel, draw_similarity
 from interp.plotting.labels import Labels
@@ -64,7 +65,7 @@ def null_distributions(found: Calibration, words: Comparison) -> dict[int, Figur
     shared = _Histogram.of(found)
     return {
         layer: _null_distribution(
-            null, float(value), shared, f"Layer {layer}: {words.both} and the null", words
+            null, float(value), shared, f"Layer {layer}: {words.both} compared with the null", words
         )
         for layer, null, value in zip(words.layers, found.null, found.observed, strict=True)
     }
@@ -113,6 +114,8 @@ def _pair_table(table: Array, limits: tuple[float, float], title: str, words: Co
     bar = figure.colorbar(image, cax=beside, label=words.metric.label)
     bar.outline.set_visible(False)
     first, second = words.groups
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(f"{words.units} of {second}, in order")
     axes.set_ylabel(f"{words.units} of {first}, in order")
     put_titles(axes, title, words.setting, 5.6)
