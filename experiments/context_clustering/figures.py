@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.results.result import Animation
+from interp.stats.tested_series import TestedSeries
 
 from .design import OTHER, PROBE, SUBJECT, Condition, Design
 from .effects import Level
@@ -59,29 +60,29 @@ def figures(found: ContextEffects) -> "dict[str, Figure]":
 
 def _effect_heatmap(found: ContextEffects) -> "Figure":
     """Draw by how much nearer the objects come, layer by number of sentences."""
-    from interp import plotting
+    from interp.plotting import Cells, Labels, draw_heatmap
 
     effect, caption = found.effects["distance"], found.caption
-    return plotting.component_heatmap(
+    cells = Cells(
         caption.names,
         [str(count) for count in found.design.sentence_counts],
         effect.values,
+        f"nearer by, in the {found.design.subjects}' spreads",
         effect.p_corrected < found.alpha,
-        title=describe_significance(found),
-        subtitle=caption.subtitle(),
-        xlabel=f"{_SENTENCES}, of either kind",
-        ylabel=caption.xlabel,
-        label=f"nearer by, in the {found.design.subjects}' spreads",
-        faint_label=f"p ≥ {found.alpha:g} for nearer, corrected over {caption.unit}s and "
-        "numbers of sentences",
-        signed=True,
+        f"p ≥ {found.alpha:g} for nearer, corrected over {caption.unit}s and numbers of sentences",
     )
+    labels = Labels(
+        describe_significance(found),
+        caption.subtitle(),
+        f"{_SENTENCES}, of either kind",
+        caption.xlabel,
+    )
+    return draw_heatmap(cells, labels, signed=True)
 
 
 def _effects_over_layers(found: ContextEffects) -> "Figure":
     """Draw the effect of most sentences by each measure, with the null of exchanged contexts."""
-    from interp import plotting
-    from interp.plotting import Statistic
+    from interp.plotting import Labels, draw_statistics
 
     design, caption = found.design, found.caption
     panels = []
@@ -91,20 +92,18 @@ def _effects_over_layers(found: ContextEffects) -> "Figure":
         of_most["p_corrected"] = effect.p_corrected[:, -1]
         test = dataclasses.replace(effect.contexts, **of_most)
         label = _EFFECT_LABELS[name].format(subjects=design.subjects)
-        panels.append(Statistic(label, effect.values[:, -1], test))
-    return plotting.statistics_over_layers(
-        caption.layers,
-        panels,
-        title=f"{design.objects} after {design.most_sentences} sentences that treat them as "
-        "subjects, compared with as many that do not",
-        subtitle=caption.subtitle(
-            "p by both nulls, corrected over layers and numbers of sentences"
-        ),
-        xlabel=caption.xlabel,
-        null_label=_NULL_LABEL,
-        alpha=found.alpha,
-        layer_names=caption.ticks,
+        panels.append(
+            TestedSeries.from_test(
+                name, label, caption.layers, effect.values[:, -1], test, alpha=found.alpha
+            )
+        )
+    labels = Labels(
+        f"{design.objects} after {design.most_sentences} sentences that treat them as subjects, "
+        "compared with as many that do not",
+        caption.subtitle("p by both nulls, corrected over layers and numbers of sentences"),
+        caption.xlabel,
     )
+    return draw_statistics(panels, labels, _NULL_LABEL, caption.ticks)
 
 
 def _effect_over_sentences(found: ContextEffects) -> "Figure":

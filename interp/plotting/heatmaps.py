@@ -194,7 +194,7 @@ def write_values(
         hatched: cells that are hatched, [row, column].
     """
     values = np.ma.filled(np.ma.asarray(image.get_array(), dtype=np.float64), np.nan)
-    colours = image.cmap(image.norm(values))[..., :3]
+    colours: Array = np.asarray(image.cmap(image.norm(values)))[..., :3]
     bright = colours @ (0.299, 0.587, 0.114) > 0.55
     for i, j in np.argwhere(~np.isnan(values)):
         written = axes.text(

@@ -211,7 +211,7 @@ class TestedSeries:
         own = f"{fields['axis']}/{fields['name']}"
         found = metrics.get(own, {})
         steps = tuple(sorted({*found, *undefined}))
-        numbers = {
+        numbers: dict[str, Any] = {
             name: np.array([metrics.get(f"{own}_{name}", {}).get(s, np.nan) for s in steps])
             for name in names
         }

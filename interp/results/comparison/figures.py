@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from interp.plotting.sheets import legend_columns, place, put_legend, sheet
 from interp.plotting.heatmaps import format_score, number_format, write_values
 from interp.plotting.labels import Labels
+from interp.plotting.sheets import legend_columns, place, put_legend, sheet
 from interp.plotting.style import ABSENT, GREY, Array, cut, mark, styled
 from interp.stats.tested_series import Scale, TestedSeries
 
@@ -208,7 +208,7 @@ def _draw(axes: Axes, curve: RunCurve, number: int, grid: _Grid, *, crowd: int) 
     look, at, values = mark(number), np.array(series.steps), _floored(series)
     band: dict[str, Any] = {"color": look.colour, "alpha": 0.18 if crowd < 3 else 0.12}
     if len(at) > 1:
-        if _has_band(series):
+        if series.null_low is not None and series.null_high is not None:
             axes.fill_between(at, series.null_low, series.null_high, **band, linewidth=0)
         if series.null_mean is not None:
             axes.plot(at, series.null_mean, "--", color=look.colour, linewidth=0.9)
