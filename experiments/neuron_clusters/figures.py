@@ -6,7 +6,8 @@ import numpy as np
 
 from interp import plotting
 from interp.metrics.functional.points import Array
-from interp.plotting import Statistic
+from interp.plotting import Labels
+from interp.stats.tested_series import TestedSeries
 
 from . import cluster_figures, neuron_figures
 from .cluster_figures import (
@@ -43,20 +44,25 @@ _MAX_EFFECTS = 20
 def layer_curves(found: LayerTests, comparison: Comparison) -> "Figure":
     """Draw the three quantities over layers, each with its null."""
     caption, criterion = comparison.caption, comparison.criterion
-    labels = quantity_labels(criterion)
-    return plotting.statistics_over_layers(
-        caption.layers,
-        [
-            Statistic(labels[name], values[:, 0], found.tests[name])
-            for name, values in found.quantities.items()
-        ],
-        title=describe_layers(found, comparison),
-        subtitle=caption.subtitle(str(criterion), f"{found.n_permutations} permutations"),
-        xlabel=caption.xlabel,
-        null_label=f"95% of the null: {comparison.permuted}",
-        alpha=criterion.alpha,
-        layer_names=caption.ticks,
+    names = quantity_labels(criterion)
+    series = [
+        TestedSeries.from_test(
+            name,
+            names[name],
+            caption.layers,
+            values[:, 0],
+            found.tests[name],
+            alpha=criterion.alpha,
+        )
+        for name, values in found.quantities.items()
+    ]
+    labels = Labels(
+        describe_layers(found, comparison),
+        caption.subtitle(str(criterion), f"{found.n_permutations} permutations"),
+        caption.xlabel,
     )
+    null_label = f"95% of the null: {comparison.permuted}"
+    return plotting.draw_statistics(series, labels, null_label, caption.ticks)
 
 
 def statistic_images(found: LayerTests, comparison: Comparison) -> "dict[str, dict[int, Figure]]":

@@ -1,20 +1,8 @@
 """Drawing functions that at least two questions use: one palette, one style."""
 
 from interp.plotting.animations import gif, player
-from interp.plotting.curves import (
-    ScorePanel,
-    Statistic,
-    draw_similarity,
-    draw_statistics,
-    statistics_over_layers,
-)
-from interp.plotting.heatmaps import (
-    Cells,
-    Frames,
-    component_heatmap,
-    draw_heatmap,
-    draw_layer_matrix,
-)
+from interp.plotting.curves import ScorePanel, draw_similarity, draw_statistics
+from interp.plotting.heatmaps import Cells, Frames, draw_heatmap, draw_layer_matrix
 from interp.plotting.labels import Labels
 from interp.plotting.layouts import Layout, draw_layout_panels, layout_frames
 from interp.plotting.spectra import (
@@ -30,8 +18,6 @@ __all__ = [
     "Layout",
     "ScorePanel",
     "SpectrumBand",
-    "Statistic",
-    "component_heatmap",
     "draw_heatmap",
     "draw_layer_matrix",
     "draw_layout_panels",
@@ -43,5 +29,4 @@ __all__ = [
     "player",
     "save",
     "spectra",
-    "statistics_over_layers",
 ]

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from interp.plotting.labels import Labels
 from interp.plotting.style import BLUE, GREY, ORANGE, Array, name_places, put_titles, styled
-from interp.stats.permutation_tests import PermutationTest
 from interp.stats.tested_series import TestedSeries
 
 # More tick labels than this do not fit below an axis of layers.
@@ -155,34 +154,3 @@ def _draw_scores(axes: Axes, series: TestedSeries, scores: ScorePanel) -> None:
         low, high = scores.reference.min(0), scores.reference.max(0)
         axes.fill_between(series.steps, low, high, **band, label="range of the seeds")
     axes.set_ylabel("calibrated score")
-
-
-# Until the questions use `draw_statistics`.
-@dataclass(frozen=True, eq=False)
-class Statistic:
-    """One statistic over layers."""
-
-    ylabel: str
-    values: Array
-    null: PermutationTest | None = None
-
-
-def statistics_over_layers(
-    layers: tuple[int, ...],
-    panels: Sequence[Statistic],
-    *,
-    title: str,
-    subtitle: str,
-    xlabel: str,
-    null_label: str,
-    alpha: float,
-    layer_names: Sequence[str] = (),
-) -> Figure:
-    """Draw statistics over layers; the former name of `draw_statistics`."""
-    series = [
-        TestedSeries("", panel.ylabel, layers, panel.values, alpha=alpha)
-        if panel.null is None
-        else TestedSeries.from_test("", panel.ylabel, layers, panel.values, panel.null, alpha=alpha)
-        for panel in panels
-    ]
-    return draw_statistics(series, Labels(title, subtitle, xlabel), null_label, layer_names)

@@ -231,23 +231,3 @@ def format_score(value: float, digits: int) -> str:
     if value <= -99.5:
         return "< −99"
     return _number(value, digits if abs(value) < 9.995 else 0)
-
-
-# Until the questions use `draw_heatmap`.
-def component_heatmap(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    values: Array,
-    significant: NDArray[np.bool_],
-    *,
-    title: str,
-    subtitle: str,
-    xlabel: str,
-    ylabel: str,
-    label: str,
-    faint_label: str,
-    signed: bool,
-) -> Figure:
-    """Draw rows and columns; the former name of `draw_heatmap`."""
-    cells = Cells(rows, columns, values, label, significant, faint_label)
-    return draw_heatmap(cells, Labels(title, subtitle, xlabel, ylabel), signed=signed)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
-from interp.results.result import Series
 from interp.stats.calibration import describe_layers
 from interp.stats.permutation_tests import PermutationTest
 
@@ -72,30 +71,8 @@ class Caption:
         parts = (self.model, self.hook, self.position, self.units, *more, self.notice)
         return " · ".join(part for part in parts if part)
 
-    # Until the questions use the new names.
-    where, together, told = name_layers, group_phrase, subtitle
-
 
 def values_with_p(values: Array, test: PermutationTest) -> list[str]:
     """Return each value with its corrected p, as a summary table shows them."""
     pairs = zip(values, test.p_corrected, strict=True)
     return [f"{value:.3g} (p {p:.2g})" for value, p in pairs]
-
-
-# Until the questions use the new names, and tested series.
-Reading, beside = Caption, values_with_p
-
-
-def logged(
-    name: str, layers: tuple[int, ...], values: Array, test: PermutationTest
-) -> dict[str, Series]:
-    """Return a statistic and its test as the series that are logged."""
-    columns = {
-        name: values,
-        f"{name}_null_mean": test.null_mean,
-        f"{name}_null_low": test.null_low,
-        f"{name}_null_high": test.null_high,
-        f"{name}_p": test.p,
-        f"{name}_p_corrected": test.p_corrected,
-    }
-    return {key: Series.over(layers, column) for key, column in columns.items()}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from interp.results.primary_series import Headline
 from interp.stats.tested_series import TestedSeries
 
 if TYPE_CHECKING:
@@ -85,7 +84,6 @@ class Result:
         folders: folders to keep with the run, such as a trained model.
         finding: the result in a sentence or two.
         null: in a few words, what scores are calibrated against.
-        headlines: the former way to name the series that runs are compared by.
     """
 
     tested: tuple[TestedSeries, ...] = ()
@@ -99,7 +97,6 @@ class Result:
     folders: dict[str, Path] = field(default_factory=dict)
     finding: str = ""
     null: str = ""
-    headlines: tuple[Headline, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in self.scalars.items():
@@ -137,7 +134,6 @@ class Result:
             },
             finding="\n\n".join(part.finding for part in parts if part.finding),
             null="; ".join(part.null for part in parts if part.null),
-            headlines=tuple(one for part in parts for one in part.headlines),
             tested=tuple(one for part in parts for one in part.tested),
         )
 

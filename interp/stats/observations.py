@@ -92,9 +92,6 @@ class ObservationGroups:
         """What a group has in common: "verb", or "target word" for the column `slot`."""
         return "target word" if self.name == "slot" else self.name
 
-    counted = describe  # until the questions use the new names
-    called = label
-
 
 def group_observations(
     prompts: PromptSet, observation: NDArray[np.intp], choice: str
@@ -141,7 +138,3 @@ def check_words(prompts: PromptSet, choice: str) -> None:
         ConfigError: no such column.
     """
     check_choice("analysis.words", choice, ("auto", "none", *prompts.columns))
-
-
-# Until the questions use the new names.
-Words, observations, words = ObservationGroups, number_observations, group_observations

@@ -158,6 +158,3 @@ def calibrated_score(observed: Array, null: Array, identity: Array, alternative:
     room = identity - threshold
     leaves_room = np.abs(room) > _TIE * np.maximum(np.abs(identity), np.abs(threshold))
     return np.where(leaves_room, (observed - threshold) / np.where(leaves_room, room, 1), 0)
-
-
-permutations = draw_permutations  # until the questions use the new name

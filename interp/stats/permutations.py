@@ -182,9 +182,3 @@ def draw_exchanges(units: int, n_permutations: int, rng: np.random.Generator) ->
         return np.array(list(itertools.product([False, True], repeat=units)))
     drawn = rng.random((n_permutations, units)) < 0.5
     return np.concatenate([np.zeros((1, units), bool), drawn])
-
-
-# Until the questions use the new names.
-pairings, relabellings, swaps = draw_pairings, draw_relabellings, draw_swaps
-reorderings, labellings, exchanges = draw_reorderings, draw_labellings, draw_exchanges
-labellings_within = draw_labellings_within_units

@@ -280,12 +280,3 @@ def _noncentrality(t: Array, df: int, share: float) -> Array:
     # With a large mean the normal part of t is negligible.
     limit = t * np.sqrt(chi2.ppf(1 - share, df) / df)
     return np.asarray(np.where(t > _LARGE_T, limit, (below + above) / 2))
-
-
-# Until the questions use the new names.
-Tests, compared, corrected, d_interval = (
-    TwoSampleTests,
-    compare_groups,
-    correct_p,
-    cohens_d_interval,
-)

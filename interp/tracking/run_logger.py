@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from interp.core.errors import InterpError
-from interp.results.primary_series import to_text
 from interp.tracking import outbox, series_tags
 from interp.tracking.availability import guarded_connection
 from interp.tracking.charts import job_colour
@@ -114,11 +113,9 @@ class RunLogger(Run):
                 tags["mlflow.note.content"] = result.finding
             if result.null:
                 tags["null"] = result.null
-            tags |= series_tags.to_tags(() if result.headlines else result.compared)
+            tags |= series_tags.to_tags(result.compared)
             if result.scalars:
                 tags["scalars"] = json.dumps(list(result.scalars)[:_MOST_SCALARS])
-            if result.headlines:
-                tags["headlines"] = to_text(result.headlines)
             points = [p for p in _points(result) if p.name not in self.logged_steps]
             self.send(Message([Path(staged), folder], metrics=points, tags=tags))
 

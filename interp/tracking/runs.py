@@ -1,6 +1,5 @@
 """Runs read back from MLflow: which there are, and their results."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -146,45 +145,16 @@ def _record(store: Store, run: Any) -> RunRecord:
 
 def _tested(store: Store, run: Any) -> tuple[TestedSeries, ...]:
     """Read the tested series of a finished run."""
-    tags, recorded, series = run.data.tags, run.data.metrics, []
-    for specification in series_tags.from_tags(tags) or _former_specifications(tags, recorded):
-        prefix = specification.pop("prefix", f"{specification['name']}_")
+    series = []
+    for specification in series_tags.from_tags(run.data.tags):
         own = f"{specification['axis']}/{specification['name']}"
-        keys = {own: own}
-        for name in specification["statistics"]:
-            keys[f"{own}_{name}"] = f"{specification['axis']}/{prefix}{name}"
+        keys = [own, *(f"{own}_{name}" for name in specification["statistics"])]
         metrics = {
-            key: _history(store, run.info.run_id, recorded_key)
-            for key, recorded_key in keys.items()
-            if recorded_key in recorded
+            key: _history(store, run.info.run_id, key) for key in keys if key in run.data.metrics
         }
         if own in metrics:
             series.append(finite_series(specification, metrics))
     return tuple(series)
-
-
-def _former_specifications(
-    tags: Mapping[str, str], recorded: Mapping[str, float]
-) -> list[dict[str, Any]]:
-    """Return the headlines of a question that has no tested series yet, as specifications."""
-    specifications = []
-    for one in json.loads(tags.get("headlines", "[]")):
-        names = ("null_mean", "null_low", "null_high", "p_corrected", "score")
-        known = [name for name in names if f"{one['over']}/{one['prefix']}{name}" in recorded]
-        specifications.append(
-            {
-                "name": one["name"],
-                "label": one["label"],
-                "prefix": one["prefix"],
-                "statistics": known,
-                "direction": "two-sided" if one["direction"] == "both" else one["direction"],
-                "alpha": one["alpha"],
-                "axis": one["over"],
-                "scale": "log" if one["scale"] == "logarithmic" else "linear",
-                "undefined": {},
-            }
-        )
-    return specifications
 
 
 @cache

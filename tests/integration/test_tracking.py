@@ -152,7 +152,9 @@ def test_images_are_named_and_tagged_as_mlflow_itself_would(logged, tmp_path):
     client.delete_run(own)
 
 
-def test_mlflow_gets_the_first_rows_of_a_long_table_under_a_name_with_their_number(tmp_path, monkeypatch):
+def test_mlflow_gets_the_first_rows_of_a_long_table_and_a_name_with_their_number(
+    tmp_path, monkeypatch
+):
     table = pd.DataFrame({"text": [f"prompt {i}" for i in range(10_001)], "n": range(10_001)})
     result = Result(tables={"prompts": table, "fits": table.head(10_000)})
     store = Store.of(str(tmp_path), None, 5000)

@@ -161,5 +161,5 @@ def test_activations_never_lose_their_labels():
     found = Activations(values, (4, 7), samples, 1e-5).points(1, np.array([2, 0]))
     np.testing.assert_array_equal(found, values[1, [2, 0]].reshape(2, 4))
     assert found.dtype == np.float64
-    with pytest.raises(ValueError, match="the labels say"):
+    with pytest.raises(ValueError, match="the labels are for"):
         Activations(values, (4,), samples, 1e-5)
