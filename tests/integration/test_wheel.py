@@ -35,7 +35,7 @@ def test_the_installed_wheel_runs_beside_a_folder_called_experiments(wheel, tmp_
     """It takes no name but `interp`, so that a user's own package `experiments` hides nothing."""
     for name in ("experiments", "conf", "tests"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the user\'s own')\n")
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the user's own')\n")
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site)]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
