@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
-from interp.stats.permutation_tests import permutations
+from interp.stats.permutation_tests import draw_permutations
 
 from .fourier import (
     Numbers,
@@ -90,7 +90,7 @@ def key_frequencies(
         raise ValueError("a matrix with values that are not finite has no key frequencies")
     n = len(columns)
     of_row = frequencies(n)[1:]
-    orders = permutations(n, n_permutations, rng)
+    orders = draw_permutations(n, n_permutations, rng)
     coefficients = fourier_basis(n)[1:] @ columns
     products = coefficients @ coefficients.T
     power = np.bincount(of_row, np.diag(products))[1:]

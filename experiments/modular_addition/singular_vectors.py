@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.stats.permutation_tests import permutations
+from interp.stats.permutation_tests import draw_permutations
 
 from .fourier import dominant_frequencies, power_of_columns
 from .key_frequencies import ALPHA, N_PERMUTATIONS
@@ -92,7 +92,7 @@ def singular_vectors(embedding: Array, rng: np.random.Generator) -> SingularVect
     vectors, values, _ = np.linalg.svd(centred, full_matrices=False)
     frequencies, shares = dominant_frequencies(vectors)
     p = np.full(len(values), np.nan)
-    orders = permutations(len(vectors), N_PERMUTATIONS, rng)
+    orders = draw_permutations(len(vectors), N_PERMUTATIONS, rng)
     strong = np.flatnonzero(values**2 > (values**2).mean())
     largest = np.max([dominant_frequencies(vectors[orders, i].T)[1] for i in strong], axis=0)
     reached = largest >= (1 - _TIE) * shares[strong, None]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.metrics.functional.points import Array
-from interp.stats.permutation_tests import permutations
+from interp.stats.permutation_tests import draw_permutations
 
 from .fourier import (
     Numbers,
@@ -97,7 +97,7 @@ def permuted_fractions(maps: Floats, n_permutations: int, rng: np.random.Generat
     # The variance is that of all components but the constant, in any order.
     total = ((relative - relative.mean((0, 1), dtype=np.float64)) ** 2).sum((0, 1))
     found = np.empty((n_permutations, maps.shape[2]))
-    for shares, order in zip(found, permutations(n, n_permutations, rng), strict=True):
+    for shares, order in zip(found, draw_permutations(n, n_permutations, rng), strict=True):
         permuted = basis[:, order]
         along_a = (permuted @ relative.reshape(n, -1)).reshape(relative.shape)
         own = [_explained(along_a, permuted, rows) for rows in _rows_with_constant(n)]
@@ -170,7 +170,7 @@ def permuted_cosine_sums(
     n = len(logits)
     found = [
         _shares(_cosine_coefficients(by_answer[:, order]), n, total).sum()
-        for order in permutations(n, n_permutations, rng)
+        for order in draw_permutations(n, n_permutations, rng)
     ]
     return np.array(found, dtype=np.float64)
 
