@@ -1,4 +1,4 @@
-"""docs/adding.md is executed: its files are written, its commands run."""
+"""docs/adding.md is executed: its files are written and its commands run."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ FILES = re.findall(r"`(mine/[\w/]+\.\w+)`:?\n\n```\w+\n(.*?)```", PAGE, re.S)
 COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()
 ]
-# What is said in words; each is quicker than the page's own number of draws.
+# Fewer permutations than the page's own, to save time.
 QUICK = ("outputs=outputs", "analysis.permutations=19")
 
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     for name, text in FILES:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What is said to stand below what is there already.
+        # The page appends several blocks to one module.
         text = f"{path.read_text()}\n\n{text}" if path.exists() else text
         path.write_text(text)
     return folder
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def inside(folder, monkeypatch):
-    """Work in the folder, and leave this process's modules and paths as they are."""
+    """Work in the folder; restore the working directory and the import path afterwards."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return folder
@@ -48,24 +48,24 @@ def test_the_page_has_an_example_of_each_kind():
     assert len(COMMANDS) >= 8
 
 
-def test_every_command_runs_as_it_stands(inside, command_line):
+def test_every_command_runs_as_printed(inside, command_line):
     for command in COMMANDS:
         _, *arguments = shlex.split(command)
         quick = QUICK if "--config-dir" in arguments else ()
-        status, said, errors = command_line(*arguments, *quick)
-        assert status == 0, said + errors
+        status, printed, errors = command_line(*arguments, *quick)
+        assert status == 0, printed + errors
         if "-m" in arguments:
-            assert "4 of 4 jobs finished" in said
+            assert "4 of 4 jobs finished" in printed
         elif quick:
-            assert "page     http" in said
+            assert "page     http" in printed
 
 
-def test_the_python_runs_as_it_stands(inside, capsys):
+def test_the_python_runs_as_printed(inside, capsys):
     (block,) = re.findall(r"```python\n(from interp import compose, run\n.*?)```", PAGE, re.S)
     exec(block, {})
-    said = capsys.readouterr().out
-    assert "sign agreement" in said
-    assert "p_corrected" in said
+    printed = capsys.readouterr().out
+    assert "sign agreement" in printed
+    assert "significance" in printed
 
 
 def test_every_file_composes(folder, monkeypatch):
@@ -81,7 +81,7 @@ def test_every_file_composes(folder, monkeypatch):
             assert build(config)
 
 
-def test_what_the_examples_declare_holds(folder, monkeypatch):
+def test_the_metric_of_the_page_has_the_properties_it_declares(folder, monkeypatch):
     import numpy as np
 
     monkeypatch.setattr(sys, "path", list(sys.path))
