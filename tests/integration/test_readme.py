@@ -17,9 +17,9 @@ from interp.cli.overrides import CONF, as_hydra_reads
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith("interp")]
-# Verbs that take no overrides are told apart in their own tests.
-APART = tuple(f"interp {verb}" for verb in ("store", "list", "new", "compare", "-sc"))
-COMMANDS = [line for line in LINES if not line.startswith(APART) and "--config-dir" not in line]
+# Verbs that take no overrides have tests of their own.
+OTHER_VERBS = tuple(f"interp {verb}" for verb in ("store", "list", "new", "compare", "-sc"))
+COMMANDS = [line for line in LINES if not line.startswith(OTHER_VERBS) and "--config-dir" not in line]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -40,22 +40,22 @@ def test_a_command_composes(command):
                 assert compose("config", overrides=[*rest, chosen])
 
 
-def test_a_preset_of_ones_own_is_written_shown_and_composed(tmp_path):
+def test_a_users_preset_is_written_shown_and_composed(tmp_path):
     commands = [shlex.split(line, comments=True)[1:] for line in LINES if "--config-dir" in line]
     new, show, run = commands
     assert (new[0], show[0], run[0]) == ("new", "show", "--config-dir")
     environment = {**os.environ, "PYTHONPATH": str(README.parent)}
-    said = []
+    printed = []
     for arguments in (new, show, [*run, "--cfg", "job"]):
         command = [sys.executable, "-m", "interp", *arguments]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, env=environment
         )
         assert done.returncode == 0, done.stderr
-        said.append(done.stdout)
+        printed.append(done.stdout)
     assert (tmp_path / "mine" / "experiment" / "my_question.yaml").is_file()
-    assert "neuron_clusters (preset)" in said[1]
-    assert "name: neuron_clusters" in said[2]
+    assert "neuron_clusters (preset)" in printed[1]
+    assert "name: neuron_clusters" in printed[2]
 
 
 def test_the_readme_shows_commands_and_its_figure():
@@ -66,7 +66,7 @@ def test_the_readme_shows_commands_and_its_figure():
 
 def test_the_choices_that_the_readme_lists_exist():
     table = re.findall(r"^\| `(\w+)` \| (.+) \|$", README.read_text(encoding="utf-8"), re.M)
-    # Launchers have a page of their own.
+    # docs/launching.md lists the launchers.
     groups = {path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra"}
     assert {group for group, _ in table} == groups
     for group, choices in table:
