@@ -1,6 +1,7 @@
 """What a process that has its activations imports: neither torch nor transformers."""
 
 import builtins
+import importlib.util
 import os
 import subprocess
 import sys
@@ -58,8 +59,10 @@ def test_an_analysis_of_activations_imports_no_torch(name, tmp_path, monkeypatch
     def recorded(module, namespace=None, own=None, names=(), level=0):
         importer = str((namespace or {}).get("__name__"))
         if importer.startswith(("interp.", "experiments.")) and importer != "interp.runner.run":
-            parts = [f"{module}.{part}" for part in names or ()]
-            imported.update([module, *(part for part in parts if part in sys.modules)])
+            package = (namespace or {}).get("__package__")
+            absolute = importlib.util.resolve_name("." * level + module, package)
+            parts = [f"{absolute}.{part}" for part in names or ()]
+            imported.update([absolute, *(part for part in parts if part in sys.modules)])
         return load(module, namespace, own, names, level)
 
     monkeypatch.setattr(builtins, "__import__", recorded)
