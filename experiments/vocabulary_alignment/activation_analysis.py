@@ -93,7 +93,7 @@ class ActivationAlignment:
         comparison = Comparison(mean_row_correlations, _permuted_samples, "permuted samples")
         alignment = align(first, second, comparison, self.permutations, rng)
         wording = Wording(
-            subject="The logit lens",
+            subject="Logit-lens readouts",
             sample=f"{len(activations.samples)} samples, each compared with itself",
         )
         return alignment_result(alignment, wording, self.alpha)

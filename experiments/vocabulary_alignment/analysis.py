@@ -84,7 +84,7 @@ class VocabularyAlignment:
         alignment = align(first, second, comparison, self.permutations, rng)
 
         wording = Wording(
-            subject=f"What the MLPs {'write' if self.of == 'output' else 'read'}",
+            subject=f"MLP {self.of}s",
             sample=f"{len(some)} of {n_neurons} neurons per layer, each with its best match",
         )
         return alignment_result(alignment, wording, self.alpha)

@@ -19,7 +19,7 @@ class Wording:
     """What was compared, as sentences name it.
 
     Attributes:
-        subject: "What the MLPs write".
+        subject: "MLP outputs".
         sample: how much was compared: "128 of 1536 neurons per layer, each with its best match".
     """
 
@@ -71,10 +71,10 @@ def alignment_result(found: LayerAlignment, wording: Wording, alpha: float) -> R
 
 def _title(found: LayerAlignment, wording: Wording, alpha: float) -> str:
     """Return the answer in one clause."""
-    subject = f"{wording.subject} in {found.titles[0]} and {found.titles[1]}"
+    subject = f"{wording.subject} of {found.titles[0]} and {found.titles[1]}"
     if 1 / (found.n_permutations + 1) >= alpha:
         return f"{subject}: too few permutations for significance"
-    return f"{subject} is {'' if found.matching_p < alpha else 'no '}more similar than chance"
+    return f"{subject} are {'' if found.matching_p < alpha else 'no '}more similar than chance"
 
 
 def _finding(found: LayerAlignment, wording: Wording, alpha: float, title: str) -> str:
