@@ -43,7 +43,7 @@ class EntrySummary:
 class ActivationStore:
     """Activations on disk, each under a hash of all that determines them.
 
-    Any number of processes may use one store at once. Every method raises a ConfigError where the
+    Any number of processes may use one store at once. Every method raises a StorageError where the
     disk is full or the folder cannot be used.
 
     Attributes:

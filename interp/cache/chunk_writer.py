@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interp.cache import ActivationStore, Entry
 from interp.cache.plan_record import blocks, chunked_plan
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, OutOfMemoryError
 from interp.forward.plan import CapturePlan, plan_capture
 from interp.hooks import LayeredHookPoint
 
@@ -23,7 +23,8 @@ def read_missing(request: "Request", siblings: Iterable["Request"], store: Activ
     """Read what the store lacks of a request, and of siblings that the same pass can read.
 
     Raises:
-        ConfigError, FloatingPointError: as `interp.forward.capture.capture`, of the request itself.
+        ConfigError, OutOfMemoryError, FloatingPointError: as `interp.forward.capture.capture`, of
+            the request itself.
     """
     wanted = {request.key: request}
     for sibling in siblings:
@@ -34,7 +35,7 @@ def read_missing(request: "Request", siblings: Iterable["Request"], store: Activ
                 wanted[sibling.key] = sibling
     try:
         _read(list(wanted.values()), store)
-    except (ConfigError, FloatingPointError):
+    except (ConfigError, OutOfMemoryError, FloatingPointError):
         if len(wanted) == 1:
             raise
         _read([request], store)

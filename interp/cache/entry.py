@@ -46,7 +46,7 @@ class FileCheck:
 class Entry:
     """The activations, or the record, under one key.
 
-    Every method raises a ConfigError where the disk is full or the folder cannot be used.
+    Every method raises a StorageError where the disk is full or the folder cannot be used.
 
     Attributes:
         folder: the store's folder.
@@ -123,7 +123,7 @@ class Entry:
                 continue
             file = known[name]
             try:
-                with on_disk(self.folder, passing=FileNotFoundError):
+                with on_disk(self.folder, passing=(FileNotFoundError,)):
                     array = files.mapped(self.path / name, file.bytes, file.sha256, file.shape)
                 found[layer].append(array)
             except FileNotFoundError:
@@ -160,7 +160,7 @@ class Entry:
         if file is None:
             raise Missing(f"{self.key} has no record")
         try:
-            with on_disk(self.folder, passing=FileNotFoundError):
+            with on_disk(self.folder, passing=(FileNotFoundError,)):
                 data = (self.path / RECORD).read_bytes()
         except FileNotFoundError:
             raise Missing(f"{self.key} has no record any more") from None

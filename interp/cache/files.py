@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interp.core.errors import ConfigError
+from interp.core.errors import StorageError
 
 TEMPORARY = "temporary"
 
@@ -47,9 +47,9 @@ class Staged:
 
 @contextmanager
 def on_disk(
-    folder: Path, needed: int = 0, *, passing: type[OSError] | tuple[()] = ()
+    folder: Path, needed: int = 0, *, passing: tuple[type[OSError], ...] = ()
 ) -> Iterator[None]:
-    """Turn an OSError inside the context into an error of one line.
+    """Turn an OSError inside the context into a StorageError of one line.
 
     Args:
         folder: the store, as the message names it.
@@ -57,21 +57,21 @@ def on_disk(
         passing: errors that are raised unchanged.
 
     Raises:
-        ConfigError: the disk is full, or the folder cannot be used.
+        StorageError: the disk is full, or the folder cannot be used.
     """
     try:
         yield
-    except passing:
+    except (StorageError, *passing):
         raise
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _FULL:
-            raise ConfigError(
+            raise StorageError(
                 f"activations: the disk of {folder} is full ({reason}): {format_bytes(needed)} "
                 "were needed; make room with `interp store prune to=…`, or choose another folder "
                 "with outputs=…"
             ) from error
-        raise ConfigError(f"activations: {folder} cannot be used: {reason}") from error
+        raise StorageError(f"activations: {folder} cannot be used: {reason}") from error
 
 
 def format_bytes(size: int) -> str:

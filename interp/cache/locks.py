@@ -43,7 +43,7 @@ def computation_lock(folder: Path, name: str, doing: str) -> Iterator[None]:
         doing: the computation, as other processes report it: "reading gpt2".
 
     Raises:
-        ConfigError: the folder cannot be written.
+        StorageError: the folder cannot be written.
     """
     with on_disk(folder):
         (folder / LOCKS).mkdir(parents=True, exist_ok=True)

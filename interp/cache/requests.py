@@ -112,7 +112,8 @@ def activations(
             where something is missing; all of it is read in the same pass.
 
     Raises:
-        ConfigError, FloatingPointError: as `interp.forward.capture.capture`.
+        ConfigError, OutOfMemoryError, FloatingPointError: as `interp.forward.capture.capture`.
+        StorageError: the store's folder is full or cannot be used.
     """
     known = chunked_plan(request, store)
     entry = store.entry(request.values)

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from interp.cli import docstrings
 from interp.core.errors import ConfigError, nearest
 from interp.core.groups import GROUPS
+from interp.core.plugins import plugin_folders
 from interp.core.registry import Registry
 
 _FOLDER = ("--config-dir", "-cd")
@@ -104,14 +105,14 @@ def groups(conf: Path, own: Sequence[Path] = ()) -> list[Group]:
 
 
 def every(conf: Path, own: Sequence[Path] = ()) -> Iterator[Choice]:
-    """Yield each choice of each group, those of the project first."""
+    """Yield each choice of each group: the project's, those of installed packages, the user's."""
     seen = set()
-    for folder in (conf, *own):
+    for folder in (conf, *plugin_folders(), *own):
         # No deeper than groups lie: a folder of configurations may hold `outputs` too.
         for file in sorted([*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]):
             place = file.relative_to(folder)
             group, name = place.parent.as_posix(), file.stem
-            yield Choice(group, name, file, folder is not conf, (group, name) in seen)
+            yield Choice(group, name, file, folder in own, (group, name) in seen)
             seen.add((group, name))
 
 

@@ -18,9 +18,11 @@ C = TypeVar("C")
 class Registry(Generic[T]):
     """Maps a component's name to its frozen dataclass, and a configuration to an instance of it.
 
-    Installed packages, this one included, declare their components as entry points of one group;
-    a component's module is imported when its name is first asked for. A module on the path, as
-    `imports:` names them, registers its classes with the decorator.
+    Installed packages, this one included, declare their components as entry points of one group; a
+    component's module is imported when its name is first asked for, so that a package which cannot
+    be imported breaks no run that does not use it. Where another package declares a name that the
+    project has, the project's own component is used. A module on the path, as `imports:` names it,
+    registers its classes with the decorator.
     """
 
     def __init__(self, kind: str, entry_points: str) -> None:
@@ -35,7 +37,9 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type[C]], type[C]]:
-        """Class decorator that puts a dataclass under `name`; one defined anew takes its place.
+        """Return a class decorator that registers a dataclass under `name`.
+
+        A class that is defined again, as a notebook's cell does, replaces the earlier one.
 
         Raises:
             ValueError: where the name is another class's, or the class is not a dataclass.
@@ -43,7 +47,6 @@ class Registry(Generic[T]):
 
         def add(cls: type[C]) -> type[C]:
             there = self._classes.get(name, cls)
-            # A notebook's cell that is run again defines its class anew.
             if (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise ValueError(f"two {self.kind} components are called {name!r}")
             if not dataclasses.is_dataclass(cls):
@@ -91,7 +94,7 @@ class Registry(Generic[T]):
     def build(self, config: DictConfig | Mapping[str, Any], at: str = "") -> T:
         """Return the component that `config` describes: its `name` and exactly its fields.
 
-        `at` is where it stands in the configuration, where that is not under the registry's kind.
+        `at` is its key in the configuration, the registry's kind by default.
 
         Raises:
             ConfigError: an unknown name or field, a wrong type, a missing value, or a value that
@@ -124,7 +127,7 @@ class Registry(Generic[T]):
 
 @cache
 def _declared(group: str) -> dict[str, EntryPoint]:
-    """Return the entry points of a group by name; a name of this project's is nobody else's."""
+    """Return the entry points of a group by name; of two with one name, the project's own."""
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
         if entry.name not in found or (entry.dist and entry.dist.name == "interp"):

@@ -38,18 +38,17 @@ _UNDECISIVE = (
     "interp.tracking",
     "interp.results.comparison",
     "interp.results.notebook",
-    # Stored values are checksummed; `interp.cache.requests` decides which they are.
-    "interp.cache.activation_store",
-    "interp.cache.entry",
-    "interp.cache.eviction",
-    "interp.cache.files",
-    "interp.cache.locks",
-    "interp.cache.manifest",
+    # Stored values are checksummed.
+    "interp.cache",
 )
+# Modules in those packages that decide what is read, all the same.
+_DECISIVE = ("interp.cache.requests", "interp.cache.plan_record", "interp.cache.chunk_writer")
 
 
 def _does_not_decide(module: str) -> bool:
     """Whether a module cannot change a result: it draws, prints, logs, stores or builds."""
+    if module in _DECISIVE:
+        return False
     last = module.rpartition(".")[2]
     if last == "figures" or last.endswith("_figures"):
         return True

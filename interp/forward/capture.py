@@ -30,8 +30,8 @@ def capture(
 
     Raises:
         ConfigError: as `interp.forward.plan.plan`; or a module that does not give one vector per
-            token, a model whose own outputs differ from what is read, or one prompt that does not
-            fit into memory.
+            token, or a model whose own outputs differ from what is read.
+        OutOfMemoryError: one prompt alone does not fit into memory.
         FloatingPointError: an activation is infinite or not a number.
     """
     capture_plan = plan_capture(source, prompts, hook, position)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from interp.core.errors import ConfigError
+from interp.core.errors import OutOfMemoryError
 from interp.forward.checks import check
 from interp.forward.exactness import Exactness, exactness
 from interp.forward.layout import Ids, Layout, batches, packed, padded
@@ -38,7 +38,7 @@ def read(plans: Sequence[CapturePlan], parts: Sequence[range]) -> Iterator[list[
         For each part the values of each plan, float32 [layer, sample, *unit].
 
     Raises:
-        ConfigError, FloatingPointError: as `interp.forward.capture.capture`.
+        ConfigError, OutOfMemoryError, FloatingPointError: as `interp.forward.capture.capture`.
     """
     head = any(plan.plan.unembedding for plan in plans)
     model = plans[0].source.load(head=head)
@@ -65,7 +65,7 @@ def _read_part(
     """Return what each plan reads of some prompts; batches that do not fit into memory are halved.
 
     Raises:
-        ConfigError: one prompt alone does not fit into memory.
+        OutOfMemoryError: one prompt alone does not fit into memory.
     """
     ids = _ids(plans, part, exact)
     n_tokens = _TOKENS_PER_BATCH[model.module.device.type]
@@ -82,7 +82,7 @@ def _read_part(
             if not _is_out_of_memory(error):
                 raise
             if len(batch) == 1:
-                raise ConfigError(
+                raise OutOfMemoryError(
                     f"model: one prompt of {len(ids[batch[0]])} tokens does not fit into memory "
                     f"with {model.title}; model.dtype=bfloat16 takes half, model.device_map=auto "
                     "spreads the model"

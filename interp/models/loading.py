@@ -1,10 +1,11 @@
-"""Transformers as models are loaded here: quiet, and knowing the architecture that is our own.
+"""The library `transformers` as models are loaded here: quiet, and with further architectures.
 
-Whatever reads or draws an architecture, a tokenizer or weights takes the library's classes from
-here, and where it runs: a description of a model costs no import of torch or transformers.
+Functions that load an architecture, a tokenizer or weights import the library's classes from here,
+and inside the function, so that describing a model imports neither torch nor transformers.
 """
 
 import os
+import warnings
 from importlib.metadata import entry_points
 
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
@@ -12,11 +13,25 @@ from transformers.utils import logging
 
 __all__ = ["CONFIG_MAPPING", "AutoConfig", "AutoModel", "AutoTokenizer"]
 
-# The loading report speaks of heads that nothing here reads; what matters is checked elsewhere.
+# The loading report lists heads that nothing here uses; weights that matter are checked elsewhere.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 # A checkpoint without safetensors would otherwise be sent to a conversion service, in a thread.
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-# An architecture of a package's own registers itself as its module is imported.
-for _architecture in entry_points(group="interp.architectures"):
-    _architecture.load()
+
+
+def _register_architectures() -> None:
+    """Import the modules that register the architectures of installed packages."""
+    for entry in entry_points(group="interp.architectures"):
+        try:
+            entry.load()
+        except Exception as error:
+            # Models of other architectures are loaded all the same.
+            warnings.warn(
+                f"the architecture {entry.name!r} of {entry.value} cannot be registered: "
+                f"{type(error).__name__}: {error}",
+                stacklevel=2,
+            )
+
+
+_register_architectures()

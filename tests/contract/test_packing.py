@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from interp.core.errors import ConfigError
+from interp.core.errors import OutOfMemoryError
 from interp.data.positions import All, AttentionMean, First, Index, Last, Max, Mean, Target
 from interp.data.prompts import from_marked
 from interp.forward import engine, exactness
@@ -191,7 +191,7 @@ def test_a_batch_that_does_not_fit_is_halved(many, monkeypatch):
     longer = from_marked({"a": ["x" * 50]})
     handle.remove()
     handle = block.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(MemoryError()))
-    with pytest.raises(ConfigError, match="one prompt of 51 tokens does not fit into memory"):
+    with pytest.raises(OutOfMemoryError, match="one prompt of 51 tokens does not fit into memory"):
         capture(source, longer, ResidPost(), Last())
     handle.remove()
     handle = block.register_forward_pre_hook(

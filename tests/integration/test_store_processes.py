@@ -25,7 +25,7 @@ BEGIN = """
 import os, signal, sys, time, traceback
 import numpy as np
 from pathlib import Path
-from interp.core.errors import ConfigError
+from interp.core.errors import StorageError
 from interp.cache import ActivationStore, Missing
 
 KEY = "ab" * 32
@@ -107,7 +107,8 @@ def work(number):
     for chunk in range(2):
         for layer, array in values(KEY, range(3), chunk).items():
             np.testing.assert_array_equal(found[layer][chunk], array)
-    print("read", flush=True)
+    # One call, so that the lines of several processes stay apart.
+    os.write(1, b"read\n")
 
 for child in [forked(work, number) for number in range(8)]:
     os.waitpid(child, 0)
@@ -269,7 +270,7 @@ try:
     while True:
         entry.write(written + 1, values(KEY, range(4), written + 1), {})
         written += 1
-except ConfigError as error:
+except StorageError as error:
     print(error)
 print(all(checked.state == "sound" for checked in store.verify()))
 print([path for path in (FOLDER / "activations" / "temporary").iterdir()])
@@ -291,7 +292,7 @@ for attempt in (
 ):
     try:
         attempt()
-    except ConfigError as error:
+    except StorageError as error:
         print(error)
 """
 

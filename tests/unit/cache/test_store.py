@@ -15,7 +15,7 @@ import pytest
 
 from interp.cache import ActivationStore, Missing, eviction, files
 from interp.cli.main import main
-from interp.core.errors import ConfigError
+from interp.core.errors import ConfigError, StorageError
 
 ROOT = Path(__file__).parents[3]
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -401,7 +401,7 @@ def test_what_dead_processes_left_is_swept_away_and_what_is_being_written_is_not
 def refusal(entry, chunk):
     try:
         entry.write(1, chunk, MADE)
-    except ConfigError as error:
+    except StorageError as error:
         return str(error)
     return ""
 
@@ -440,7 +440,7 @@ def test_a_full_disk_is_one_error_and_leaves_the_store_as_it_was(store, call, nu
 def test_a_file_that_outgrows_what_the_system_allows_leaves_nothing_behind(tmp_path):
     code = """
 import resource, sys, numpy as np
-from interp.core.errors import ConfigError
+from interp.core.errors import StorageError
 from interp.cache import ActivationStore
 from pathlib import Path
 store = ActivationStore(Path(sys.argv[1]), 10**9)
@@ -448,7 +448,7 @@ store.entry("ab" * 8).write(0, {0: np.arange(1000, dtype=np.float32)}, {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
     store.entry("ab" * 8).write(1, {0: np.arange(100_000, dtype=np.float32)}, {})
-except ConfigError as error:
+except StorageError as error:
     print(error)
 """
     out = run(code, tmp_path)
@@ -461,10 +461,10 @@ except ConfigError as error:
 def test_a_folder_that_cannot_be_used_is_a_mistake_of_the_configuration(tmp_path):
     (tmp_path / "outputs").write_text("a file")
     store = ActivationStore.of(str(tmp_path / "outputs"), 50)
-    with pytest.raises(ConfigError, match="outputs/activations cannot be used: Not a directory"):
+    with pytest.raises(StorageError, match="outputs/activations cannot be used: Not a directory"):
         store.entry(KEY).write(0, values([0]), MADE)
     with (
-        pytest.raises(ConfigError, match="cannot be used: Not a directory"),
+        pytest.raises(StorageError, match="cannot be used: Not a directory"),
         store.computing(KEY, "reading gpt2"),
     ):
         pass
