@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 # Bytes of points, all layers together, up to which every layer is prepared once and kept. Logits of
-# many prompts take more: they are prepared anew for each pair of layers.
+# many prompts take more: they are prepared again for each pair of layers.
 _HELD_AT_ONCE = 2**30
 
 

@@ -110,8 +110,8 @@ def _pair_table(table: Array, limits: tuple[float, float], title: str, words: Co
     axes.grid(visible=False)
     lowest, highest = limits
     image = axes.imshow(table, cmap="cividis", vmin=lowest, vmax=highest, aspect="auto")
-    beside = figure.add_axes((0.85, 0.1, 0.03, 0.72))
-    bar = figure.colorbar(image, cax=beside, label=words.metric.label)
+    at_right = figure.add_axes((0.85, 0.1, 0.03, 0.72))
+    bar = figure.colorbar(image, cax=at_right, label=words.metric.label)
     bar.outline.set_visible(False)
     first, second = words.groups
     for axis in (axes.xaxis, axes.yaxis):

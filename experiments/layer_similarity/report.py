@@ -169,7 +169,7 @@ def tables(
 def reference_series(
     reference: ReferenceComparison | None, layers: tuple[int, ...]
 ) -> dict[str, Series]:
-    """Return the reference model's curves, which are logged beside the model's own."""
+    """Return the reference model's curves, which are logged with the model's own."""
     if reference is None:
         return {}
     curves = {

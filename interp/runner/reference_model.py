@@ -19,10 +19,10 @@ class Reference:
         title: the model's name.
         layers: the layers that would be read.
         samples: the table of samples that would be read.
-        space: the name of the space that the points lie in, "" where only reading would tell.
-        draws: how many times the model is drawn; 1 where its weights are trained, and 0 where no
+        space: the name of the space of the points; "" where only reading shows it.
+        draws: the number of seeds of its weights; 1 where they are trained, and 0 where no
             reference is configured.
-        capture: reads the activations of the i-th draw.
+        capture: reads the activations of the i-th seed.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Reference:
     capture: Callable[[int], Activations]
 
     def activations(self) -> Iterator[Activations]:
-        """Read one draw after the other, each when it is asked for."""
+        """Read the activations of one seed after the other, each when it is asked for."""
         return (self.capture(i) for i in range(self.draws))
 
     def check_samples(self, samples: "pd.DataFrame") -> None:

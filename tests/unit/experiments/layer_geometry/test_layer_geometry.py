@@ -142,7 +142,7 @@ def test_a_supervised_reduction_shows_prompts_that_it_was_not_fitted_on(name):
     prompts = prompts_of({"a": 20, "b": 20})
     found = layout(noise, prompts, {"name": name})
     np.testing.assert_array_equal(found.rows, np.arange(1, 40, 2))
-    # In noise held-out groups are not apart along the direction that tells the fitted ones apart.
+    # In noise held-out groups are not apart along the direction that separates the fitted ones.
     first = found.components[:, :, 0]
     gap = np.abs(first[:, :10].mean(1) - first[:, 10:].mean(1)) / first.std(1)
     assert (gap < 1.5).all()
@@ -198,14 +198,14 @@ def test_planted_groups_are_apart_where_they_are_and_nowhere_else():
     assert "order" not in result.figures
 
 
-def test_noise_is_said_to_be_noise():
+def test_noise_is_not_significant():
     values = np.random.default_rng(9).normal(size=(4, 20, 8))
     result = run(values, prompts_of({"a": 10, "b": 10}, number=np.tile(np.arange(10.0), 2)))
     assert "number lies along one component at no layer" in result.finding
     assert "a and b are apart at no layer" in result.finding
 
 
-def test_too_few_prompts_to_tell_still_give_a_picture():
+def test_too_few_prompts_to_test_still_give_a_picture():
     rng = np.random.default_rng(10)
     one_each = run(rng.normal(size=(2, 8, 5)), prompts_of({"a": 1, "b": 1}), tokens=4)
     assert set(one_each.figures) == {"layers", "order", "components"}
@@ -233,7 +233,7 @@ def test_each_layer_has_a_frame_with_its_name_and_share():
 
 
 @pytest.mark.parametrize(
-    ("reduction", "settings", "said"),
+    ("reduction", "settings", "message"),
     [
         ({"name": "identity"}, {}, "which reduction=identity does not give; use reduction=pca"),
         ({"name": "pca", "n_components": 1}, {}, "which reduction.n_components=1 does not give"),
@@ -247,9 +247,9 @@ def test_each_layer_has_a_frame_with_its_name_and_share():
         ({"name": "pca", "n_components": 2}, {"order": "number"}, "order cannot be 'number'"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_before_anything_is_read(reduction, settings, said):
+def test_what_cannot_be_drawn_is_refused_before_anything_is_read(reduction, settings, message):
     _, plan = prepared(np.zeros((2, N, 5)), TWO)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         LayerGeometry(**settings).check(TWO, plan, REDUCTIONS.build(reduction))
 
 
@@ -340,7 +340,7 @@ def test_groups_whose_points_coincide_are_as_far_apart_as_can_be():
         assert series.p_corrected[0] < 0.05
 
 
-def test_what_is_impossible_is_not_said_to_be_absent():
+def test_what_cannot_be_significant_is_not_reported_as_absent():
     """Two prompts in each of three groups are divided in 15 ways, though labelled in 90."""
     values = np.random.default_rng(18).normal(size=(1, 6, 4))
     values[0] += 50 * np.repeat(np.eye(4)[:3], 2, axis=0)
@@ -353,7 +353,7 @@ def test_what_is_impossible_is_not_said_to_be_absent():
     assert "number: too few prompts to test" in result.finding
 
 
-def test_half_of_the_pairs_may_be_too_few_to_tell():
+def test_half_of_the_pairs_may_be_too_few_to_test():
     prompts = prompts_of({"a": 8, "b": 8}, number=np.tile(np.arange(8.0), 2))
     values = np.random.default_rng(20).normal(size=(1, 16, 6))
     result = run(values, prompts, reduction={"name": "class_direction"})

@@ -174,7 +174,7 @@ def tokens(prompts, each):
 
 
 @pytest.mark.parametrize(
-    ("n", "metric", "samples", "reference", "said"),
+    ("n", "metric", "samples", "reference", "message"),
     [
         (1, LinearCKA(), [1], NO_REFERENCE, "there is one prompt"),
         (3, LinearCKA(), [1] * 3, NO_REFERENCE, "metric=linear_cka needs at least 5 points, not 3"),
@@ -183,9 +183,9 @@ def tokens(prompts, each):
         (3, Cosine(), [1] * 3, reference_of(np.ones((1, 4, 2))), "gives other tokens"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_beforehand(n, metric, samples, reference, said):
+def test_what_cannot_be_compared_is_refused_beforehand(n, metric, samples, reference, message):
     prompts = from_marked({"a": [f"p{i}" for i in range(n)]})
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         LayerMatrix().check(
             prompts,
             tokens(prompts, samples),

@@ -222,7 +222,7 @@ def uneven(prompts):
 
 
 @pytest.mark.parametrize(
-    ("prompts", "metric", "reduction", "samples", "said"),
+    ("prompts", "metric", "reduction", "samples", "message"),
     [
         (from_marked({"a": ["x", "y"]}), Cosine(), Identity(), None, "two groups, not 1: a"),
         (pair(3, 4), Cosine(), Identity(), None, "metric=cosine pairs .* 3 .a. and 4 .b."),
@@ -234,9 +234,11 @@ def uneven(prompts):
         (pair(4, 4), Cosine(), Identity(), uneven, "prompts give 1 to 2 of them; pool them"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_beforehand(prompts, metric, reduction, samples, said):
+def test_what_cannot_be_compared_is_refused_beforehand(
+    prompts, metric, reduction, samples, message
+):
     found = samples(prompts) if samples else table(prompts.groups)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         LayerSimilarity().check(prompts, found, planned(1), metric, reduction, NO_REFERENCE)
 
 
@@ -351,7 +353,7 @@ def test_a_metric_turned_upside_down_finds_the_same(
 @pytest.mark.parametrize(
     ("metric", "smallest"), [(Cosine(), 1 / 6), (SingularValues(), 1 / 10)], ids=repr
 )
-def test_too_few_prompts_to_tell_are_said_to_be(metric, smallest, tiny):
+def test_too_few_prompts_to_test_are_reported(metric, smallest, tiny):
     values = np.random.default_rng(0).normal(size=(1, 6, 4))
     result = run(values, metric=metric, source=tiny)
     assert f"no p can fall below {smallest:.2g}." in result.finding
@@ -361,7 +363,7 @@ def test_too_few_prompts_to_tell_are_said_to_be(metric, smallest, tiny):
     assert "no p can fall below 0.1." in few_draws.finding
 
 
-def test_values_on_the_other_side_of_the_null_are_told(tiny):
+def test_values_in_the_opposite_tail_are_reported(tiny):
     rng = np.random.default_rng(3)
     values = rng.normal(size=(3, 40, 8))
     values[1, 20:] = -values[1, :20]
@@ -376,7 +378,7 @@ def test_settings_that_cannot_be_are_refused(field, value):
         LayerSimilarity(**{field: value})
 
 
-def twins(draws, like, title="an untrained model"):
+def seeds_of(draws, like, title="an untrained model"):
     """A reference of which draw i gives the i-th array of values [layer, sample, d]."""
     n = like.shape[1] // 2
     samples = table(["a"] * n + ["b"] * n)
@@ -395,7 +397,7 @@ def drawn(draws, alike):
 
 def test_only_what_an_untrained_model_does_not_have_lies_beyond_it(planted, tiny):
     planted[1, 20:] += 0.6 * planted[1, :20]
-    result = run(planted, source=tiny, reference=twins(drawn(20, 0.6), planted))
+    result = run(planted, source=tiny, reference=seeds_of(drawn(20, 0.6), planted))
     assert result.scalars["significant_layers"] == 2
     p = result.series["reference_p_corrected"].values
     assert p[3] == pytest.approx(1 / 21)
@@ -423,9 +425,9 @@ def test_groups_further_apart_than_in_an_untrained_model_are_found(tiny):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(2, 60, 6))
     values[1, 30:] *= 3
-    twin_values = rng.normal(size=(20, 2, 60, 6))
-    twin_values[:, :, 30:] *= 1.3
-    reference = twins(twin_values, values)
+    seed_values = rng.normal(size=(20, 2, 60, 6))
+    seed_values[:, :, 30:] *= 1.3
+    reference = seeds_of(seed_values, values)
     result = run(values, metric=SingularValues(), source=tiny, reference=reference)
     assert result.series["reference_p_corrected"].values[1] == pytest.approx(1 / 21)
     assert result.series["reference_p_corrected"].values[0] > 0.05
@@ -438,7 +440,7 @@ def test_p_against_untrained_models_is_uniform_where_the_model_is_one_of_them(ti
     for seed in range(80):
         values = np.random.default_rng(seed).normal(size=(10, 2, 16, 4))
         values[:, :, 8:] += values[:, :, :8]
-        reference = twins(values[1:], values[0])
+        reference = seeds_of(values[1:], values[0])
         result = run(values[0], source=tiny, reference=reference, permutations=40)
         found.append(result.series["reference_p_corrected"].values.min())
     # Two layers, corrected: the smaller p is uniform on tenths.
@@ -446,11 +448,11 @@ def test_p_against_untrained_models_is_uniform_where_the_model_is_one_of_them(ti
     assert np.mean(np.array(found) <= 0.2) < 0.35
 
 
-def test_a_single_reference_is_shown_beside(planted, tiny):
-    result = run(planted, source=tiny, reference=twins(drawn(1, 1.0), planted, "other"))
+def test_a_single_reference_is_shown(planted, tiny):
+    result = run(planted, source=tiny, reference=seeds_of(drawn(1, 1.0), planted, "other"))
     assert "In other they are closer than chance at all 5 layers." in result.finding
     assert "reference_p_corrected" not in result.series
-    few = run(planted, source=tiny, reference=twins(drawn(4, 0), planted))
+    few = run(planted, source=tiny, reference=seeds_of(drawn(4, 0), planted))
     assert (
         "4 seeds of an untrained model are too few for p < 0.05; set reference_draws=20 or more."
         in few.finding
@@ -458,11 +460,11 @@ def test_a_single_reference_is_shown_beside(planted, tiny):
 
 
 def test_a_reference_that_does_not_compare_is_refused_beforehand(planted, tiny):
-    shallow = twins(drawn(1, 0)[:, :3], planted[:3])
+    shallow = seeds_of(drawn(1, 0)[:, :3], planted[:3])
     with pytest.raises(ConfigError, match="has 3 layers to read, the model 5; analysis=layer_mat"):
         run(planted, source=tiny, reference=shallow)
     with pytest.raises(ConfigError, match="gives other tokens than the model"):
-        run(planted, source=tiny, reference=twins(drawn(1, 0)[:, :, :30], planted[:, :30]))
+        run(planted, source=tiny, reference=seeds_of(drawn(1, 0)[:, :, :30], planted[:, :30]))
 
 
 def test_the_figures_table_holds_what_a_reader_wants(planted, tiny):

@@ -100,7 +100,7 @@ def test_tokens_that_coincide_are_refused(planted, tiny):
 
 
 @pytest.mark.parametrize(
-    ("groups", "metric", "each", "said"),
+    ("groups", "metric", "each", "message"),
     [
         (
             {"a": ["x", "y"], "b": ["z", "w"]},
@@ -113,9 +113,9 @@ def test_tokens_that_coincide_are_refused(planted, tiny):
         ({"a": ["x", "y"], "b": ["z", "w"]}, Cosine(), 2, "reads one token per prompt"),
     ],
 )
-def test_what_is_no_pair_of_tokens_is_refused_beforehand(groups, metric, each, said):
+def test_what_is_no_pair_of_tokens_is_refused_beforehand(groups, metric, each, message):
     prompts = from_marked(groups)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         TokenSimilarity().check(prompts, table(prompts.groups, each), metric)
 
 
