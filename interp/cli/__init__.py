@@ -1,9 +1,9 @@
-"""What surrounds a run on the command line: sweeps, the console, error messages, the UI."""
+"""The command line: what surrounds a run, from the overrides that are typed to what is printed."""
 
 import warnings
 
-# A launcher of `conf` stands in for the plugin's own of that name, and is checked against it. Hydra
-# does what is wanted here, and warns of it each time.
+# A launcher or sweeper of `conf` has the name of a plugin's own, whose schema it is checked
+# against. That is wanted here, and Hydra warns of it each time.
 warnings.filterwarnings(
-    "ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema"
+    "ignore", r"\s*'hydra/(launcher|sweeper)/\w+' is validated against ConfigStore schema"
 )

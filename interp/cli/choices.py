@@ -1,23 +1,26 @@
-"""What can be chosen: the folders of configuration files, and what their comments say of each.
+"""What can be chosen: the groups, and the files of each with what they are.
 
-Nothing is composed, and no component imported but for a file that says nothing of itself.
+Nothing is composed, and no component imported but for a file that does not describe itself.
 """
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
 
-from interp.cli import docstrings
+from interp.core import groups as component_groups
 from interp.core.errors import ConfigError, nearest
-from interp.core.groups import GROUPS
 from interp.core.plugins import plugin_folders
-from interp.core.registry import Registry
 
-_FOLDER = ("--config-dir", "-cd")
+# The groups that choose no component: what each decides, and the choice by default.
+_FURTHER = {
+    "experiment": ("a preset that makes all of these choices at once", ""),
+    "hydra/launcher": ("how a sweep's jobs are run: one after the other, or at once", "basic"),
+    "hydra/sweeper": ("which jobs a sweep has", "basic"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,17 @@ class Choice:
 
     @property
     def description(self) -> str:
-        """The comment that the file begins with; without one its class's docstring speaks."""
-        return leading_comment(self.file) or _first_sentence(self)
+        """The comment that the file begins with; without one, the docstring of its class."""
+        return leading_comment(self.file) or _described_by_class(self)
 
 
 @dataclass(frozen=True)
 class Group:
-    """What config.yaml says of a group.
+    """A choice that the command line can make.
 
     Attributes:
-        key: what one types in front of "=": "metric", "model@reference".
-        decides: its comment.
+        key: what one types before "=": "metric", "model@reference".
+        decides: what it decides, in a few words; "" for a group that only the user's files have.
         default: what is chosen unless another is; "" where nothing is.
     """
 
@@ -64,44 +67,23 @@ class Group:
         return self.key.partition("@")[0]
 
 
-def split_folder(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
-    """Take the folder of one's own off the arguments; return it, if there is one, and the rest."""
-    found: list[str] = []
-    rest: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        key, equals, value = argument.partition("=")
-        if key in _FOLDER:
-            found.append(value if equals else next(waiting, ""))
-        else:
-            rest.append(argument)
-    return tuple(Path(folder).expanduser().absolute() for folder in found[-1:]), rest
-
-
-def check_folder(own: Sequence[Path]) -> None:
-    """Refuse a folder of one's own that is not there.
-
-    Raises:
-        ConfigError: in the words of Hydra.
-    """
-    for folder in own:
-        if not folder.is_dir():
-            raise ConfigError(f"Additional config directory '{folder}' not found")
-
-
 def groups(conf: Path, own: Sequence[Path] = ()) -> list[Group]:
-    """Return the groups in the order in which config.yaml lists them, then all others."""
-    text = (conf / "config.yaml").read_text(encoding="utf-8")
-    # Of Hydra's own groups one stands there as a comment alone: a preset could not override it.
-    entry = r"^  (?:# )?- ([\w/@-]+): ([\w.-]+) *(?:# (.*))?$"
-    listed = [
-        Group(key, (said or "").strip(), "" if default == "null" else default)
-        for key, default, said in re.findall(entry, text, re.M)
+    """Return the groups of components, presets, Hydra's own groups, and those of the user's."""
+    listed = yaml.safe_load((conf / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    defaults = {
+        key: name or ""
+        for entry in listed
+        if isinstance(entry, dict)
+        for key, name in entry.items()
+    }
+    found = [
+        Group(group.override, group.decides, defaults.get(group.override, ""))
+        for group in component_groups.GROUPS
     ]
-    with_choices = sorted({choice.group for choice in every(conf, own)})
-    known = [group for group in listed if group.folder in with_choices]
-    named = {group.folder for group in known}
-    return [*known, *(Group(folder, "", "") for folder in with_choices if folder not in named)]
+    found += [Group(key, decides, default) for key, (decides, default) in _FURTHER.items()]
+    known = {group.folder for group in found}
+    of_user = sorted({choice.group for choice in every(conf, own)} - known)
+    return [*found, *(Group(folder, "", "") for folder in of_user)]
 
 
 def every(conf: Path, own: Sequence[Path] = ()) -> Iterator[Choice]:
@@ -146,30 +128,30 @@ def find(group: str, name: str, conf: Path, own: Sequence[Path] = ()) -> Choice:
 
 def leading_comment(file: Path) -> str:
     """Return the first paragraph of comment that a file begins with, in one line; "" for none."""
-    said: list[str] = []
+    words: list[str] = []
     for line in file.read_text(encoding="utf-8").splitlines():
         text = line.removeprefix("#").strip()
-        if text.startswith("@package") or (not text and not said):
+        if text.startswith("@package") or (not text and not words):
             continue
         if not line.startswith("#") or not text:
             break
-        said.append(text)
-    return " ".join(said)
+        words.append(text)
+    return " ".join(words)
 
 
-def registry(group: str) -> Registry[Any]:
-    """Return the registry of the classes that a group's files name."""
-    return next(known.registry for known in GROUPS if known.name == group)
+def first_sentence(cls: type) -> str:
+    """Return the first sentence of a class's docstring, in one line."""
+    text = " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
+    # An abbreviation's full stop ends no sentence.
+    found = re.match(r".*?(?<!al)(?<!e\.g)(?<!i\.e)[.?!](?=\s+[A-Z\"]|$)", text)
+    return found[0] if found else text
 
 
-def _first_sentence(choice: Choice) -> str:
-    config = OmegaConf.load(choice.file)
-    name = config.get("name") if isinstance(config, DictConfig) else ""
-    if (
-        choice.group not in {known.name for known in GROUPS}
-        or not isinstance(name, str)
-        or not name
-    ):
+def _described_by_class(choice: Choice) -> str:
+    config = yaml.safe_load(choice.file.read_text(encoding="utf-8"))
+    name = config.get("name") if isinstance(config, dict) else None
+    known = {group.name: group for group in component_groups.GROUPS}
+    if choice.group not in known or not name:
         return ""
-    known = registry(choice.group)
-    return docstrings.first_sentence(known[name]) if name in known else ""
+    registry = known[choice.group].registry
+    return first_sentence(registry[name]) if name in registry else ""

@@ -1,6 +1,6 @@
 """`dry=true`: the jobs, which of them are done, what they would read, and about what that takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from interp.cli.errors import CONFIG_ERRORS, explain
+from interp.cli.console import table
+from interp.cli.errors import EXPLAINED_ERRORS, explain
+from interp.cli.overrides import CONF
+from interp.tracking import Store
 
 if TYPE_CHECKING:
+    from interp.cache.requests import RemainingWork, Request
     from interp.runner.forecast import Forecast
 
 # The number and the name of the current job of a sweep, and the MLflow experiment that it goes to.
@@ -18,13 +22,13 @@ JOB: ContextVar[tuple[int, str, str]] = ContextVar("JOB", default=(0, "", ""))
 
 
 @dataclass
-class _Noted:
+class _Jobs:
     """What is known of the jobs so far.
 
     Attributes:
         rows: number, name and state of each.
         forecasts: of those that can run.
-        config: of the last: where things are kept is the same for all.
+        config: of the last one: where things are kept is the same for all.
     """
 
     rows: list[tuple[int, str, str]] = field(default_factory=list)
@@ -32,58 +36,63 @@ class _Noted:
     config: DictConfig = field(default_factory=lambda: DictConfig({}))
 
     @property
-    def failed(self) -> int:
+    def n_failed(self) -> int:
         """How many cannot run."""
         return len(self.rows) - len(self.forecasts)
 
 
-_NOTED = _Noted()
+# The jobs that this process looks at.
+_JOBS: ContextVar[_Jobs | None] = ContextVar("_JOBS", default=None)
+# Where Hydra writes of a sweep that is not run; it is removed with this variable.
+_FOLDER: ContextVar[TemporaryDirectory[str] | None] = ContextVar("_FOLDER", default=None)
 
 
-# Hydra writes down what it sweeps, wherever it is told.
-_NOWHERE: list[TemporaryDirectory[str]] = []
-
-
-def nowhere() -> str:
-    """Return a folder that goes as this process ends."""
-    _NOWHERE.append(TemporaryDirectory())
-    return _NOWHERE[-1].name
+def temporary_folder() -> str:
+    """Return a folder for what Hydra writes; it is removed when this process ends."""
+    folder = TemporaryDirectory()
+    _FOLDER.set(folder)
+    return folder.name
 
 
 def open_store(config: DictConfig) -> None:
     """Open the store where there is one: what is done already stands there.
 
     Raises:
-        ConfigError: it cannot be opened.
+        ConfigError: its address is wrong.
+        TrackingError: it cannot be opened.
     """
-    from interp.tracking import Store
-
-    store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
+    store = _store(config)
     if store.exists():
         store.client.search_experiments(max_results=1)
 
 
-def note(config: DictConfig) -> None:
+def note(config: DictConfig, register: Callable[[DictConfig], None]) -> None:
     """Look at one job; a mistake in its configuration is its state.
 
+    Args:
+        config: of the job.
+        register: imports what the configuration names.
+
     Raises:
-        ConfigError: the store cannot be opened.
+        ConfigError: the store's address is wrong.
+        TrackingError: the store cannot be opened.
     """
-    from interp.cli.hydra.job import register
     from interp.runner.forecast import forecast
 
+    jobs = _JOBS.get() or _Jobs()
+    _JOBS.set(jobs)
     number, name, experiment = JOB.get()
     open_store(config)
-    _NOTED.config = config
+    jobs.config = config
     try:
         register(config)
         found = forecast(config, experiment)
-    except CONFIG_ERRORS as error:
-        _NOTED.rows.append((number, name, f"cannot run: {explain(error)}"))
+    except EXPLAINED_ERRORS as error:
+        jobs.rows.append((number, name, f"cannot run: {explain(error, CONF)}"))
         return
-    _NOTED.forecasts.append(found)
+    jobs.forecasts.append(found)
     state = f"done on {found.known}" if found.known else "to do"
-    _NOTED.rows.append((number, name or found.name, state))
+    jobs.rows.append((number, name or found.name, state))
 
 
 def report() -> bool:
@@ -92,63 +101,94 @@ def report() -> bool:
     Returns:
         Whether a job cannot run.
     """
-    if not _NOTED.rows:
+    jobs = _JOBS.get()
+    if jobs is None:
         return False
-    waiting = [one for one in _NOTED.forecasts if not one.known]
-    done = len(_NOTED.forecasts) - len(waiting)
-    parts = [f"{len(waiting)} to do", f"{done} done"]
-    parts += [f"{_NOTED.failed} that cannot run"] * bool(_NOTED.failed)
-    count = len(_NOTED.rows)
+    _JOBS.set(None)
+    waiting = [one for one in jobs.forecasts if not one.known]
+    parts = [f"{len(waiting)} to do", f"{len(jobs.forecasts) - len(waiting)} done"]
+    parts += [f"{jobs.n_failed} that cannot run"] * bool(jobs.n_failed)
+    count = len(jobs.rows)
     print(f"{count} job{'s' * (count != 1)}: {', '.join(parts)}; nothing was run\n")
-    wide = max(len(name) for _, name, _ in _NOTED.rows)
-    for number, name, state in _NOTED.rows:
-        print(f"{number:>{len(str(count - 1))}}  {name:<{wide}}  {state}")
+    digits = len(str(count - 1))
+    print(table([(f"{number:>{digits}}", name, state) for number, name, state in jobs.rows]))
     if waiting:
         print()
-        _estimate(_NOTED.config, waiting)
-    return _NOTED.failed > 0
+        _print_estimate(_store(jobs.config), waiting)
+    return jobs.n_failed > 0
 
 
-def _estimate(config: DictConfig, waiting: Sequence["Forecast"]) -> None:
+@dataclass
+class _Estimate:
+    """About how much time and disk something takes, and what that consists of."""
+
+    seconds: float = 0.0
+    bytes: float = 0.0
+    of_time: list[str] = field(default_factory=list)
+    of_disk: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def _print_estimate(store: Store, waiting: Sequence["Forecast"]) -> None:
     """Print what would be read, and about how much time and disk all of it takes."""
     from interp.cache.files import format_bytes
     from interp.runner.forecast import passes
-    from interp.tracking import Store, read_run_history
 
-    seconds = size = 0.0
-    for request, one in passes(waiting):
-        from interp.forward.throughput import products_per_second
+    estimate = _Estimate()
+    _add_passes(estimate, list(passes(waiting)))
+    _add_jobs(estimate, store, waiting)
+    unknown = " and ".join(estimate.unknown)
+    rest = f"what {unknown} takes: no run of it has finished yet" if unknown else ""
+    more = f", and {rest}" if rest else ""
+    if estimate.of_time:
+        time = f"about {_duration(estimate.seconds)}: {', '.join(estimate.of_time)}"
+        disk = f"about {format_bytes(int(estimate.bytes))}: {', '.join(estimate.of_disk)}"
+        print(f"time   {time}{more}")
+        print(f"disk   {disk}{more}")
+    else:
+        print(f"time   unknown: {rest}")
 
-        takes = one.products / products_per_second(request.source)
-        seconds, size = seconds + takes, size + one.bytes
-        print(f"read   {one.title}: {one.prompts:,} prompts, {one.tokens:,} tokens at most")
-        for site in one.sites:
+
+def _add_passes(estimate: _Estimate, passes: "Sequence[tuple[Request, RemainingWork]]") -> None:
+    """Print which forward passes would be run, and add what they take."""
+    from interp.cache.files import format_bytes
+    from interp.forward.throughput import products_per_second
+
+    for request, work in passes:
+        estimate.seconds += work.products / products_per_second(request.source)
+        estimate.bytes += work.bytes
+        print(f"read   {work.title}: {work.prompts:,} prompts, {work.tokens:,} tokens at most")
+        for site in work.sites:
             print(f"       {site}")
-    if not size:
+    if estimate.bytes:
+        estimate.of_time.append(f"reading {_duration(estimate.seconds)} at most")
+        estimate.of_disk.append(f"activations {format_bytes(int(estimate.bytes))}")
+    else:
         print("read   nothing: the store has all activations that are needed")
-    told = [f"reading {_duration(seconds)} at most"] * bool(size)
-    stored = [f"activations {format_bytes(int(size))}"] * bool(size)
-    store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
-    unknown = []
+
+
+def _add_jobs(estimate: _Estimate, store: Store, waiting: Sequence["Forecast"]) -> None:
+    """Add what the jobs themselves take, by the runs of their analyses that have finished."""
+    from interp.cache.files import format_bytes
+    from interp.tracking import read_run_history
+
     for analysis in sorted({one.analysis for one in waiting}):
         jobs = [one for one in waiting if one.analysis == analysis]
         history = read_run_history(store, jobs[0].experiment, analysis)
         if not history.count:
-            unknown.append(analysis)
+            estimate.unknown.append(analysis)
             continue
-        seconds += len(jobs) * history.seconds
-        # A run's folder is there once more among MLflow's artifacts.
-        size += len(jobs) * 2 * history.bytes
+        # MLflow's artifacts hold a second copy of a run's folder.
+        per_job = 2 * history.bytes
+        estimate.seconds += len(jobs) * history.seconds
+        estimate.bytes += len(jobs) * per_job
         median = f"median of {history.count} of {analysis}"
-        told.append(f"{len(jobs)} × {_duration(history.seconds)} ({median})")
-        stored.append(f"{len(jobs)} × {format_bytes(int(2 * history.bytes))}")
-    more = f", and what {' and '.join(unknown)} takes: no run of it has finished yet"
-    end = more if unknown else ""
-    if told:
-        print(f"time   about {_duration(seconds)}: {', '.join(told)}{end}")
-        print(f"disk   about {format_bytes(int(size))}: {', '.join(stored)}{end}")
-    else:
-        print(f"time   unknown{end.replace(', and', ':')}")
+        estimate.of_time.append(f"{len(jobs)} × {_duration(history.seconds)} ({median})")
+        estimate.of_disk.append(f"{len(jobs)} × {format_bytes(int(per_job))}")
+
+
+def _store(config: DictConfig) -> Store:
+    return Store.of(config.outputs, config.tracking.uri, config.tracking.port)
 
 
 def _duration(seconds: float) -> str:

@@ -1,20 +1,20 @@
-"""Where the choices lie, and how the overrides that one types come into the form Hydra reads."""
+"""Where the choices lie, and what is done to a command line before Hydra reads it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
-
-from interp.core.configuration import Config
+from interp.cli import schema
+from interp.core.errors import ConfigError, StorageError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# A wheel carries conf/ inside this package; in a checkout it stands beside it.
+# A wheel carries conf/ inside this package; in a checkout it stands next to it.
 CONF = next(
     path
     for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf")
     if (path / "config.yaml").is_file()
 )
 
-ConfigStore.instance().store(name="schema", node=Config)
+schema.store()
 
 
 def as_hydra_reads(given: list[str]) -> list[str]:
@@ -32,3 +32,37 @@ def as_hydra_reads(given: list[str]) -> list[str]:
             value = ",".join(f'"{path}"' for path in value.split(","))
         quoted.append(f"{key}{equals}{value}")
     return sorted(quoted, key=lambda a: not a.startswith("-") and ("=" in a or a[:1] in "~+"))
+
+
+def check_choices(arguments: Sequence[str], conf: Path) -> None:
+    """Refuse a list or a null where one choice is made, and a folder without a name.
+
+    Hydra would lay the files of a list over one another, and fail at a null without naming it.
+
+    Raises:
+        ConfigError: saying which argument.
+    """
+    for argument in arguments:
+        if argument == "outputs=":
+            raise ConfigError("outputs needs a folder")
+        group, _, value = argument.partition("=")
+        folder = group.partition("@")[0]
+        is_group = (conf / folder).is_dir() and group != "experiment"
+        if is_group and (value == "null" or value.startswith("[")):
+            raise ConfigError(f"{group} takes one choice, not {value}; -m sweeps over several")
+
+
+def make_outputs(arguments: Sequence[str]) -> None:
+    """Create the folder of outputs, where the arguments name one that needs no composing.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    for argument in arguments:
+        key, _, folder = argument.partition("=")
+        if key == "outputs" and not {"$", ",", "'", '"'} & set(folder):
+            try:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = error.strerror
+                raise StorageError(f"outputs: {folder} cannot be written: {reason}") from None

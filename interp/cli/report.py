@@ -4,8 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,18 +18,7 @@ if TYPE_CHECKING:
     from interp.runner.run import Outcome
 
 
-@contextmanager
-def to_a_reader() -> Iterator[None]:
-    """Print to a reader who, as `head` does, may have read enough before the end."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python would try again as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def job(outcome: "Outcome") -> None:
+def print_job(outcome: "Outcome") -> None:
     """Print a run's summary; one line where it is a job of a sweep."""
     finding = outcome.result.finding
     if current := CURRENT_JOB.get():
@@ -48,18 +36,18 @@ def job(outcome: "Outcome") -> None:
     if outcome.reused:
         print(f"An equal run found this on {outcome.reused}; rerun=true computes it anew.")
     if outcome.url:
-        say_where(outcome.store, outcome.url)
+        print_where(outcome.store, outcome.url)
     if outcome.waits:
         print(f"waits    {shown_path(outcome.store.outputs / '.unsent')}: the next start sends it")
 
 
-def failure() -> None:
-    """Say at once that a sweep's job failed; the reason stands at the sweep's end."""
+def print_failure() -> None:
+    """Print at once that a sweep's job failed; the reason follows at the sweep's end."""
     if current := CURRENT_JOB.get():
         print(f"{current.number}  {current.name}: FAILED", file=sys.stderr)
 
 
-def sweep(sweep: Sweep, jobs: "Sequence[RunRecord]", folder: Path, count: int) -> None:
+def print_sweep(sweep: Sweep, jobs: "Sequence[RunRecord]", folder: Path, count: int) -> None:
     """Print a sweep's jobs, each failed one's error, and the link that charts them.
 
     Args:
@@ -78,14 +66,14 @@ def sweep(sweep: Sweep, jobs: "Sequence[RunRecord]", folder: Path, count: int) -
     print()
     for figure in sorted((folder / "figures").glob("*.png")):
         print(f"figure   {shown_path(figure)}")
-    # Of jobs that were known already there are no folders.
+    # A job that was known already has no folder.
     if any(folder.glob("[0-9]*")):
         print(f"jobs     {shown_path(folder)}")
-    say_where(sweep.store, sweep.url())
+    print_where(sweep.store, sweep.url())
 
 
 def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
-    """Return a table with a row a run: where it departs from its null by most, or its numbers."""
+    """Return a table with one row per run: its largest departure from its null, or its numbers."""
     import pandas as pd
 
     from interp.results.comparison import are_jobs_of_one_sweep, format_peaks, peak_table
@@ -93,7 +81,7 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
     table = format_peaks(peak_table(runs, names, most=1))
     if len(table):
         if table["what"].nunique() == 1:
-            # What is the same in all rows stands above them.
+            # What is equal in all rows is printed once, above them.
             return f"{table['what'].iloc[0]}\n{_table(table.drop(columns='what'))}"
         return _table(table)
     rows = [
@@ -103,8 +91,8 @@ def table_of(runs: "Sequence[RunRecord]", names: Sequence[str]) -> str:
     return _table(pd.DataFrame(rows))
 
 
-def waiting(sweep: Sweep, folder: Path) -> None:
-    """Say of a sweep whose store does not answer what waits for it, and why jobs failed.
+def print_waiting(sweep: Sweep, folder: Path) -> None:
+    """Print what waits for a store that does not answer at a sweep's end, and why jobs failed.
 
     Args:
         sweep: the parent run.
@@ -115,11 +103,11 @@ def waiting(sweep: Sweep, folder: Path) -> None:
         print(f"{file.parent.name}: FAILED: {lines[-1]}", file=sys.stderr)
     if any(folder.glob("[0-9]*")):
         print(f"\njobs     {shown_path(folder)}")
-    say_unsent(sweep.store, tracking.count_waiting_jobs(sweep.store, sweep.run_id))
+    print_unsent(sweep.store, tracking.count_waiting_jobs(sweep.store, sweep.run_id))
 
 
-def say_unsent(store: Store, count: int) -> None:
-    """Print how many jobs of a sweep wait for its store; of 0 its end alone does."""
+def print_unsent(store: Store, count: int) -> None:
+    """Print how many jobs of a sweep wait for its store; where none does, the sweep's end waits."""
     what = {0: "the sweep's end waits", 1: "1 result waits"}.get(count, f"{count} results wait")
     sent = "are" if count > 1 else "is"
     place = shown_path(store.outputs / ".unsent")
@@ -136,7 +124,7 @@ def shown_path(folder: Path) -> str:
     return shlex.quote(str(folder) if relative.startswith("..") else relative)
 
 
-def say_where(store: Store, url: str) -> None:
+def print_where(store: Store, url: str) -> None:
     """Print the command that opens the MLflow UI, where one is needed, and the page to see."""
     if not store.is_server():
         options = "" if store.port == 5000 else f" tracking.port={store.port}"
@@ -150,7 +138,7 @@ def say_where(store: Store, url: str) -> None:
 
 def _program() -> str:
     """Return what one types to start this program from here."""
-    beside = Path(sys.executable).parent / "interp"
-    if (found := shutil.which("interp")) and Path(found) == beside:
+    installed = Path(sys.executable).parent / "interp"
+    if (found := shutil.which("interp")) and Path(found) == installed:
         return "interp"
-    return shown_path(beside) if beside.exists() else "python -m interp"
+    return shown_path(installed) if installed.exists() else "python -m interp"

@@ -1,21 +1,21 @@
-"""What the command line does, from Python: compose a configuration, run it, look at the outcome."""
+"""The public surface in Python: compose a configuration, run it, read what it found."""
 
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hydra
-from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from interp.cli import sweep_comparison
-from interp.cli.arguments import check_choices
-from interp.cli.errors import CONFIG_ERRORS, explain
-from interp.cli.overrides import CONF, as_hydra_reads
-from interp.core.errors import ConfigError
+from interp.cli.errors import explained
+from interp.cli.hydra.composition import Composer
+from interp.cli.overrides import CONF, as_hydra_reads, check_choices
+from interp.core.errors import ConfigError, StorageError
 from interp.core.user_modules import register_from
 
 if TYPE_CHECKING:
+    from interp.data.activations import Activations
+    from interp.results.result import Result
     from interp.runner.run import Outcome
 
 
@@ -24,34 +24,36 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
 
     Its values may be changed before it is run.
 
+    >>> config = compose("model=tiny", "metric=linear_cka", "hook.layers=[0,3]")
+    >>> config.metric.name, list(config.hook.layers)
+    ('linear_cka', [0, 3])
+
     Args:
         overrides: as on the command line: "experiment=rotation", "model=gpt2", "hook.layers=[0,1]".
-        config_dir: a folder of one's own choices, as `--config-dir` is; modules that `imports`
+        config_dir: a folder of your own choices, as `--config-dir` is; modules that `imports`
             names are looked for there too.
 
     Raises:
         ConfigError: an override that cannot be read, or that names nothing.
     """
     arguments = as_hydra_reads(list(overrides))
-    if config_dir is not None:
-        own = Path(config_dir).resolve()
-        if not own.is_dir():
-            raise ConfigError(f"config_dir: there is no folder {own}")
-        arguments.append(f"hydra.searchpath=['file://{own}']")
+    own = () if config_dir is None else (Path(config_dir).resolve(),)
+    if own and not own[0].is_dir():
+        raise ConfigError(f"config_dir: there is no folder {own[0]}")
     check_choices(arguments, CONF)
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            config: DictConfig = hydra.compose("config", overrides=arguments)
-    except CONFIG_ERRORS as error:
-        raise ConfigError(explain(error, str(CONF), arguments)) from error
-    register_from(config.imports, [Path(config_dir or ".").resolve(), Path.cwd()])
+    with explained(CONF, arguments), Composer(CONF, own) as composer:
+        config = composer.compose(arguments)
+    register_from(config.imports, [*own, Path.cwd()])
     return config
 
 
 def run(config: DictConfig) -> "Outcome":
-    """Run a configuration, and log it to MLflow; what an equal run has found is taken from there.
+    """Run a configuration, and log it to MLflow; an equal run's result is taken from there.
 
-    Returns the outcome, which a notebook shows with its figures and tables.
+    A notebook shows the outcome with its figures and tables.
+
+    >>> outcome = run(compose("metric=linear_cka", "hook.layers=[0,3,6]"))  # doctest: +SKIP
+    >>> outcome.result.finding  # doctest: +SKIP
 
     Raises:
         ConfigError: something is wrong with the configuration.
@@ -59,17 +61,74 @@ def run(config: DictConfig) -> "Outcome":
     """
     from interp.runner.run import run as run_experiment
 
-    if not isinstance(config, DictConfig):
-        raise ConfigError(f"run takes what compose returns: run(compose({config!r}))")
+    _check_is_composed(config, "run")
     if config.dry:
-        raise ConfigError("dry: what would be done is told by the command line: interp dry=true …")
+        raise ConfigError(
+            "dry: only the command line reports what would be done: interp dry=true …"
+        )
     register_from(config.imports, [Path.cwd()])
     now = datetime.now()
     folder = Path(config.outputs) / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}"
     try:
-        return run_experiment(config, folder)
-    except CONFIG_ERRORS as error:
-        raise ConfigError(explain(error)) from error
+        with explained(CONF):
+            return run_experiment(config, folder)
     finally:
-        # As it began it may have ended sweeps that had waited to be.
+        # When it began it may have ended sweeps whose store had not answered before.
         sweep_comparison.show_late()
+
+
+def activations(config: DictConfig) -> "Activations":
+    """Return the activations that a run of the configuration would read, without its analysis.
+
+    They come from the store in `outputs` where it has them, and are captured and kept there where
+    it does not. Nothing is logged.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> found = activations(compose("model=tiny", "hook.layers=[0,3]", f"outputs={folder}"))
+    >>> found.values.shape  # layer, sample, unit
+    (2, 96, 32)
+    >>> list(found.samples.group.unique())
+    ['digits', 'words']
+
+    Returns:
+        Float32 values, [layer, sample, *unit], with the layers' numbers and a table of the samples.
+
+    Raises:
+        ConfigError: something is wrong with the configuration.
+        StorageError: the store cannot be read or written.
+    """
+    from interp.cache import ActivationStore
+    from interp.runner.build import build
+    from interp.runner.inputs import Inputs
+
+    _check_is_composed(config, "activations")
+    register_from(config.imports, [Path.cwd()])
+    store = ActivationStore.of(config.outputs, config.activations.limit_gb)
+    with explained(CONF):
+        return Inputs(build(config), Path(config.outputs).resolve(), store).activations
+
+
+def load(run: "str | Path | Outcome") -> "Result":
+    """Return the result of a finished run.
+
+    >>> result = load("outputs/runs/2026-12-01/10-15-00-000000")  # doctest: +SKIP
+    >>> result.tested[0].p_corrected  # doctest: +SKIP
+
+    Args:
+        run: its folder, which it prints, or the outcome that `run` returned.
+
+    Raises:
+        StorageError: there is no result in that folder.
+    """
+    from interp.results.result import Result
+
+    folder = Path(run) if isinstance(run, str | Path) else run.folder
+    if not (folder / "result.json").is_file():
+        raise StorageError(f"load: there is no result.json in {folder}")
+    return Result.load(folder)
+
+
+def _check_is_composed(config: object, called: str) -> None:
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"{called} takes what compose returns: {called}(compose({config!r}))")

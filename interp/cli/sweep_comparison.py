@@ -1,4 +1,4 @@
-"""The comparison of a sweep's jobs, which its parent run shows while they end and when all have."""
+"""The comparison of a sweep's jobs in its parent run, refreshed as jobs end."""
 
 import hashlib
 import json
@@ -28,19 +28,19 @@ from interp.tracking import (
 if TYPE_CHECKING:
     from interp.results.comparison import RunRecord
 
-# A refresh is made once so many times as long has passed as the last one took.
-_SELDOM = 20
-# What the first one is taken to need, in seconds.
-_AT_FIRST = 2.0
+# A refresh is due once this many times as long has passed as the last one took.
+_TIMES_ITS_LENGTH = 20
+# Seconds that the first refresh is assumed to take.
+_FIRST_LENGTH = 2.0
 
 
 def begin(store: Store, parent: str) -> None:
-    """Let a sweep's parent run be refreshed, by whichever process finds the time to come."""
-    _note(store, parent, _AT_FIRST)
+    """Allow refreshing a sweep's parent run, by whichever process first finds it due."""
+    _note(store, parent, _FIRST_LENGTH)
 
 
 def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
-    """Show what the jobs have found so far, if nobody else does and it is time to.
+    """Show what the jobs have found so far, if it is due and no other process does.
 
     Args:
         store: where the sweep is logged.
@@ -58,10 +58,10 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
     except Timeout:
         return False
     try:
-        # Another process may have done it while this one looked.
+        # Another process may have done it in the meantime.
         if not is_due(store, parent):
             return False
-        began, least = time.monotonic(), _AT_FIRST
+        began, least = time.monotonic(), _FIRST_LENGTH
         from interp.tracking.runs import read_jobs
 
         try:
@@ -69,7 +69,7 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
                 show(Sweep(store, parent), read_jobs(store, parent), jobs, Path(folder))
             least = 0.0
         finally:
-            # What could not be shown, however soon that was known, is not tried at each job's end.
+            # After a failure, however quick, the next attempt is not made at each job's end.
             _note(store, parent, max(least, time.monotonic() - began))
         return True
     finally:
@@ -79,9 +79,9 @@ def refresh(store: Store, parent: str, jobs: Sequence[str]) -> bool:
 def complete(
     sweep: Sweep, records: "Sequence[RunRecord]", jobs: Sequence[str], folder: Path
 ) -> None:
-    """Show what the jobs have found now that none will find any more.
+    """Show what the jobs have found, when all of them have ended.
 
-    What has been shown of these very jobs is fetched, and not drawn again.
+    A comparison of the same jobs that was logged already is fetched, and not drawn again.
 
     Args:
         sweep: the parent run.
@@ -99,19 +99,19 @@ def complete(
                 shutil.copytree(drawn, folder, dirs_exist_ok=True)
 
 
-def show_late(besides: str = "") -> None:
-    """Show the sweeps that could not be ended when they did, and have been since.
+def show_late(except_run: str = "") -> None:
+    """Show sweeps whose end was logged late, because the store had not answered before.
 
-    One that cannot be shown is told of in a line, and keeps nobody from what else there is to do.
+    A sweep that cannot be shown is reported in one line; what follows goes on.
 
     Args:
-        besides: the run of a sweep that was shown already.
+        except_run: the run of a sweep that was shown already.
     """
     for ended in take_ended_sweeps():
         from interp.tracking.runs import read_jobs
 
         sweep = ended.sweep
-        if sweep.run_id == besides:
+        if sweep.run_id == except_run:
             continue
         try:
             with (
@@ -121,7 +121,7 @@ def show_late(besides: str = "") -> None:
             ):
                 complete(sweep, read_jobs(sweep.store, sweep.run_id), ended.jobs, Path(folder))
         except Timeout:
-            # Somebody goes on with it, and will show it.
+            # Another process continues the sweep, and will show it.
             continue
         except StoreUnavailableError:
             keep_sweep_end(ended)
@@ -197,10 +197,10 @@ def _stamp(store: Store, parent: str) -> Path:
 
 
 def _note(store: Store, parent: str, took: float) -> None:
-    """Note that the parent run shows what there is, and how long that took, in seconds."""
+    """Note that the parent run has been refreshed now, and how many seconds that took."""
     path = _stamp(store, parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Others read it at any time.
+    # Other processes may read it at any time.
     written = path.with_suffix(f".{os.getpid()}")
     written.write_text(json.dumps({"at": time.time(), "took": took}), encoding="utf-8")
     written.replace(path)
@@ -212,4 +212,4 @@ def is_due(store: Store, parent: str) -> bool:
     if not path.is_file():
         return False
     last = json.loads(path.read_text(encoding="utf-8"))
-    return bool(time.time() - last["at"] >= _SELDOM * last["took"])
+    return bool(time.time() - last["at"] >= _TIMES_ITS_LENGTH * last["took"])

@@ -5,9 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from interp.cli import choices
 from interp.cli.main import CONF
+from interp.core.configuration import Settings, StoredActivations, Tracking
+from interp.core.fields import fields_of
 from interp.core.groups import GROUPS
 from interp.runner.build import build
 from interp.runner.run import run
@@ -56,10 +61,50 @@ def test_every_yaml_begins_with_a_sentence_on_what_it_is(group, name):
     assert first.endswith(".")
 
 
+def read(group, name):
+    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+# Other files are choices of other values.
+NAMESAKES = [(group, name) for group, name in FILES if read(group, name).get("name") == name]
+
+
+@pytest.mark.parametrize(("group", "name"), NAMESAKES, ids="/".join)
+def test_a_yaml_named_like_its_component_has_the_defaults_of_the_class(group, name):
+    given = read(group, name)
+    for field in fields_of(REGISTRIES[group][name]):
+        value = given[field.name]
+        # Such as ${seed}: the run's own.
+        follows = isinstance(value, str) and value.startswith("${")
+        if not field.is_required and not follows:
+            assert value == OmegaConf.to_container(OmegaConf.create([field.default]))[0]
+
+
+def test_config_yaml_has_the_defaults_and_the_descriptions_of_the_schema():
+    text = (CONF / "config.yaml").read_text(encoding="utf-8")
+    given = yaml.safe_load(text)
+    listed = dict(re.findall(r"^  - ([\w@]+): \S+ +# (.+)$", text, re.M))
+    assert listed == {group.key: group.decides for group in choices.groups(CONF)[:10]}
+    assert [group.key for group in choices.groups(CONF)[10:]] == ["hydra/launcher", "hydra/sweeper"]
+    described = dict(re.findall(r"^ {0,2}(\w+):(?: .*?\S)? +# (.+)$", text, re.M))
+    expected = {}
+    for cls, values in (
+        (Settings, given),
+        (StoredActivations, given["activations"]),
+        (Tracking, given["tracking"]),
+    ):
+        for field in fields_of(cls):
+            assert field.description
+            expected[field.name] = field.description.removesuffix(".")
+            if not dataclasses.is_dataclass(field.default):
+                assert values[field.name] == field.default
+    assert {name: described.get(name) for name in expected} == expected
+
+
 def test_every_folder_of_conf_is_known():
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
     assert folders == {*REGISTRIES, "experiment", "hydra"}
-    assert {path.name for path in (CONF / "hydra").iterdir()} == {"launcher"}
+    assert {path.name for path in (CONF / "hydra").iterdir()} == {"launcher", "sweeper"}
 
 
 def test_the_default_is_the_preset_digits_and_words():

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # A whole run is an example of the session's tests.
-WHOLE_RUNS = {"interp", "interp.cli.session"}
+WHOLE_RUNS = {"interp"}
 
 
 def modules_with_examples():

@@ -10,7 +10,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from interp.cli.overrides import CONF
 from interp.models import ModelSource
@@ -71,7 +70,7 @@ MISTAKES = {
     "model@reference=tiny reference_draws=0": "reference_draws must be at least 1, not 0",
     "reference=tiny": "reference is chosen as model@reference=tiny",
     "metric=kl_divergence hook=resid_post": "use hook=logit_lens, not resid_post",
-    "metric=mutual_knn metric.k=60": "needs at least 62 points a group, not 48; give more",
+    "metric=mutual_knn metric.k=60": "needs at least 62 points per group, not 48; give more",
     "metric=mutual_knn metric.k=0": "metric.k must be at least 1, not 0",
     "analysis=token_similarity": "the first group (digits) holds the two tokens to compare, not 48",
     "analysis=layer_matrix metric=wasserstein model@reference=tiny": "does not pair points",
@@ -297,17 +296,7 @@ def test_an_error_that_is_no_mistake_of_the_users_shows_where_it_happened(interp
         interp(*SMALL)
 
 
-def test_a_single_run_is_composed_once_and_a_mode_is_still_heeded(interp, monkeypatch):
-    compositions = []
-    load = ConfigLoaderImpl.load_configuration
-
-    def counted(*arguments, **options):
-        compositions.append(arguments)
-        return load(*arguments, **options)
-
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
-    assert interp("model=tiny", "reference_draws=0")[0] == 1
-    assert len(compositions) == 1
+def test_a_mode_that_hydra_is_given_is_heeded(interp):
     status, out, _ = interp(*SMALL, "hydra.mode=MULTIRUN", "seed=0,1")
     assert status == 0
     assert "2 of 2 jobs finished" in out

@@ -224,7 +224,7 @@ def test_compare_imports_no_torch(swept):
     code = (
         "import sys; from interp.cli.main import CONF; "
         "from interp.cli.commands import compare; "
-        f"compare.serve(str(CONF), ['outputs={swept[0]}']); print('loaded', *sys.modules)"
+        f"compare.serve(CONF, ['outputs={swept[0]}']); print('loaded', *sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT

@@ -13,12 +13,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
 from interp.cache import ActivationStore
 from interp.cli.hydra import launchers
-from interp.cli.hydra.callback import SweepCallback, _fingerprint
+from interp.cli.hydra.callback import _fingerprint
+from interp.cli.hydra.open_sweep import job_name
 from interp.cli.main import CONF
+from interp.cli.schema import SlurmSettings, SubmititSettings
 from interp.core.errors import ConfigError
 from interp.tracking import Store, Sweep, record_dead_job
 from tests.integration import test_readme
@@ -29,7 +32,7 @@ from tests.system.test_slurm import held_up
 ROOT = Path(__file__).parents[2]
 FOLDER = CONF / "hydra" / "launcher"
 PRESETS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-PLUGINS = Plugins.instance().class_name_to_class
+PLUGINS = {f"{cls.__module__}.{cls.__name__}" for cls in Plugins.instance().discover(Launcher)}
 
 
 def composed(*overrides):
@@ -46,13 +49,23 @@ def test_a_preset_lists_every_field_of_its_plugin_with_a_comment_a_line(preset):
     own = OmegaConf.create("\n".join(lines))
     if own._target_ not in PLUGINS:
         pytest.skip(f"{own._target_} is not installed")
-    of_plugin = ConfigStore.instance().load(f"hydra/launcher/{preset}.yaml").node
-    assert set(own) == set(of_plugin)
+    schema = ConfigStore.instance().load(f"hydra/launcher/{preset}.yaml").node
+    assert set(own) == set(schema)
+
+
+@pytest.mark.parametrize(
+    ("preset", "schema"), [("submitit_local", SubmititSettings), ("submitit_slurm", SlurmSettings)]
+)
+def test_a_launcher_of_ours_is_written_as_its_schema_has_it(preset, schema):
+    """So that a launcher of the user's own, which is composed after the file, begins with it."""
+    written = OmegaConf.load(FOLDER / f"{preset}.yaml")
+    of_schema = OmegaConf.to_container(OmegaConf.structured(schema), resolve=False)
+    assert OmegaConf.to_container(written, resolve=False) == of_schema
 
 
 def test_there_is_a_preset_for_each_launcher_that_is_told_of():
     assert PRESETS == ["basic", "joblib", "ray", "submitit_local", "submitit_slurm"]
-    assert composed().hydra.launcher._target_.endswith(".BasicLauncher")
+    assert composed().hydra.launcher._target_ == launchers.SEQUENTIAL
 
 
 @pytest.mark.parametrize(
@@ -118,21 +131,20 @@ def test_a_launcher_that_is_not_installed_names_its_extra(
     tmp_path,
     monkeypatch,
 ):
-    target = OmegaConf.load(FOLDER / f"{preset}.yaml")._target_
-    monkeypatch.delitem(PLUGINS, target, raising=False)
+    monkeypatch.setattr(launchers, "is_installed", lambda _: False)
     said = f"interp: hydra/launcher={preset} needs an extra: pip install 'interp[{extra}]'\n"
     answer = interp("-m", *SMALL, "seed=0,1", f"hydra/launcher={preset}")
     assert answer == (1, "", said)
     assert not (tmp_path / "outputs" / "mlflow.db").exists()
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'\n{extra} = ["hydra-' in extras
+    assert re.search(rf'^{extra} = \["(hydra-{extra}-launcher|submitit)>', extras, re.M)
 
 
 def test_slurm_without_its_commands_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     config = composed("hydra/launcher=submitit_slurm")
     with pytest.raises(ConfigError, match="submitit_slurm: there is no sbatch here; start it on"):
-        launchers.prepare("submitit_slurm", config.hydra.launcher)
+        launchers.check_launcher("submitit_slurm", config.hydra.launcher)
 
 
 def test_where_jobs_run_does_not_make_another_sweep():
@@ -166,8 +178,8 @@ def test_eight_jobs_in_processes_of_their_own_make_one_pass(tmp_path):
     assert len({run.info.run_name for run in jobs}) == len(jobs) == 8
     read = [entry for entry in ActivationStore.of(str(tmp_path), 50).entries() if entry.layers]
     assert [(entry.layers, len(entry.made)) for entry in read] == [((0, 1, 2, 3), 1)]
-    # What workers say goes to their logs; the process that waits for them says it again.
-    assert "8 jobs started; what they say goes to " in found.stderr
+    # Workers print to their logs; the process that waits for them repeats their last line.
+    assert "8 jobs started; their output goes to " in found.stderr
     assert "[8 of 8 ended] " in found.stderr
     for run in jobs:
         assert f"{run.data.tags['job']}  {run.info.run_name}: digits and" in found.stderr
@@ -199,7 +211,7 @@ def test_ctrl_c_ends_the_jobs_of_submitit_and_one_that_was_killed_is_told(tmp_pa
         sweep.send_signal(signal.SIGINT)
         out, err = sweep.communicate(timeout=100)
     assert sweep.returncode == 1, out + err
-    assert lines[0].startswith("3 jobs started; what they say goes to ")
+    assert lines[0].startswith("3 jobs started; their output goes to ")
     assert lines[1].startswith("[1 of 3 ended, 1 failed] ")
     assert "cancelling the 2 jobs that have not ended" in err
     ((parent,), jobs) = runs_of(tmp_path)
@@ -207,7 +219,7 @@ def test_ctrl_c_ends_the_jobs_of_submitit_and_one_that_was_killed_is_told(tmp_pa
     assert [run.info.status for run in jobs] == ["KILLED"] * 3
     errors = sorted(run.data.tags["error"] for run in jobs)
     assert errors[:2] == ["KeyboardInterrupt: SIGTERM"] * 2
-    assert errors[2].startswith("its process ended; its log says: waiting for ")
+    assert errors[2].startswith("its process ended; its log ends: waiting for ")
     assert not [job for job in waiting if Path(f"/proc/{job}").exists()]
 
 
@@ -234,12 +246,10 @@ def test_a_job_is_shown_that_died_before_it_could_say_so(tmp_path):
 
 
 def test_a_job_that_died_is_named_as_it_would_have_named_itself():
-    callback = SweepCallback()
-    callback._swept = ("hook.layers", "metric", "model@reference")
+    swept = ("hook.layers", "metric", "model@reference")
     line = ["model=tiny", "metric=linear_cka", "hook.layers=[0,3]", "model@reference=tiny"]
-    assert callback._name(line, 7) == "linear_cka · layers=[0,3] · reference=tiny"
-    callback._swept = ()
-    assert callback._name(line, 7) == "job 7"
+    assert job_name(line, swept, 7) == "linear_cka · layers=[0,3] · reference=tiny"
+    assert job_name(line, (), 7) == "job 7"
 
 
 PAGE = (ROOT / "docs" / "launching.md").read_text(encoding="utf-8")

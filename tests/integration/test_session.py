@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from interp import compose, run
-from interp.core.errors import ConfigError
+from interp import activations, compose, load, run
+from interp.cache import ActivationStore
+from interp.core.errors import ConfigError, StorageError
+from interp.models import ModelSource
 
 TINY = ("model=tiny", "model.device=cpu", "prompts.count=6", "analysis.permutations=19")
 
@@ -98,3 +101,51 @@ def test_ones_own_choices_stand_beside_the_projects(tmp_path):
     assert compose("experiment=mine", config_dir=tmp_path).metric.name == "trace"
     with pytest.raises(ConfigError, match="no folder"):
         compose(config_dir=tmp_path / "nowhere")
+
+
+def test_activations_are_what_a_run_reads_and_are_read_once(tmp_path, monkeypatch):
+    config = compose(*TINY, "hook.layers=[0,3]", "position=last", f"outputs={tmp_path}")
+    captured = activations(config)
+    assert captured.values.dtype == np.float32
+    assert captured.values.shape[:2] == (2, len(captured.samples)) == (2, 12)
+    assert captured.layers == (0, 3)
+    assert list(captured.samples.group.unique()) == ["digits", "words"]
+    # Nothing is logged, and the activations are kept where a run finds them.
+    assert {path.name for path in tmp_path.iterdir()} == {"activations"}
+    assert ActivationStore.of(str(tmp_path), 50).entries()
+
+    def load_weights(_, **__):
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr(ModelSource, "load", load_weights)
+    assert np.array_equal(activations(config).values, captured.values)
+    assert run(config).result.tested[0].steps == (0, 3)
+
+
+def test_a_result_is_loaded_from_its_folder_or_its_outcome(outcome, tmp_path):
+    for given in (outcome, outcome.folder, str(outcome.folder)):
+        result = load(given)
+        assert result.finding == outcome.result.finding
+        assert result.scalars == outcome.result.scalars
+        ((found,), (expected,)) = (one.tested[:1] for one in (result, outcome.result))
+        assert found.name == expected.name
+        assert np.allclose(found.values, expected.values, equal_nan=True)
+    with pytest.raises(StorageError, match=r"load: there is no result\.json in "):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("call", [run, activations])
+def test_only_a_configuration_is_taken(call):
+    with pytest.raises(ConfigError, match=rf"{call.__name__} takes what compose returns"):
+        call("experiment=rotation")
+
+
+def test_the_surface_is_what_is_documented():
+    import interp
+
+    assert interp.__all__ == ["activations", "compose", "load", "run"]
+    for name in interp.__all__:
+        assert f" {name}" in interp.__doc__.splitlines()[2]
+        assert ">>> " in getattr(interp, name).__doc__
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = interp.nothing

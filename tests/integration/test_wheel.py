@@ -27,7 +27,11 @@ def test_the_wheel_holds_the_packages_every_yaml_and_the_player(wheel):
     yamls = {str(path.relative_to(ROOT)) for path in (ROOT / "conf").rglob("*.yaml")}
     assert {f"interp/{name}" for name in yamls} <= set(names)
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"interp"}
+    # Hydra's namespace package is shared by all packages that have launchers.
+    assert tops == {"interp", "hydra_plugins"}
+    assert [name for name in names if name.startswith("hydra_plugins/")] == [
+        "hydra_plugins/interp_sweeps.py"
+    ]
     assert {"interp/experiments/rotation/analysis.py", "interp/py.typed"} <= set(names)
 
 

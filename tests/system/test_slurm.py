@@ -137,10 +137,10 @@ def test_an_array_of_six_of_which_one_fails_and_one_is_killed(start, tmp_path):
         os.kill(worker_of(first), signal.SIGKILL)
     out, err = sweep.communicate(timeout=300)
     assert sweep.returncode == 1, out + err
-    assert re.search(r"^6 jobs handed to Slurm as \d+; what they say goes to \S+/logs$", err, re.M)
+    assert re.search(r"^6 jobs submitted to Slurm as \d+; their output goes to \S+/logs$", err, re.M)
     assert "[6 of 6 ended, 2 failed]" in err, err
     assert re.search(
-        r"^0  layers=0: KILLED: Slurm: failed, exit code 137; its log says: .+: Killed$", err, re.M
+        r"^0  layers=0: KILLED: Slurm: failed, exit code 137; its log ends: .+: Killed$", err, re.M
     ), err
     assert "4  layers=9: FAILED: hook.layers: no layer 9; hidden_states has layers 0 to 3" in err
     assert "4 of 6 jobs finished" in out
@@ -200,7 +200,7 @@ def test_a_job_that_never_came_to_python_is_a_failed_child(start, tmp_path):
     sweep = start("-m", *SMALL, "hook.layers=0,1", setup)
     out, err = sweep.communicate(timeout=100)
     assert sweep.returncode == 1, out + err
-    reason = "Slurm: failed, exit code 3; its log says: no such module"
+    reason = "Slurm: failed, exit code 3; its log ends: no such module"
     assert f"[2 of 2 ended, 2 failed] 1  {reason}" in err
     parent, jobs = recorded(tmp_path)
     assert parent.info.status == "FAILED"

@@ -642,7 +642,7 @@ def test_sweeps_that_end_late_are_shown_with_all_their_jobs(monkeypatch, tmp_pat
     send_waiting(store)
     assert left(tmp_path) == []
     monkeypatch.setattr(Sweep, "log_comparison", refuse_first)
-    sweep_comparison.show_late(besides=again.run_id)
+    sweep_comparison.show_late(except_run=again.run_id)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"tracking: the comparison of sweep {first.run_id} cannot be logged to ")
     assert line.endswith("it is too long")

@@ -1,57 +1,61 @@
-"""`interp compare`: runs side by side, from what MLflow recorded of them."""
+"""`interp compare`: runs compared with one another, by what MLflow recorded of them."""
 
 import hashlib
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from typing import TYPE_CHECKING
 
 from interp import tracking
-from interp.cli import choices, report, sweep_comparison
-from interp.core.errors import ConfigError, nearest
+from interp.cli import report, sweep_comparison
+from interp.cli.arguments import VerbParser
+from interp.cli.settings import read_settings, tracking_store
+from interp.core.errors import ConfigError
 from interp.tracking import Store, Sweep, charts_url
 
 if TYPE_CHECKING:
     from interp.results.comparison import RunRecord
 
-_HELP = """\
-interp compare [RUN …] [outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]
+_USAGE = "[RUN …] [outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]"
+_DESCRIPTION = """\
 Compare finished runs: in what their configurations differ, where each departs from its null by
-most, their curves in one figure, and the page that charts them in MLflow.
-
-  RUN   a run's id, its beginning (6 digits or more), or its name in quotes; of a sweep all its jobs
-        are compared. Without any: the last sweep.
-
-Everything is read from MLflow; the figures are written to FOLDER/comparisons."""
+most, their curves in one figure, and the page that charts them in MLflow. Everything is read from
+MLflow; the figures are written to FOLDER/comparisons."""
+_RUN = """\
+a run's id, its beginning (6 digits or more), or its name in quotes; of a sweep all its jobs are
+compared. By default the last sweep."""
 
 _KEYS = ("outputs", "tracking.uri", "tracking.port")
 
 
-def serve(conf: str, arguments: list[str]) -> None:
-    """Compare the runs that are named; the overrides say where they are, as they do for a run.
+def serve(conf: Path, arguments: list[str]) -> None:
+    """Compare the runs that are named; the overrides give their store, as for a run.
 
     Args:
         conf: the configuration folder, whose config.yaml gives what is not overridden.
-        arguments: the command line after `compare`.
+        arguments: the command line without `compare`.
 
     Raises:
-        ConfigError: an unknown or ambiguous run or setting, or runs of different analyses;
-            StoreUnavailableError where the store does not answer.
+        ConfigError: an unknown or ambiguous run or setting, or runs of different analyses.
+        TrackingError: the store does not answer.
         SystemExit: no run is finished.
     """
-    if {"-h", "--help"} & set(arguments):
-        print(_HELP)
-        return
-    # Such a folder adds choices to groups, and no setting of this verb is one.
-    own, arguments = choices.split_folder(arguments)
-    choices.check_folder(own)
-    store, named = _read(conf, arguments)
+    parser = VerbParser("compare", _USAGE, _DESCRIPTION)
+    parser.add_argument("given", metavar="RUN", nargs="*", help=_RUN)
+    given: list[str] = parser.parse(arguments).given
+    overrides = [argument for argument in given if _is_setting(argument)]
+    store = tracking_store(read_settings("compare", conf, _KEYS, overrides))
+    if not store.exists():
+        raise ConfigError(f"compare: nothing has been logged to {store.uri}; give outputs=FOLDER")
     with tracking.connection(store):
-        _compare(store, named)
+        _compare(store, [argument for argument in given if argument not in overrides])
+
+
+def _is_setting(argument: str) -> bool:
+    """Whether an argument is a setting; a run's name may hold "=" too, as in "seed=1"."""
+    key, equals, _ = argument.partition("=")
+    return bool(equals) and (key in _KEYS or key.startswith(("tracking.", "out")))
 
 
 def _compare(store: Store, named: Sequence[str]) -> None:
@@ -71,39 +75,10 @@ def _compare(store: Store, named: Sequence[str]) -> None:
             reason = f": {record.error}" if record.error else ""
             print(f"{record.run_id[:8]}  {record.name}: {record.status}{reason}", file=sys.stderr)
     if unsent := sum(tracking.count_waiting_jobs(store, run_id) for run_id in ids):
-        report.say_unsent(store, unsent)
+        report.print_unsent(store, unsent)
     if not good:
         sys.exit(1)
     _write(store, ids, records, good, names)
-
-
-def _read(conf: str, arguments: list[str]) -> tuple[Store, list[str]]:
-    """Return the store and the runs that are named.
-
-    A name may hold "=", as in "seed=1"; what begins as a setting is one.
-    """
-    config = OmegaConf.load(Path(conf) / "config.yaml")
-    settings: dict[str, Any] = {key: OmegaConf.select(config, key) for key in _KEYS}
-    named = []
-    for argument in arguments:
-        key, equals, _ = argument.partition("=")
-        if not equals or (key not in _KEYS and not key.startswith(("tracking.", "out"))):
-            named.append(argument)
-            continue
-        if key not in _KEYS:
-            raise ConfigError(f"compare: there is no {key!r}{nearest(key, _KEYS)}")
-        [override] = OverridesParser.create().parse_overrides([argument])
-        settings[key] = override.value()
-    if not settings["outputs"]:
-        raise ConfigError("outputs needs a folder")
-    port = settings["tracking.port"]
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise ConfigError(f"tracking.port must be a number, not {port!r}")
-    uri = settings["tracking.uri"]
-    store = Store.of(str(settings["outputs"]), str(uri) if uri else None, port)
-    if not store.exists():
-        raise ConfigError(f"compare: nothing has been logged to {store.uri}; give outputs=FOLDER")
-    return store, named
 
 
 def _refuse_several_questions(records: "Sequence[RunRecord]") -> None:
@@ -113,10 +88,9 @@ def _refuse_several_questions(records: "Sequence[RunRecord]") -> None:
         if record.is_finished:
             asked.setdefault(record.analysis, []).append(record.run_id[:8])
     if len(asked) > 1:
-        said = "; ".join(f"{name}: {', '.join(ids[:4])}" for name, ids in asked.items())
+        found = "; ".join(f"{name}: {', '.join(ids[:4])}" for name, ids in asked.items())
         raise ConfigError(
-            f"compare: runs of one analysis can be held against each other, not of {len(asked)} "
-            f"({said})"
+            f"compare: only runs of one analysis can be compared, not of {len(asked)} ({found})"
         )
 
 
@@ -140,35 +114,35 @@ def _write(
     good: "Sequence[RunRecord]",
     names: Sequence[str],
 ) -> None:
-    """Write the comparison, and say where it is and where MLflow charts the runs."""
+    """Write the comparison, and print where it is and where MLflow charts the runs."""
     from interp.results.comparison import Scope, describe_runs
     from interp.tracking.store import experiment_id_of
 
     parents = {record.parent for record in records}
     whole = ids[0] if parents == {ids[0]} else ""
     about = Sweep(store, whole).name() if whole else "runs: " + ", ".join(names)
-    digest = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()
-    folder = store.outputs / "comparisons" / (whole or digest)[:12]
+    key_hash = hashlib.sha256(" ".join(sorted(ids)).encode()).hexkey_hash()
+    folder = store.outputs / "comparisons" / (whole or key_hash)[:12]
     called = {record.run_id: name for record, name in zip(good, names, strict=True)}
-    told = [called.get(record.run_id, record.name) for record in records]
+    shown = [called.get(record.run_id, record.name) for record in records]
     scope = Scope(f"a {about}" if whole else f"{len(records)} runs", len(records))
     _remove_earlier(folder)
-    text = describe_runs(records, told, scope)
+    text = describe_runs(records, shown, scope)
     sweep_comparison.write(records, text, about, len(records), folder)
     print()
     for figure in sorted((folder / "figures").glob("*.png")):
         print(f"figure   {report.shown_path(figure)}")
     print(f"words    {report.shown_path(folder / 'finding.md')}")
     if whole:
-        report.say_where(store, Sweep(store, whole).url())
+        report.print_where(store, Sweep(store, whole).url())
         return
     experiments = list(dict.fromkeys(experiment_id_of(store, record.run_id) for record in good))
     listed = ", ".join(f"'{record.run_id}'" for record in good)
-    report.say_where(store, charts_url(store, experiments, f"attributes.run_id IN ({listed})"))
+    report.print_where(store, charts_url(store, experiments, f"attributes.run_id IN ({listed})"))
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove what was written of these runs before: of a sweep that grows, figures may go out."""
+    """Remove what was written of these runs before; a sweep that grows may lose figures."""
     for written in ("figures", "tables"):
         if (folder / written).is_dir():
             shutil.rmtree(folder / written)

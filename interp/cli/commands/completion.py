@@ -1,7 +1,7 @@
 """Shell completion: what may stand where the cursor is, and the lines that make a shell ask.
 
-Hydra completes groups, choices and fields. It knows neither verbs nor a folder of one's own, no
-`model@reference`, no second choice of a sweep, and nothing after `python -m interp`; its bash
+Hydra completes groups, choices and fields. It knows neither verbs nor a folder of the user's own,
+no `model@reference`, no second choice of a sweep, and nothing after `python -m interp`; its bash
 function changes where words end for all other programs, too. So it is not asked.
 """
 
@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf
 
 from interp.cli import choices
-from interp.cli.errors import CONFIG_ERRORS
-from interp.cli.provenance import opened
+from interp.cli.arguments import split_folder
+from interp.cli.errors import EXPLAINED_ERRORS
+from interp.cli.hydra.composition import Composer
 from interp.core.errors import check_choice
 
 # For readline a word ends within `model@reference=tiny`, too: what it holds for done is taken off
@@ -35,8 +33,8 @@ _BASH = """\
 }
 complete -o default -F @NAME @PROGRAMS"""
 _BASH_GUARD = """
-    [[ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" == "-m experiments" ]] || return 0
-    ask+=(-m experiments)"""
+    [[ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" == "-m interp" ]] || return 0
+    ask+=(-m interp)"""
 
 _ZSH = """\
 @NAME() {
@@ -55,8 +53,8 @@ _ZSH = """\
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
 compdef @NAME @PROGRAMS"""
 _ZSH_GUARD = """
-    [[ "$words[2] $words[3]" == "-m experiments" ]] || { _default; return; }
-    ask+=(-m experiments)"""
+    [[ "$words[2] $words[3]" == "-m interp" ]] || { _default; return; }
+    ask+=(-m interp)"""
 
 _FISH = """\
 function @NAME
@@ -69,11 +67,11 @@ for program in @PROGRAMS
     complete -c $program -f -a '(@NAME)'
 end"""
 _FISH_GUARD = """
-    if test "$words[2] $words[3]" != "-m experiments"
+    if test "$words[2] $words[3]" != "-m interp"
         __fish_complete_path (commandline -ct)
         return
     end
-    set ask $words[1] -m experiments"""
+    set ask $words[1] -m interp"""
 
 _SCRIPTS = {"bash": (_BASH, _BASH_GUARD), "zsh": (_ZSH, _ZSH_GUARD), "fish": (_FISH, _FISH_GUARD)}
 _UNINSTALL = {
@@ -92,7 +90,7 @@ _SETTINGS = {
 }
 
 
-def serve(conf: str, arguments: Sequence[str], verbs: Sequence[str]) -> None:
+def serve(conf: Path, arguments: Sequence[str], verbs: Sequence[str]) -> None:
     """Print the lines that install completion in a shell, that take it away, or its answers.
 
     Args:
@@ -111,7 +109,7 @@ def serve(conf: str, arguments: Sequence[str], verbs: Sequence[str]) -> None:
     if action == "query":
         line = os.environ.get("COMP_LINE", "")
         line = line[: int(os.environ.get("COMP_POINT", len(line)))]
-        for answer in answers(line, Path(conf), verbs):
+        for answer in answers(line, conf, verbs):
             print(answer)
         return
     is_module = Path(sys.argv[0]).name == "__main__.py"
@@ -119,7 +117,7 @@ def serve(conf: str, arguments: Sequence[str], verbs: Sequence[str]) -> None:
     programs = {Path(sys.executable).name, "python"} if is_module else {Path(sys.argv[0]).name}
     for mark, text in (
         ("@GUARD", guard * is_module),
-        ("@NAME", "_python_m_experiments" if is_module else "_interp_complete"),
+        ("@NAME", "_python_m_interp" if is_module else "_interp_complete"),
         ("@PROGRAMS", " ".join(sorted(programs))),
     ):
         script = script.replace(mark, text)
@@ -127,7 +125,7 @@ def serve(conf: str, arguments: Sequence[str], verbs: Sequence[str]) -> None:
 
 
 def answers(line: str, conf: Path, verbs: Sequence[str]) -> list[str]:
-    """Return what the last word of a command line may become, each as the whole word.
+    """Return what the last word of a command line may become, as whole words.
 
     Args:
         line: what has been typed, up to the cursor, with the program in front.
@@ -140,13 +138,13 @@ def answers(line: str, conf: Path, verbs: Sequence[str]) -> list[str]:
         # What is set for one command alone stands in front of the program.
         del words[0]
     is_module = len(words) > 2 and words[1:3] == ["-m", "interp"]
-    own, before = choices.split_folder(words[3 if is_module else 1 :])
     typed = words[-1] if words else ""
     if typed in ("--config-dir", "-cd"):
         found = [path for path in _paths(word) if path.endswith("/")]
     elif typed in ("--cfg", "-c"):
         found = ["job", "hydra", "all"]
     else:
+        own, before = split_folder(words[3 if is_module else 1 :])
         verb = before[0] if before and before[0] in verbs else ""
         own = tuple(folder for folder in own if folder.is_dir())
         possible = _Possible(conf, own, before[bool(verb) :], word)
@@ -200,10 +198,8 @@ class _Possible:
         """Return the choices of a group, of Hydra's own groups those of its plugins too."""
         if not group.startswith("hydra/"):
             return [choice.name for choice in choices.of_group(group, self.conf, self.own)]
-        with opened(str(self.conf), self.own):
-            loader: Any = GlobalHydra.instance().config_loader()
-            names: list[str] = loader.get_group_options(group, ObjectType.CONFIG)
-        return names
+        with Composer(self.conf, self.own) as composer:
+            return composer.options(group)
 
     def _overrides(self) -> Iterator[str]:
         yield from (f"{key}=" for key in self._keys() if not key.startswith("hydra/"))
@@ -244,11 +240,11 @@ class _Possible:
             group, equals, value = argument.partition("=")
             if equals and group in groups:
                 typed.append(f"{group}={value.partition(',')[0]}")
-        with opened(str(self.conf), self.own):
+        with Composer(self.conf, self.own) as composer:
             try:
-                config = compose("config", overrides=typed, return_hydra_config=True)
-            except CONFIG_ERRORS:
-                config = compose("config", return_hydra_config=True)
+                config = composer.compose(typed, with_hydra=True)
+            except EXPLAINED_ERRORS:
+                config = composer.compose(with_hydra=True)
         found: Any = OmegaConf.to_container(config, resolve=False)
         if not key:
             del found["hydra"]

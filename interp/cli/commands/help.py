@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from interp.cli import choices
-from interp.cli.columns import aligned
+from interp.cli.arguments import check_folders, split_folder
 
 _USAGE = """\
 interp asks how representations change through a transformer, and logs the answer to MLflow.
@@ -13,7 +13,7 @@ Run
   interp                                    the default experiment
   interp metric=linear_cka hook.layers=3    other choices, other values
   interp experiment=him_her                 a preset: all choices at once
-  interp model@reference=minilm_untrained   beside another model
+  interp model@reference=minilm_untrained   compared with another model
   interp -m model=minilm,minilm_untrained   a sweep: every combination, compared in MLflow
 
 Look first
@@ -23,7 +23,7 @@ Look first
 
 Look afterwards
   interp ui                                 the MLflow UI on what has been logged
-  interp compare RUN RUN…                   finished runs, or a sweep's, beside one another
+  interp compare RUN RUN…                   finished runs, or a sweep's, compared
   interp store [list|verify|prune]          what is kept of captured activations
 
 Add
@@ -34,29 +34,31 @@ Worth knowing
   rerun=true    computes anew what an equal run has found
   dry=true      with -m: lists the jobs without running them
 
-Groups, each GROUP=CHOICE; `interp list GROUP` says what each choice is
+Groups, each GROUP=CHOICE; `interp list GROUP` describes each choice
 """
 _MORE = """\
 Completion: eval "$(interp -sc install=bash)" in ~/.bashrc; also zsh, and fish (… | source).
 More: interp VERB --help; interp --hydra-help for what Hydra can do; the README for a tour."""
 
 
-def show(conf: Path, arguments: Sequence[str]) -> None:
+def serve(conf: Path, arguments: Sequence[str]) -> None:
     """Print it; Hydra's own way composes the configuration first and takes three times as long.
 
     Args:
         conf: the configuration folder.
-        arguments: the command line, which may name a folder of one's own beside it.
+        arguments: the command line, which may name a folder of the user's own.
 
     Raises:
         ConfigError: there is no such folder.
     """
-    own, _ = choices.split_folder(arguments)
-    choices.check_folder(own)
-    rows = []
+    own, _ = split_folder(arguments)
+    check_folders(own)
+    rows = {}
     for group in choices.groups(conf, own):
         found = [c for c in choices.of_group(group.key, conf, own) if not c.is_hidden]
-        of_own = sum(choice.is_own for choice in found)
-        count = f"{len(found)}, {of_own} of them your own" if of_own else str(len(found))
-        rows.append((group.key, f"{group.decides} ({count})"))
-    print(f"{_USAGE}{aligned(rows, indent='  ')}\n\n{_MORE}")
+        n_own = sum(choice.is_own for choice in found)
+        count = f"{len(found)}, {n_own} of them your own" if n_own else str(len(found))
+        rows[group.key] = f"{group.decides} ({count})"
+    room = max(map(len, rows))
+    lines = [f"  {key:{room}}  {text}" for key, text in rows.items()]
+    print(_USAGE + "\n".join(lines) + f"\n\n{_MORE}")

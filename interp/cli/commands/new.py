@@ -11,13 +11,16 @@ import yaml
 from omegaconf import OmegaConf
 
 from interp.cli import choices
-from interp.cli.provenance import Composed, flow, opened
-from interp.core.errors import ConfigError, check_choice
+from interp.cli.arguments import VerbParser
+from interp.cli.hydra.composition import Composer
+from interp.cli.hydra.provenance import Composed, flow
+from interp.core.errors import ConfigError, StorageError, check_choice
 from interp.core.fields import meanings_of
+from interp.runner.analysis import ANALYSES
 from interp.runner.inputs import used_groups
 
-_HELP = """\
-interp new experiment NAME [from=PRESET] [--config-dir FOLDER]
+_USAGE = "experiment NAME [from=PRESET] [--config-dir FOLDER]"
+_DESCRIPTION = """\
 Write a preset to begin with: the choices and values of PRESET, or the default choices, with a
 comment each. It goes to FOLDER/experiment/NAME.yaml, or to conf/experiment in a checkout."""
 
@@ -25,14 +28,14 @@ _WIDTH = 100
 _PACKAGE = "# @package _global_"
 _HOW = (
     "#",
-    "# Change a choice, or take the # off a default one; `interp list GROUP` says which there are.",
+    "# Change a choice, or take the # off a default one; `interp list GROUP` describes them all.",
 )
 
 # One of a defaults list.
 Entry = str | dict[str, Any]
 
 
-def serve(conf: str, arguments: list[str]) -> None:
+def serve(conf: Path, arguments: list[str]) -> None:
     """Write a preset, and print where it is and how to run it.
 
     Args:
@@ -40,34 +43,38 @@ def serve(conf: str, arguments: list[str]) -> None:
         arguments: the command line without `new`.
 
     Raises:
-        ConfigError: the name is none or taken, there is no such preset to begin with, or nowhere
+        ConfigError: the name is none or taken, there is no such preset to begin with, or no folder
             to write to.
+        StorageError: the file cannot be written.
     """
-    if {"-h", "--help"} & set(arguments):
-        print(_HELP)
-        return
-    own, rest = choices.split_folder(arguments)
-    name, source = _asked(rest)
-    file = _place(Path(conf), own) / "experiment" / f"{name}.yaml"
-    for known in choices.of_group("experiment", Path(conf), own):
+    parser = VerbParser("new", _USAGE, _DESCRIPTION, own_must_exist=False)
+    parser.add_argument("given", nargs="*", metavar="WORD", help="experiment NAME, from=PRESET")
+    parsed = parser.parse(arguments)
+    own = parsed.own
+    name, source = _requested(parsed.given)
+    file = _place(conf, own) / "experiment" / f"{name}.yaml"
+    for known in choices.of_group("experiment", conf, own):
         if known.name == name:
             raise ConfigError(f"experiment={name} is there already: {known.file}")
     if source:
-        choices.find("experiment", source, Path(conf), own)
-    text = _written(source, Path(conf), own)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as opened_file:
-            opened_file.write(text)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be written: {error.strerror}") from None
+        choices.find("experiment", source, conf, own)
+    _write(file, _preset(source, conf, own))
     option = f"--config-dir {shlex.quote(_shown(own[0]))} " if own else ""
     print(f"written  {_shown(file)}")
     print(f"explain  interp show {option}experiment={name}")
     print(f"run      interp {option}experiment={name}")
 
 
-def _asked(rest: Sequence[str]) -> tuple[str, str]:
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise StorageError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _requested(rest: Sequence[str]) -> tuple[str, str]:
     """Return the new preset's name, and that of the one to begin with, "" for none."""
     words = [argument for argument in rest if "=" not in argument]
     source = ""
@@ -100,20 +107,21 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _written(source: str, conf: Path, own: Sequence[Path]) -> str:
-    # Of one's own folder there may be nothing yet.
-    with opened(str(conf), [folder for folder in own if folder.is_dir()]):
-        composed = Composed.of([f"experiment={source}"] if source else [])
+def _preset(source: str, conf: Path, own: Sequence[Path]) -> str:
+    """Return the text of a preset that begins with another one, or with the default choices."""
+    # Of the user's own folder there may be nothing yet.
+    with Composer(conf, [folder for folder in own if folder.is_dir()]) as composer:
+        composed = Composed.of(composer, [f"experiment={source}"] if source else [])
     composed.register()
     if source:
         file = choices.find("experiment", source, conf, own).file
-        said = f"As {source}: {choices.leading_comment(file) or 'your question.'}"
+        about = f"As {source}: {choices.leading_comment(file) or 'your question.'}"
         listed, body = _parts(file.read_text(encoding="utf-8"))
     else:
-        said = "Your question, in a line that `interp list experiment` shows."
+        about = "Your question, in a line that `interp list experiment` shows."
         listed, body = _of_defaults(composed), ""
-    said = textwrap.fill(said, _WIDTH - 2, break_on_hyphens=False)
-    lines = [_PACKAGE, *(f"# {line}" for line in said.splitlines()), *_HOW, "defaults:"]
+    about = textwrap.fill(about, _WIDTH - 2, break_on_hyphens=False)
+    lines = [_PACKAGE, *(f"# {line}" for line in about.splitlines()), *_HOW, "defaults:"]
     lines += _choices(composed, listed, choices.groups(conf, own))
     lines += ["", body.strip("\n")] if body.strip() else []
     lines += ["", *_fields(composed, body)]
@@ -122,7 +130,7 @@ def _written(source: str, conf: Path, own: Sequence[Path]) -> str:
 
 def _of_defaults(composed: Composed) -> list[Entry]:
     """Return the choices that the default experiment makes use of."""
-    cls = choices.registry("analysis")[composed.config.analysis.name]
+    cls = ANALYSES[composed.config.analysis.name]
     used = {group.override for group in used_groups(cls)} | {"analysis"}
     return [{f"override /{key}": name} for key, name in composed.choices.items() if key in used]
 
@@ -158,7 +166,7 @@ def _last_line(node: yaml.Node) -> int:
 def _choices(
     composed: Composed, listed: Sequence[Entry], groups: Sequence[choices.Group]
 ) -> list[str]:
-    """Return the lines of the defaults list: what is chosen, and as comments what is not."""
+    """Return the lines of the defaults list; what is not chosen is a comment."""
     overridden = {
         key.removeprefix("override").strip().lstrip("/"): name
         for entry in listed
@@ -171,15 +179,16 @@ def _choices(
     if not listed:
         # Without an entry it would be no list.
         overridden["analysis"] = composed.choices["analysis"]
-    known = [group for group in groups if group.key != "experiment"]
-    for group in known:
+    for group in groups:
+        if group.key in ("experiment", "hydra/sweeper"):
+            continue
         choice = overridden.pop(group.key, "")
         mark = "- " if choice else "# - "
         name = choice or composed.choices.get(group.key, "") or "null"
         rows.append((f"  {mark}override /{group.key}: {name}", group.decides))
     rows += [(f"  - override /{key}: {name}", "") for key, name in overridden.items()]
     room = max(len(line) for line, _ in rows)
-    return [f"{line:{room}}  # {said}" if said else line for line, said in rows]
+    return [f"{line:{room}}  # {text}" if text else line for line, text in rows]
 
 
 def _is_override(entry: Entry) -> bool:
@@ -189,13 +198,12 @@ def _is_override(entry: Entry) -> bool:
 def _fields(composed: Composed, body: str) -> Iterator[str]:
     """Yield the analysis' values as comments, each with what it means."""
     config = composed.config.analysis
-    cls = choices.registry("analysis")[config.name]
-    told = meanings_of(cls)
+    meanings = meanings_of(ANALYSES[config.name])
     given = (yaml.safe_load(body) or {}) if body else {}
     of_analysis = given.get("analysis") or {}
     values = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False))
     rows = [
-        (f"#   {key}: {flow(value)}", told.get(key, "").removesuffix("."))
+        (f"#   {key}: {flow(value)}", meanings.get(key, "").removesuffix("."))
         for key, value in values.items()
         if key != "name" and key not in of_analysis
     ]
@@ -207,8 +215,8 @@ def _fields(composed: Composed, body: str) -> Iterator[str]:
     if not of_analysis:
         yield "# analysis:"
     room = max((len(line) for line, _ in rows), default=0)
-    for line, said in rows:
-        first, *more = textwrap.wrap(said, _WIDTH - room - 4, break_on_hyphens=False) or [""]
+    for line, text in rows:
+        first, *more = textwrap.wrap(text, _WIDTH - room - 4, break_on_hyphens=False) or [""]
         yield f"{line:{room}}  # {first}" if first else line
         for rest in more:
             yield f"#{'':{room - 1}}  # {rest}"

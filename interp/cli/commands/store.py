@@ -5,19 +5,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 
 from interp.cache import ActivationStore, EntrySummary
 from interp.cache.files import format_bytes
-from interp.cli import choices
-from interp.core.errors import ConfigError, check_choice, nearest
+from interp.cli.arguments import VerbParser
+from interp.cli.console import table
+from interp.cli.settings import read_settings
+from interp.core.errors import ConfigError, check_choice
 
-_HELP = """\
-interp store [list|verify|prune] [to=SIZE] [outputs=FOLDER] [activations.limit_gb=50]
-What runs with the same settings keep of captured activations, in FOLDER/activations.
+_USAGE = "[list|verify|prune] [to=SIZE] [outputs=FOLDER] [activations.limit_gb=50]"
+_DESCRIPTION = """\
+Look at, or make room in, the captured activations that are kept in FOLDER/activations.
 
   list     what there is: model, site, position, prompts, layers, size, and when it was last used
   verify   read every file against its checksum; what is damaged is set aside, and computed anew by
@@ -29,58 +27,38 @@ _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _KEYS = ("outputs", "activations.limit_gb", "to")
 
 
-def serve(conf: str, arguments: list[str]) -> None:
-    """Carry out one action on the store; the overrides say where it is, as they do for a run.
+def serve(conf: Path, arguments: list[str]) -> None:
+    """Carry out one action on the store; the overrides give its folder, as for a run.
 
     Args:
         conf: the configuration folder, whose config.yaml gives what is not overridden.
-        arguments: the command line after `store`.
+        arguments: the command line without `store`.
 
     Raises:
-        ConfigError: an unknown action or setting, or a store that cannot be used.
+        ConfigError: an unknown action or setting.
+        StorageError: the store cannot be read or written.
         SystemExit: files were damaged.
     """
-    if {"-h", "--help"} & set(arguments):
-        print(_HELP)
-        return
-    # Such a folder adds choices to groups, and no setting of this verb is one.
-    own, arguments = choices.split_folder(arguments)
-    choices.check_folder(own)
-    actions = [argument for argument in arguments if "=" not in argument] or ["list"]
+    parser = VerbParser("store", _USAGE, _DESCRIPTION)
+    parser.add_argument("given", nargs="*", metavar="ACTION", help="list by default, and settings")
+    given: list[str] = parser.parse(arguments).given
+    actions = [argument for argument in given if "=" not in argument] or ["list"]
     check_choice("store", actions[0], ("list", "verify", "prune"))
     if len(actions) > 1:
         raise ConfigError(f"store takes one action, not {' and '.join(actions)}")
-    settings = _settings(conf, [argument for argument in arguments if "=" in argument])
+    settings = read_settings("store", conf, _KEYS, [line for line in given if "=" in line])
+    limit = settings["activations.limit_gb"]
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise ConfigError(f"activations.limit_gb must be a number of GB, not {limit!r}")
     if "to" in settings and actions != ["prune"]:
         raise ConfigError(f"to is a setting of `interp store prune`, not of {actions[0]}")
-    store = ActivationStore.of(str(settings["outputs"]), settings["activations.limit_gb"])
+    store = ActivationStore.of(str(settings["outputs"]), limit)
     if actions == ["prune"]:
         _prune(store, _bytes(str(settings["to"])) if "to" in settings else store.limit_bytes)
     elif actions == ["verify"]:
         _verify(store)
     else:
         _list(store)
-
-
-def _settings(conf: str, overrides: list[str]) -> dict[str, Any]:
-    """Return the settings that matter here; to compose the others would take longer than the work.
-
-    Raises:
-        ConfigError: a setting that is not one of them, or has no fitting value.
-    """
-    config = OmegaConf.load(Path(conf) / "config.yaml")
-    settings = {key: OmegaConf.select(config, key) for key in _KEYS if key != "to"}
-    for override in OverridesParser.create().parse_overrides(overrides):
-        key = override.key_or_group
-        if key not in _KEYS:
-            raise ConfigError(f"store: there is no {key!r}{nearest(key, _KEYS)}")
-        settings[key] = override.value()
-    if not settings["outputs"]:
-        raise ConfigError("outputs needs a folder")
-    limit = settings["activations.limit_gb"]
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise ConfigError(f"activations.limit_gb must be a number of GB, not {limit!r}")
-    return settings
 
 
 def _bytes(size: str) -> int:
@@ -97,15 +75,12 @@ def _list(store: ActivationStore) -> None:
         _print_table("what", read)
     total = sum(entry.bytes for entry in entries)
     if total:
-        print(
-            f"{format_bytes(total)} of at most {format_bytes(store.limit_bytes)} in {store.folder}"
-        )
+        print(f"{format_bytes(total)} of at most {format_bytes(store.limit_bytes)} in {store.folder}")
     else:
         print(f"nothing is stored in {store.folder}")
     if damaged := store.quarantined_bytes():
         print(
-            f"{format_bytes(damaged)} set aside as damaged; `interp store prune to=…` removes them "
-            "first"
+            f"{format_bytes(damaged)} set aside as damaged; `interp store prune to=…` removes them first"
         )
 
 
@@ -137,11 +112,7 @@ def _ranges(layers: Sequence[int]) -> str:
 
 def _print_table(title: str, entries: list[EntrySummary]) -> None:
     names = (title, "prompts", "layers", "samples", "size", "last used")
-    rows = [names, *map(_row, entries)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print(table([names, *map(_row, entries)]))
     print()
 
 

@@ -7,36 +7,48 @@ import sys
 import time
 import urllib.request
 import webbrowser
+from pathlib import Path
+from typing import NoReturn
 
-from hydra import compose
-
-from interp.cli import choices
-from interp.cli.provenance import opened
+from interp.cli.arguments import VerbParser
+from interp.cli.hydra.composition import Composer
 from interp.core.errors import ConfigError
 from interp.tracking import Store, find_newest_page
 
+_USAGE = "[outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]"
+_DESCRIPTION = """\
+Open the MLflow UI on the store that runs with the same settings log to, at the last sweep."""
 
-def serve(conf: str, arguments: list[str]) -> None:
-    """Start the MLflow UI; the overrides say where the store is, as they do for a run.
 
-    The page of the last sweep, or of the last run, is named, and opened where there is a display.
+def serve(conf: Path, arguments: list[str]) -> None:
+    """Start the MLflow UI; the overrides give the store, as for a run.
+
+    The page of the last sweep, or of the last run, is printed, and opened where there is a display.
     The process becomes the server and ends with it.
 
     Raises:
-        ConfigError: the store is a server of its own or does not answer, or the port is taken.
+        ConfigError: the store is a server itself, or the port is taken.
+        TrackingError: the store does not answer.
     """
-    if {"-h", "--help"} & set(arguments):
-        print("interp ui [outputs=FOLDER] [tracking.uri=DATABASE] [tracking.port=5000]")
-        print(
-            "Open the MLflow UI on the store that runs with the same settings log to, at the last"
-        )
-        print("sweep.")
-        return
-    own, overrides = choices.split_folder(arguments)
-    choices.check_folder(own)
-    with opened(conf, own):
-        config = compose("config", overrides=overrides)
+    parser = VerbParser("ui", _USAGE, _DESCRIPTION)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of a run")
+    given = parser.parse(arguments)
+    with Composer(conf, given.own) as composer:
+        config = composer.compose(given.overrides)
     store = Store.of(config.outputs, config.tracking.uri, config.tracking.port)
+    _refuse(store)
+    page = find_newest_page(store)
+    print(f"MLflow on {store.address()} in some seconds, for {store.uri} (end it with Ctrl-C)")
+    if page != store.address():
+        print(f"page     {page}")
+    sys.stdout.flush()
+    if has_display():
+        _open_once_served(store.address(), page)
+    _become_server(store)
+
+
+def _refuse(store: Store) -> None:
+    """Refuse a store that is served already, and a port that is taken."""
     if store.is_server():
         raise ConfigError(f"tracking.uri: {store.uri} is a server already: open it in a browser")
     with socket.socket() as probe:
@@ -48,13 +60,10 @@ def serve(conf: str, arguments: list[str]) -> None:
                 f"tracking.port: {store.port} is in use, perhaps by an interp ui that runs; "
                 f"choose another: tracking.port={store.port + 1}"
             ) from None
-    page = find_newest_page(store)
-    print(f"MLflow on {store.address()} in some seconds, for {store.uri} (end it with Ctrl-C)")
-    if page != store.address():
-        print(f"page     {page}")
-    sys.stdout.flush()
-    if has_display():
-        _open_once_served(store.address(), page)
+
+
+def _become_server(store: Store) -> NoReturn:
+    """Replace this process by MLflow's server: one worker, on this machine alone."""
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", store.uri),
@@ -81,7 +90,7 @@ def _open_once_served(address: str, page: str) -> None:
     server = os.getpid()
     if os.fork():
         return
-    # Ctrl-C reaches every process of the terminal, and this one has nothing to say of it.
+    # Ctrl-C reaches every process of the terminal; it ends this one without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     while os.getppid() == server:
         try:

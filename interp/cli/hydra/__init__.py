@@ -1,0 +1,1 @@
+"""What Hydra is given and asked: composing, sweeping, launching, and the runs of a sweep."""

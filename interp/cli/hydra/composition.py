@@ -1,88 +1,218 @@
-"""Composing the jobs of a sweep: each once, and what their choices of files decide once for all.
-
-Hydra composes every job when it looks whether none is misspelt, and again when the job's turn
-comes; and each time it walks the defaults lists and merges the files anew, though most jobs differ
-from one another in a value alone.
-"""
+"""Composing configurations: from the project's folder and one of the user's, and a sweep's jobs."""
 
 import copy
-import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
 
-from hydra._internal import config_loader_impl
+import hydra
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-# What Hydra composed when it looked whether every job can be.
-_COMPOSED: dict[tuple[str, ...], DictConfig] = {}
+from interp.cli import schema
 
-_OWN = config_loader_impl.create_defaults_list
+schema.store()
+
+_SEARCH_PATH = "hydra.searchpath"
 
 
-def compose_once() -> None:
-    """Make Hydra keep what it composes of this process's sweep, until `forget` is called.
+class Composer:
+    """Composes configurations, while it is entered, from `conf` and from the user's own folders."""
 
-    For jobs that run in this process: what Hydra composes with goes to every other one.
+    def __init__(self, conf: Path, own: Sequence[Path] = ()) -> None:
+        """Build a composer.
+
+        Args:
+            conf: the project's configuration folder.
+            own: folders of the user's, whose files come after the project's of the same name.
+        """
+        self.conf, self.own = conf, tuple(own)
+        self._opened: AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> "Composer":
+        GlobalHydra.instance().clear()
+        self._opened = initialize_config_dir(str(self.conf), "interp", version_base="1.3")
+        self._opened.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._opened:
+            self._opened.__exit__(kind, error, trace)
+        GlobalHydra.instance().clear()
+
+    @property
+    def loader(self) -> ConfigLoader:
+        """Hydra's own."""
+        return GlobalHydra.instance().config_loader()
+
+    def compose(self, overrides: Sequence[str] = (), *, with_hydra: bool = False) -> DictConfig:
+        """Return the configuration of a run with these overrides.
+
+        Args:
+            overrides: as on the command line.
+            with_hydra: keep Hydra's own part of it.
+
+        Raises:
+            HydraException: an override, or a file, is wrong.
+        """
+        config: DictConfig = hydra.compose(
+            "config", overrides=self.with_own(overrides), return_hydra_config=with_hydra
+        )
+        return config
+
+    def with_own(self, overrides: Sequence[str]) -> list[str]:
+        """Return the overrides, and with them where Hydra finds the user's own folders."""
+        if not self.own:
+            return list(overrides)
+        places, rest = [f"file://{folder}" for folder in self.own], []
+        for line in overrides:
+            if line.partition("=")[0] == _SEARCH_PATH:
+                places += map(str, parse([line])[0].value())
+            else:
+                rest.append(line)
+        quoted = ",".join("'" + place.replace("'", r"\'") + "'" for place in places)
+        return [*rest, f"{_SEARCH_PATH}=[{quoted}]"]
+
+    def sweep_config(self) -> DictConfig:
+        """Return the configuration that the jobs of a sweep are composed after."""
+        return self.loader.load_configuration("config", self.with_own([]), RunMode.MULTIRUN)
+
+    def options(self, group: str) -> list[str]:
+        """Return the choices of a group, of Hydra's own groups those of its plugins too."""
+        given = self.with_own([])
+        names: list[str] = self.loader.get_group_options(group, ObjectType.CONFIG, "config", given)
+        return names
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """Parse overrides; a `glob` stands for the choices there are."""
+        return parse(overrides, self.loader)
+
+
+class JobComposer:
+    """Composes the jobs of one sweep, each once and most of them from another.
+
+    Hydra composes a job by walking the defaults lists and merging the files anew, which takes far
+    longer than all else that a short job does. Jobs that choose the same files differ in values
+    alone: the first of them is composed by Hydra, and a copy of it takes the values of the others.
     """
-    forget()
-    loader: Any = GlobalHydra.instance().config_loader()
-    own = loader.load_sweep_config
 
-    def load(master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        key = tuple(sweep_overrides)
-        if key not in _COMPOSED:
-            _COMPOSED[key] = own(master_config, sweep_overrides)
-        return _COMPOSED[key]
+    def __init__(self, loader: ConfigLoader, sweep: DictConfig) -> None:
+        """Build a composer.
 
-    loader.load_sweep_config = load
-    loader._compose_config_from_defaults_list = _merged(loader._compose_config_from_defaults_list)
-    config_loader_impl.create_defaults_list = _listed(_OWN)
+        Args:
+            loader: Hydra's own.
+            sweep: the configuration of the sweep, Hydra's part included.
+        """
+        self._loader, self._sweep = loader, sweep
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        # By everything but the values that may be exchanged.
+        self._templates: dict[tuple[str, ...], DictConfig] = {}
 
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of a job, Hydra's part included.
 
-def forget() -> None:
-    """Leave Hydra as it was for what is composed next, and keep nothing."""
-    _COMPOSED.clear()
-    config_loader_impl.create_defaults_list = _OWN
+        Raises:
+            HydraException: as Hydra would raise it.
+        """
+        line = tuple(overrides)
+        if line not in self._composed:
+            self._composed[line] = self._with_values(line)
+        return self._composed[line]
 
+    def _with_values(self, line: tuple[str, ...]) -> DictConfig:
+        overrides = parse(line)
+        values = self._exchangeable(overrides)
+        key = tuple(
+            override.key_or_group if override in values else str(override.input_line)
+            for override in overrides
+        )
+        if (template := self._templates.get(key)) is not None:
+            config = copy.deepcopy(template)
+            if _take_values(config, values):
+                _describe(config, overrides)
+                OmegaConf.copy_cache(from_config=self._sweep, to_config=config)
+                return config
+        config = self._loader.load_sweep_config(self._sweep, list(line))
+        if values:
+            # What is returned is changed by the job that runs with it.
+            self._templates[key] = copy.deepcopy(config)
+        return config
 
-def composed(overrides: Sequence[str]) -> DictConfig | None:
-    """Return the configuration of the job with these overrides; None where it was not composed."""
-    return _COMPOSED.get(tuple(overrides))
+    def _exchangeable(self, overrides: Sequence[Override]) -> list[Override]:
+        """Return the overrides that do nothing but to set one plain value each.
 
-
-def _listed(own: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep defaults lists, which the overrides that choose files decide, and no others."""
-    known: dict[tuple[object, ...], Any] = {}
-
-    def create(repo: Any, config_name: str, overrides_list: list[Any], **how: bool) -> Any:
-        values = [
-            override
-            for override in overrides_list
-            if isinstance(override.value(), dict) or not repo.group_exists(override.key_or_group)
-        ]
-        chosen = (o.input_line for o in overrides_list if all(o is not value for value in values))
-        sources = (source.path for source in repo.get_sources())
-        key = (config_name, *chosen, *sources, *how.items())
-        if key not in known:
-            known[key] = own(
-                repo=repo, config_name=config_name, overrides_list=overrides_list, **how
+        A key that another one contains, as `hook` does `hook.layers`, is left to Hydra: there the
+        order decides.
+        """
+        groups = self._sweep.hydra.runtime.choices
+        setting = [o for o in overrides if o.package is None and o.key_or_group not in groups]
+        found = []
+        for override in setting:
+            key, value = override.key_or_group, override.value()
+            others = [other.key_or_group for other in setting if other is not override]
+            is_alone = not any(
+                f"{key}.".startswith(f"{o}.") or f"{o}.".startswith(f"{key}.") for o in others
             )
-        return dataclasses.replace(known[key], config_overrides=values)
+            is_plain = not isinstance(value, dict) and "/" not in key
+            of_hydra = override.is_hydra_override()
+            if override.type == OverrideType.CHANGE and is_plain and is_alone and not of_hydra:
+                found.append(override)
+        return found
 
-    return create
+
+# How the jobs of the sweep are composed that this process runs.
+JOB_COMPOSER: ContextVar[JobComposer | None] = ContextVar("JOB_COMPOSER", default=None)
 
 
-def _merged(own: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
-    """Keep what files give that are laid over one another in the same order."""
-    known: dict[tuple[object, ...], DictConfig] = {}
+def parse(overrides: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Parse overrides; the loader knows what a `glob` stands for.
 
-    def compose(defaults: list[Any], repo: Any) -> DictConfig:
-        files = (dataclasses.astuple(default) for default in defaults)
-        key = (*files, *(source.path for source in repo.get_sources()))
-        if key not in known:
-            known[key] = own(defaults=defaults, repo=repo)
-        # What is composed is changed afterwards, by the overrides that are values.
-        return copy.deepcopy(known[key])
+    Raises:
+        OverrideParseException: one that cannot be read.
+    """
+    found: list[Override] = OverridesParser.create(loader).parse_overrides(list(overrides))
+    return found
 
-    return compose
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a configuration without Hydra's part, as a run is given it."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _take_values(config: DictConfig, overrides: Sequence[Override]) -> bool:
+    """Set the values of overrides; return whether that was possible."""
+    try:
+        for override in overrides:
+            key = override.key_or_group
+            if isinstance(OmegaConf.select(config, key, throw_on_missing=False), DictConfig):
+                # A group that the sweep's own configuration does not know.
+                return False
+            OmegaConf.update(config, key, override.value(), merge=True)
+    except OmegaConfBaseException:
+        # Hydra words the error, which `interp.cli.errors` explains.
+        return False
+    return True
+
+
+def _describe(config: DictConfig, overrides: Sequence[Override]) -> None:
+    """Note in Hydra's part of a job's configuration which overrides it has."""
+    task = [override for override in overrides if not override.is_hydra_override()]
+    config.hydra.overrides.task = [override.input_line for override in task]
+    written = config.hydra.job.config.override_dirname
+    lines = sorted(str(o.input_line) for o in task if o.key_or_group not in written.exclude_keys)
+    config.hydra.job.override_dirname = re.sub("=", written.kv_sep, written.item_sep.join(lines))
