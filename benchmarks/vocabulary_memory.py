@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-
 from interp.cli.hydra.job import register_analyses
+
 from interp.cli.main import CONF
 from interp.runner.run import run
 

@@ -14,8 +14,8 @@ from interp.cli.overrides import CONF
 from interp.tracking import Store
 
 if TYPE_CHECKING:
-    from interp.cache.requests import RemainingWork, Request
-    from interp.runner.forecast import Forecast
+    from interp.cache.requests import Request
+    from interp.runner.forecast import Forecast, Pass
 
 # The number and the name of the current job of a sweep, and the MLflow experiment that it goes to.
 JOB: ContextVar[tuple[int, str, str]] = ContextVar("JOB", default=(0, "", ""))
@@ -149,7 +149,7 @@ def _print_estimate(store: Store, waiting: Sequence["Forecast"]) -> None:
         print(f"time   unknown: {rest}")
 
 
-def _add_passes(estimate: _Estimate, passes: "Sequence[tuple[Request, RemainingWork]]") -> None:
+def _add_passes(estimate: _Estimate, passes: "Sequence[tuple[Request, Pass]]") -> None:
     """Print which forward passes would be run, and add what they take."""
     from interp.cache.files import format_bytes
     from interp.forward.throughput import products_per_second

@@ -19,7 +19,9 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.S
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith("interp")]
 # Verbs that take no overrides have tests of their own.
 OTHER_VERBS = tuple(f"interp {verb}" for verb in ("store", "list", "new", "compare", "-sc"))
-COMMANDS = [line for line in LINES if not line.startswith(OTHER_VERBS) and "--config-dir" not in line]
+COMMANDS = [
+    line for line in LINES if not line.startswith(OTHER_VERBS) and "--config-dir" not in line
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

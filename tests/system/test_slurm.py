@@ -137,7 +137,8 @@ def test_an_array_of_six_of_which_one_fails_and_one_is_killed(start, tmp_path):
         os.kill(worker_of(first), signal.SIGKILL)
     out, err = sweep.communicate(timeout=300)
     assert sweep.returncode == 1, out + err
-    assert re.search(r"^6 jobs submitted to Slurm as \d+; their output goes to \S+/logs$", err, re.M)
+    started = r"^6 jobs submitted to Slurm as \d+; their output goes to \S+/logs$"
+    assert re.search(started, err, re.M)
     assert "[6 of 6 ended, 2 failed]" in err, err
     assert re.search(
         r"^0  layers=0: KILLED: Slurm: failed, exit code 137; its log ends: .+: Killed$", err, re.M

@@ -121,7 +121,7 @@ def _write(
     parents = {record.parent for record in records}
     whole = ids[0] if parents == {ids[0]} else ""
     about = Sweep(store, whole).name() if whole else "runs: " + ", ".join(names)
-    key_hash = hashlib.sha256(" ".join(sorted(ids)).encode()).hexkey_hash()
+    key_hash = hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest()
     folder = store.outputs / "comparisons" / (whole or key_hash)[:12]
     called = {record.run_id: name for record, name in zip(good, names, strict=True)}
     shown = [called.get(record.run_id, record.name) for record in records]

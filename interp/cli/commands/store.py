@@ -75,13 +75,14 @@ def _list(store: ActivationStore) -> None:
         _print_table("what", read)
     total = sum(entry.bytes for entry in entries)
     if total:
-        print(f"{format_bytes(total)} of at most {format_bytes(store.limit_bytes)} in {store.folder}")
+        print(
+            f"{format_bytes(total)} of at most {format_bytes(store.limit_bytes)} in {store.folder}"
+        )
     else:
         print(f"nothing is stored in {store.folder}")
     if damaged := store.quarantined_bytes():
-        print(
-            f"{format_bytes(damaged)} set aside as damaged; `interp store prune to=…` removes them first"
-        )
+        size = format_bytes(damaged)
+        print(f"{size} set aside as damaged; `interp store prune to=…` removes them first")
 
 
 def _row(entry: EntrySummary) -> tuple[str, ...]:

@@ -90,7 +90,10 @@ class Composer:
 
     def sweep_config(self) -> DictConfig:
         """Return the configuration that the jobs of a sweep are composed after."""
-        return self.loader.load_configuration("config", self.with_own([]), RunMode.MULTIRUN)
+        config: DictConfig = self.loader.load_configuration(
+            "config", self.with_own([]), RunMode.MULTIRUN
+        )
+        return config
 
     def options(self, group: str) -> list[str]:
         """Return the choices of a group, of Hydra's own groups those of its plugins too."""
@@ -142,12 +145,12 @@ class JobComposer:
             for override in overrides
         )
         if (template := self._templates.get(key)) is not None:
-            config = copy.deepcopy(template)
-            if _take_values(config, values):
-                _describe(config, overrides)
-                OmegaConf.copy_cache(from_config=self._sweep, to_config=config)
-                return config
-        config = self._loader.load_sweep_config(self._sweep, list(line))
+            copied = copy.deepcopy(template)
+            if _take_values(copied, values):
+                _describe(copied, overrides)
+                OmegaConf.copy_cache(from_config=self._sweep, to_config=copied)
+                return copied
+        config: DictConfig = self._loader.load_sweep_config(self._sweep, list(line))
         if values:
             # What is returned is changed by the job that runs with it.
             self._templates[key] = copy.deepcopy(config)

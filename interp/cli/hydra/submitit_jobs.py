@@ -78,7 +78,7 @@ class Executor(ABC):
     engine: ClassVar[str]
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = {
+        self._settings: dict[str, Any] = {
             key: OmegaConf.to_container(value, resolve=True)
             if OmegaConf.is_config(value)
             else value
