@@ -95,7 +95,7 @@ def test_own_choices_are_listed_and_marked(interp, own):
         assert re.search(r"^him_her +Which neurons", out, re.M)
     _, out, _ = interp("list", "metric", f"--config-dir={own}")
     # Without a comment the class speaks.
-    assert re.search(r"^plain +own +Mean cosine of the angle between paired points\.$", out, re.M)
+    assert re.search(r"^plain +own +Mean cosine similarity of paired points\.$", out, re.M)
     assert re.search(r"^cosine +Mean cosine between paired points\.$", out, re.M)
     assert re.search(r"^cosine +own, hidden by the project's +Another one\.$", out, re.M)
     _, out, _ = interp("list", "hydra/launcher", "--config-dir", own)
@@ -113,7 +113,7 @@ def test_a_list_is_as_wide_as_the_terminal(interp, monkeypatch):
         monkeypatch.setenv("COLUMNS", str(width))
         _, out, _ = interp("list", *[group] * bool(group))
         assert max(map(len, out.splitlines())) <= width
-    start = out.splitlines()[2].index("When does")
+    start = out.splitlines()[2].index("When is")
     for line in out.splitlines()[2:]:
         assert line[start - 1] == " "
         assert line[start] != " "
@@ -183,7 +183,7 @@ def test_show_says_who_chose_what_and_leaves_nothing(interp, no_weights):
     assert (status, err) == (0, "")
     assert out.startswith("experiment=him_her_gpt2_medium: Which neurons of GPT-2 medium's MLP in ")
     assert re.search(r"^asks +neuron_clusters \(preset\): A test of every neuron ", out, re.M)
-    assert re.search(r"^null +analysis.permutations=19: draws of the nulls; ", out, re.M)
+    assert re.search(r"^null +analysis.permutations=19: permutations of the nulls; ", out, re.M)
     assert re.search(r"^reads +216 prompts \(him 108, her 108\)$", out, re.M)
     assert re.search(r"^loads +random gpt2 for a forward pass, unless the store has ", out, re.M)
     for group, choice, origin in (
