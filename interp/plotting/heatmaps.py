@@ -27,7 +27,7 @@ class Cells:
         rows: names of the rows; the first is drawn at the bottom.
         columns: names of the columns.
         values: [row, column]; nan where a cell has no value.
-        label: the quantity, beside the colour bar.
+        label: the quantity, written at the colour bar.
         significant: [row, column]; other cells are hatched. All are, where this is left out.
         faint_label: what hatching means.
     """

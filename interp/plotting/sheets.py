@@ -12,9 +12,9 @@ from interp.plotting.style import cut, put_titles, title_height
 
 
 def sheet(wide: float, tall: float, title: str, subtitle: str) -> Figure:
-    """Return a figure of so many inches with its titles above them, to `place` panels on.
+    """Return a figure with titles, to `place` panels on; `wide` and `tall` are in inches.
 
-    Its first axes are empty: they carry the titles.
+    Its first axes are empty and hold the titles, which add to the height.
     """
     figure = Figure(figsize=(wide, tall + title_height(title, subtitle, 0.92 * wide)))
     FigureCanvasAgg(figure)
@@ -31,12 +31,12 @@ def place(figure: Figure, x: float, y: float, wide: float, tall: float) -> Axes:
 
 
 def name_panel(axes: Axes, name: str, wide: float) -> None:
-    """Write a panel's name above it, cut to so many inches."""
+    """Write a panel's name above it, cut to its width in inches."""
     axes.set_title(cut(name, int(15 * wide)), fontsize=8, pad=4, fontweight="normal")
 
 
 def legend_columns(labels: Sequence[str], wide: float) -> tuple[int, float]:
-    """Return how many columns of a legend fit into so many inches, and how tall it then is."""
+    """Return how many columns of a legend fit into a width, and its height, both in inches."""
     for columns in range(len(labels), 1, -1):
         # Entries go down one column after another.
         parts = np.array_split(np.array([0.5 + 0.06 * len(label) for label in labels]), columns)
@@ -48,7 +48,7 @@ def legend_columns(labels: Sequence[str], wide: float) -> tuple[int, float]:
 
 
 def put_legend(figure: Figure, handles: Sequence[Artist], columns: int, left: float) -> None:
-    """Put a legend at the figure's foot, so many inches from its left side."""
+    """Put a legend at the figure's foot, `left` inches from its left side."""
     wide, tall = figure.get_size_inches()
     figure.legend(
         handles=list(handles),

@@ -17,7 +17,7 @@ Axis = Literal["layer", "component", "epoch"]
 Direction = Literal["greater", "less", "two-sided"]
 Scale = Literal["linear", "log"]
 
-# What may be known at each step beside the value itself; the order of tables and of MLflow.
+# The statistics that a step may have besides its value, in the order of tables and of MLflow.
 STATISTICS = (
     "null_mean",
     "null_low",
@@ -130,7 +130,7 @@ class TestedSeries:
 
     @property
     def statistics(self) -> dict[str, Array]:
-        """What is known at each step beside the value, by its field's name."""
+        """The statistics that were computed, by the names of their fields."""
         known = {name: getattr(self, name) for name in STATISTICS}
         return {name: array for name, array in known.items() if array is not None}
 
