@@ -61,9 +61,9 @@ def on_disk(
     """
     try:
         yield
-    except (StorageError, *passing):
-        raise
     except OSError as error:
+        if isinstance(error, (StorageError, *passing)):
+            raise
         reason = error.strerror or str(error)
         if error.errno in _FULL:
             raise StorageError(

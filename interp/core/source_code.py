@@ -423,26 +423,29 @@ def _read(statements: list[ast.stmt], package: list[str]) -> _Code:
         if not isinstance(node, ast.AST):
             write(repr(node))
             continue
-        kind = type(node)
-        if kind is ast.Name:
+        if isinstance(node, ast.Name):
             names.add((node.id, ""))
             write(node.id)
             continue
-        write(kind.__name__)
-        if kind is ast.Attribute:
-            if type(node.value) is ast.Name:
+        write(type(node).__name__)
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name):
                 names.add((node.value.id, node.attr))
                 write(f"{node.value.id}.{node.attr}")
                 continue
-        elif kind is ast.Import or kind is ast.ImportFrom:
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             imports.update(_imports(node, package))
             continue
-        elif kind is ast.If and _is_for_type_checkers(node):
+        elif isinstance(node, ast.If) and _is_for_type_checkers(node):
             continue
-        in_class = kind is ast.ClassDef
+        in_class = isinstance(node, ast.ClassDef)
         for name in reversed(node._fields):
             value = getattr(node, name)
-            if value is None or name in _SILENT or (name == "annotation" and kind is ast.arg):
+            if (
+                value is None
+                or name in _SILENT
+                or (name == "annotation" and isinstance(node, ast.arg))
+            ):
                 continue
             if type(value) is list:
                 if name == "body":

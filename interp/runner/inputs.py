@@ -205,7 +205,9 @@ _COMPONENTS = {one.input: one.name for one in GROUPS if one.name != "analysis"}
 @cache
 def inputs() -> Mapping[str, tuple[Group, ...]]:
     """Return every input that an analysis may ask for, with the groups that it is made from."""
-    found = {name: (group_named(of),) for name, of in _COMPONENTS.items()}
+    found: dict[str, tuple[Group, ...]] = {
+        name: (group_named(of),) for name, of in _COMPONENTS.items()
+    }
     for name, member in vars(Inputs).items():
         function = getattr(member, "fget", None) or getattr(member, "func", None)
         names = getattr(function, "groups", None)
