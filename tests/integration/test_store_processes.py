@@ -108,7 +108,7 @@ def work(number):
         for layer, array in values(KEY, range(3), chunk).items():
             np.testing.assert_array_equal(found[layer][chunk], array)
     # One call, so that the lines of several processes stay apart.
-    os.write(1, b"read\n")
+    os.write(1, b"read\\n")
 
 for child in [forked(work, number) for number in range(8)]:
     os.waitpid(child, 0)
