@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interp.cache import ActivationStore, requests
-from interp.cache.requests import Request
+from interp.cache.request import Request
 from interp.data.activations import Activations
 from interp.data.positions import Position
 from interp.data.prompts import PromptSet

@@ -20,8 +20,9 @@ from interp.runner.analysis import ANALYSES
 from interp.stats.calibration import check_settings
 
 from .extreme_tokens import extreme_tokens
+from .findings import Findings
 from .measures import centred_points, word_spectrum
-from .report import Findings, spectrum_result
+from .report import spectrum_result
 
 if TYPE_CHECKING:
     from interp.models.language_model import LanguageModel

@@ -13,7 +13,7 @@ from interp.plotting import SpectrumBand
 from interp.plotting.style import BLUE, GREY, ORANGE, cut, put_titles, styled
 
 from .extreme_tokens import KindTest
-from .report import Findings
+from .findings import Findings
 
 # As many words can be read below one another.
 _MOST_WORDS = 60

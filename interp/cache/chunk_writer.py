@@ -16,7 +16,7 @@ from interp.forward.plan import CapturePlan, plan_capture
 from interp.hooks import LayeredHookPoint
 
 if TYPE_CHECKING:
-    from interp.cache.requests import Request
+    from interp.cache.request import Request
 
 
 def read_missing(request: "Request", siblings: Iterable["Request"], store: ActivationStore) -> None:

@@ -17,7 +17,7 @@ from interp.forward.plan import CapturePlan, Plan, plan_capture
 from interp.forward.selected_tokens import SelectedTokens
 
 if TYPE_CHECKING:
-    from interp.cache.requests import Request
+    from interp.cache.request import Request
 
 # The fields of a plan that are arrays, other than the table of samples.
 _ARRAYS = ("lengths", "duplicate_of")

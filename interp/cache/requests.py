@@ -3,11 +3,9 @@
 Neither torch nor the model's code is needed for what the store has (see `plan_record`).
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,75 +13,13 @@ from numpy.typing import NDArray
 from interp.cache import ActivationStore, Missing
 from interp.cache.chunk_writer import read_missing
 from interp.cache.plan_record import chunked_plan
-from interp.core.source_code import Definition, code_hash
-from interp.core.versions import versions
+from interp.cache.request import Request
 from interp.data.activations import Activations, StoredLayers, Values
-from interp.data.positions import POSITIONS, Position, described
-from interp.data.prompts import PromptSet
 from interp.forward.plan import Plan, plan_capture, with_kernel
-from interp.hooks import HOOKS, HookPoint
 from interp.models import ModelSource
-
-# The code that decides what every request reads, and the libraries that decide the values.
-_READING = Definition("interp.cache.requests", "activations")
-_LIBRARIES = ("torch", "transformers", "tokenizers")
 
 # Bytes of values up to which all are held in memory; above, each layer is read when it is used.
 _HELD_AT_ONCE = 2**28
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be read: of which model, of which prompts, where, and at which tokens."""
-
-    source: ModelSource
-    prompts: PromptSet
-    hook: HookPoint
-    position: Position
-
-    @cached_property
-    def of_model(self) -> str:
-        """A hash of the weights, of the forward pass, and of the prompts."""
-        source = self.source
-        weights = (type(source).__name__, source.revision, source.dtype, source.attention)
-        code = code_hash([_READING, source])
-        return _digest(weights, self.prompts.content_hash, code, _libraries())
-
-    @cached_property
-    def key(self) -> str:
-        """A hash of all that decides what will be read."""
-        return _digest(self.of_model, self._site, self._layers, self._tokens)
-
-    @cached_property
-    def values(self) -> str:
-        """A hash of all that decides the values, whichever layers are asked for."""
-        return _digest(self.of_model, self._site, self._tokens)
-
-    @property
-    def _site(self) -> list[object]:
-        fields = vars(self.hook)
-        settings = {name: value for name, value in fields.items() if name != "layers"}
-        return [HOOKS.name_of(self.hook), settings, code_hash([self.hook])]
-
-    @property
-    def _layers(self) -> object:
-        return getattr(self.hook, "layers", "all")
-
-    @property
-    def _tokens(self) -> list[object]:
-        return [POSITIONS.name_of(self.position), vars(self.position), code_hash([self.position])]
-
-    def provenance(self) -> dict[str, object]:
-        """Return how the values are computed, as `interp store` shows it."""
-        return {
-            "title": self.source.title,
-            "revision": self.source.revision,
-            "dtype": self.source.dtype,
-            "site": self.hook.label,
-            "position": described(self.position),
-            "prompts": f"{len(self.prompts)} prompts ({self.prompts.content_hash[:8]})",
-            **_libraries(),
-        }
 
 
 def plan(request: Request, store: ActivationStore) -> Plan:
@@ -183,11 +119,3 @@ def _joined(chunks: Sequence[Sequence[NDArray[np.float32]]]) -> Values:
     """Return chunks [layer][chunk] as one array, or as layers that are read when they are used."""
     layers = StoredLayers(chunks)
     return np.stack(list(layers)) if layers.nbytes <= _HELD_AT_ONCE else layers
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()
-
-
-def _libraries() -> dict[str, str]:
-    return {name: versions()[name] for name in _LIBRARIES}

@@ -14,7 +14,7 @@ from interp.cli.overrides import CONF
 from interp.tracking import Store
 
 if TYPE_CHECKING:
-    from interp.cache.requests import Request
+    from interp.cache.request import Request
     from interp.runner.forecast import Forecast, Pass
 
 # The number and the name of the current job of a sweep, and the MLflow experiment that it goes to.

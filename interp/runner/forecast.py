@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interp.cache import ActivationStore
-from interp.cache.requests import RemainingWork, Request, remaining_work
+from interp.cache.request import Request
+from interp.cache.requests import RemainingWork, remaining_work
 from interp.data.positions import described
 from interp.runner.run import prepare
 from interp.tracking import Store, find_finished_runs

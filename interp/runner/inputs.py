@@ -17,7 +17,7 @@ from interp.runner.build import Experiment
 if TYPE_CHECKING:
     import pandas as pd
 
-    from interp.cache.requests import Request
+    from interp.cache.request import Request
     from interp.data.activations import Activations
     from interp.data.prompts import PromptSet
     from interp.forward.plan import Plan
@@ -75,7 +75,7 @@ class Inputs:
 
     @cached_property
     def _request(self) -> "Request":
-        from interp.cache.requests import Request
+        from interp.cache.request import Request
 
         e = self._experiment
         return Request(e.source, e.prompts, e.hook, e.position)

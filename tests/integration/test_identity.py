@@ -10,7 +10,7 @@ import pytest
 
 from interp import compose
 from interp.cache import ActivationStore
-from interp.cache.requests import Request
+from interp.cache.request import Request
 from interp.core import source_code
 from interp.core.configuration import resolved
 from interp.runner.build import build

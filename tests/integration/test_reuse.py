@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from interp.cache import ActivationStore, plan_record, requests
-from interp.cache.requests import Request, activations
+from interp.cache.request import Request
+from interp.cache.requests import activations
 from interp.data.activations import StoredLayers
 from interp.data.positions import All, AttentionMean, Last, Mean, Target
 from interp.data.prompts import from_marked
@@ -224,7 +225,8 @@ from interp.hooks.residual import ResidPost
 from interp.models import Random
 from interp.data.positions import Last
 from interp.data.prompts import PromptSet
-from interp.cache.requests import Request, activations
+from interp.cache.request import Request
+from interp.cache.requests import activations
 from interp.cache import ActivationStore
 request = Request(
     Random(architecture="gpt2", settings={dict(tiny.settings)!r}),

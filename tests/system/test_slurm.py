@@ -14,7 +14,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from interp.cache import ActivationStore
-from interp.cache.requests import Request
+from interp.cache.request import Request
 from interp.cli.main import CONF
 from interp.runner.build import build
 from interp.tracking import Store

@@ -13,7 +13,7 @@ from interp.cli.hydra.composition import JOB_COMPOSER, without_hydra
 from interp.cli.hydra.imports import register
 
 if TYPE_CHECKING:
-    from interp.cache.requests import Request
+    from interp.cache.request import Request
 
 # The overrides of the current job's siblings.
 SIBLINGS: ContextVar[Sequence[Sequence[str]]] = ContextVar("SIBLINGS", default=())
@@ -31,7 +31,7 @@ def requests_of_siblings(config: DictConfig, own: "Request") -> Iterator["Reques
         config: the current job's configuration.
         own: what the current job reads.
     """
-    from interp.cache.requests import Request
+    from interp.cache.request import Request
     from interp.runner.analysis import asks_for
     from interp.runner.build import build
 
