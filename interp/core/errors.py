@@ -1,15 +1,15 @@
-"""Errors whose message is one line for the person who ran the command, and what they suggest."""
+"""Errors whose message is one line for the person who ran the command, with what to change."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InterpError(Exception):
-    """Something that the user can mend; the message says what and how, in one line."""
+    """Something that the user can correct; the message states what and how, in one line."""
 
 
 class ConfigError(InterpError, ValueError):
-    """What was configured cannot run."""
+    """The configuration cannot be run."""
 
 
 class StorageError(InterpError, OSError):

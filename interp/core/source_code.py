@@ -428,17 +428,15 @@ def _read(statements: list[ast.stmt], package: list[str]) -> _Code:
             write(node.id)
             continue
         write(type(node).__name__)
-        if isinstance(node, ast.Attribute):
-            if isinstance(node.value, ast.Name):
-                names.add((node.value.id, node.attr))
-                write(f"{node.value.id}.{node.attr}")
-                continue
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names.add((node.value.id, node.attr))
+            write(f"{node.value.id}.{node.attr}")
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
             imports.update(_imports(node, package))
             continue
-        elif isinstance(node, ast.If) and _is_for_type_checkers(node):
+        if isinstance(node, ast.If) and _is_for_type_checkers(node):
             continue
-        in_class = isinstance(node, ast.ClassDef)
         for name in reversed(node._fields):
             value = getattr(node, name)
             if (
@@ -449,7 +447,7 @@ def _read(statements: list[ast.stmt], package: list[str]) -> _Code:
                 continue
             if type(value) is list:
                 if name == "body":
-                    value = _decisive(value, in_class)
+                    value = _decisive(value, isinstance(node, ast.ClassDef))
                 write(f"{name}{len(value)}")
                 waiting.extend(reversed(value))
             else:

@@ -1,4 +1,4 @@
-"""A user's own modules: importing one registers its components, as `imports: [my_module]` says."""
+"""The user's own modules: importing one registers its components; `imports` names them."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ from interp.core.errors import ConfigError, nearest
 
 
 def register_from(modules: Sequence[str], folders: Iterable[Path]) -> None:
-    """Import modules, which register their classes as they are imported.
+    """Import modules, which registers their classes.
 
     Args:
         modules: their names, "my_metrics" or "my_package.metrics".

@@ -1,4 +1,4 @@
-"""The questions that can be asked: what an analysis is, and the registry of them."""
+"""What an analysis is, the registry of analyses, and checks that several of them need."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Analysis(Protocol):
-    """A frozen dataclass whose fields are its settings and whose parameters are what it needs.
+    """A frozen dataclass: its fields are the settings, the parameters of its methods the inputs.
 
     Its `__call__` names any of the inputs of `interp.runner.inputs`, and returns a `Result`. Where
     it has a `check`, that is called in the same way before any weight is loaded, and refuses what
@@ -34,15 +34,15 @@ ANALYSES: Registry[Analysis] = Registry("analysis", "interp.analyses")
 
 
 def refuse_scores(hook: "HookPoint", analysis: str) -> None:
-    """Refuse attention scores where they would be points: they are −∞ where a token may not look.
+    """Refuse attention scores as points: they are −∞ for the tokens that are masked.
 
     Raises:
         ConfigError: the hook reads scores.
     """
     if hook.site == "attn_scores":
         raise ConfigError(
-            f"hook: {analysis} compares finite numbers, and attn_scores are −∞ where a token may "
-            "not look; use hook=pattern"
+            f"hook: {analysis} compares finite numbers, and attn_scores are −∞ for masked "
+            "tokens; use hook=pattern"
         )
 
 
@@ -50,9 +50,16 @@ def refuse_scores(hook: "HookPoint", analysis: str) -> None:
 def at_layer(
     hook: "HookPoint", layer: int, layers: tuple[int, ...], model: str = ""
 ) -> Iterator[None]:
-    """Name the layer, out of those that are read, at which a metric is not defined.
+    """Turn a ValueError of a metric into a ConfigError that names the layer.
 
-    A ConfigError says by itself what to change.
+    Args:
+        hook: where activations are read.
+        layer: the layer that the metric is evaluated at.
+        layers: all layers that are read.
+        model: the model's name, where there are two.
+
+    Raises:
+        ConfigError: the metric is not defined at the layer; the message names the others.
     """
     try:
         yield

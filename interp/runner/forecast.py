@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: whether it is done already, and what it would read."""
+"""What a run would do: whether an equal one has finished, and which activations are missing."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Forecast:
     """What one run would do.
 
     Attributes:
-        name: what it would be called.
+        name: its name.
         analysis: the question.
-        known: when an equal run found it, in local time; "" where none has.
-        requests: the activations that it needs, and what the store lacks of them.
+        known: when an equal run finished, in local time; "" where none has.
+        requests: the activations that it needs, each with what the store lacks of them.
         experiment: the MLflow experiment that it would go to.
     """
 
@@ -35,9 +35,9 @@ class Forecast:
 
 
 def forecast(config: "DictConfig", experiment: str = "") -> Forecast:
-    """Say what a run of the configuration would do.
+    """Return what a run of the configuration would do.
 
-    The plan of what it reads is kept beside the activations, where the run will find it; nothing
+    The plan of what it reads is stored with the activations, where the run will find it; nothing
     else is written.
 
     Args:
@@ -54,29 +54,29 @@ def forecast(config: "DictConfig", experiment: str = "") -> Forecast:
     if store.exists() and not config.rerun:
         found = find_finished_runs(store, at, str(prepared.tags["fingerprint"]))
         known = next((run.ended for run in found), "")
-    kept = ActivationStore.of(config.outputs, config.activations.limit_gb)
+    activations = ActivationStore.of(config.outputs, config.activations.limit_gb)
     wanted = () if known else prepared.inputs.requests()
     analysis = prepared.settings["analysis"]["name"]
     return Forecast(
         prepared.name,
         analysis,
         known,
-        tuple((request, remaining_work(request, kept)) for request in wanted),
+        tuple((request, remaining_work(request, activations)) for request in wanted),
         at,
     )
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What one forward pass would read, for all who want something of one model and prompts.
+    """What one forward pass would read, for all requests of one model and its prompts.
 
     Attributes:
         title: the model.
-        sites: where it is read: site, layers that are missing, position.
-        prompts: how many there are.
-        tokens: how many they have, at most.
-        bytes: about what the files will take.
-        products: of two numbers, that it takes at most.
+        sites: what is read, each as site, missing layers and position.
+        prompts: the number of prompts.
+        tokens: the number of their tokens, at most.
+        bytes: the size of the files, about.
+        products: the number of multiplications, at most.
     """
 
     title: str
@@ -88,25 +88,25 @@ class Pass:
 
 
 def passes(forecasts: Iterable[Forecast]) -> Iterator[tuple[Request, Pass]]:
-    """Yield the forward passes that several runs need together, each with one who asks for it."""
+    """Yield the forward passes that several runs need together, each with one of its requests."""
     groups: dict[str, dict[str, list[tuple[Request, RemainingWork]]]] = {}
     for one in forecasts:
-        for request, lack in one.requests:
-            if lack.layers:
+        for request, work in one.requests:
+            if work.layers:
                 of_model = groups.setdefault(request.of_model, {})
-                of_model.setdefault(request.values, []).append((request, lack))
+                of_model.setdefault(request.values, []).append((request, work))
     for of_model in groups.values():
         sites, size = [], 0
-        for asked in of_model.values():
-            layers = sorted({layer for _, lack in asked for layer in lack.layers})
-            request = asked[0][0]
-            site = f"{request.hook.label} {_said(layers)}, {described(request.position)}"
-            sites.append(site)
-            size += max(lack.bytes // len(lack.layers) for _, lack in asked) * len(layers)
-        everyone = [pair for asked in of_model.values() for pair in asked]
-        request = everyone[0][0]
-        tokens = everyone[0][1].tokens
-        parameters = max(lack.parameters for _, lack in everyone)
+        for of_values in of_model.values():
+            layers = sorted({layer for _, work in of_values for layer in work.layers})
+            request = of_values[0][0]
+            named = f"{request.hook.label} {_list_layers(layers)}, {described(request.position)}"
+            sites.append(named)
+            size += max(work.bytes // len(work.layers) for _, work in of_values) * len(layers)
+        pairs = [pair for of_values in of_model.values() for pair in of_values]
+        request = pairs[0][0]
+        tokens = pairs[0][1].tokens
+        parameters = max(work.parameters for _, work in pairs)
         yield (
             request,
             Pass(
@@ -120,7 +120,7 @@ def passes(forecasts: Iterable[Forecast]) -> Iterator[tuple[Request, Pass]]:
         )
 
 
-def _said(layers: Sequence[int]) -> str:
+def _list_layers(layers: Sequence[int]) -> str:
     first, last = layers[0], layers[-1]
     if len(layers) > 2 and list(layers) == list(range(first, last + 1)):
         return f"{first} to {last}"

@@ -40,7 +40,7 @@ class Reference:
         """Refuse a reference that does not give one sample for each of the model's.
 
         Raises:
-            ConfigError: another number of tokens of some prompt.
+            ConfigError: a prompt has another number of tokens.
         """
         if not self.samples["prompt"].equals(samples["prompt"]):
             raise ConfigError(
