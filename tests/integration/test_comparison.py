@@ -170,7 +170,7 @@ def test_runs_that_cannot_be_compared_are_refused_in_one_line(interp, swept, tmp
     client.set_terminated(other.info.run_id, "FINISHED")
     status, _, err = interp(other.info.run_id, children["cosine · mean"].info.run_id)
     assert status == 1
-    assert "runs of one analysis can be held against each other, not of 2 (rotation: " in err
+    assert "only runs of one analysis can be compared, not of 2 (rotation: " in err
     for made in (again, other):
         client.delete_run(made.info.run_id)
 
