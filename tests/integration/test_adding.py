@@ -9,6 +9,7 @@ import pytest
 
 from interp import compose
 from interp.cli.overrides import CONF
+from interp.core.groups import GROUPS
 from interp.runner.build import build
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +32,15 @@ def folder(tmp_path_factory):
         text = f"{path.read_text()}\n\n{text}" if path.exists() else text
         path.write_text(text)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_registrations(monkeypatch):
+    """Restore the registries, and forget the page's module, after each test."""
+    for group in GROUPS:
+        monkeypatch.setattr(group.registry, "_classes", dict(group.registry._classes))
+    monkeypatch.setitem(sys.modules, "my_parts", None)
+    del sys.modules["my_parts"]
 
 
 @pytest.fixture
