@@ -4,6 +4,7 @@ Nothing is composed, and no component imported but for a file that does not desc
 """
 
 import inspect
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import yaml
 
 from interp.core import groups as component_groups
 from interp.core.errors import ConfigError, nearest
+from interp.core.fields import fields_of
 from interp.core.plugins import plugin_folders
 
 # The groups that choose no component: what each decides, and the choice by default.
@@ -126,6 +128,25 @@ def find(group: str, name: str, conf: Path, own: Sequence[Path] = ()) -> Choice:
     raise ConfigError(f"{group} cannot be {name!r}{nearest(name, names)}")
 
 
+def settings_of(choice: Choice) -> list[tuple[str, str, str, str]]:
+    """Return name, value, type and meaning of each setting of a component's file.
+
+    The values are the file's; names, types and meanings are the class's. A file that builds on
+    another one, and a choice that is no component, has none.
+    """
+    cls = _class_of(choice)
+    if cls is None:
+        return []
+    given = yaml.safe_load(choice.file.read_text(encoding="utf-8"))
+    rows = []
+    for field in fields_of(cls):
+        value = given.get(field.name, field.default)
+        is_missing = field.is_required and value in (None, "???")
+        shown = "needs a value" if is_missing else json.dumps(value, ensure_ascii=False)
+        rows.append((field.name, shown, field.type, field.description))
+    return rows
+
+
 def leading_comment(file: Path) -> str:
     """Return the first paragraph of comment that a file begins with, in one line; "" for none."""
     words: list[str] = []
@@ -148,10 +169,19 @@ def first_sentence(cls: type) -> str:
 
 
 def _described_by_class(choice: Choice) -> str:
+    cls = _class_of(choice)
+    return "" if cls is None else first_sentence(cls)
+
+
+def _class_of(choice: Choice) -> type | None:
+    """Return the class of the component that a file configures, where it names one."""
     config = yaml.safe_load(choice.file.read_text(encoding="utf-8"))
     name = config.get("name") if isinstance(config, dict) else None
     known = {group.name: group for group in component_groups.GROUPS}
     if choice.group not in known or not name:
-        return ""
+        return None
     registry = known[choice.group].registry
-    return first_sentence(registry[name]) if name in registry else ""
+    if name not in registry:
+        return None
+    found: type = registry[name]
+    return found

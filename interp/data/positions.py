@@ -118,7 +118,11 @@ class Last:
 @POSITIONS.register("index")
 @dataclass(frozen=True)
 class Index:
-    """The text's token at an index, counted from the end where negative."""
+    """The text's token at an index, counted from the end where negative.
+
+    Attributes:
+        index: 0 for the first token of the text, -1 for the last one.
+    """
 
     index: int
     pooling: ClassVar[Pooling] = "mean"

@@ -173,7 +173,11 @@ class Hub(Pretrained):
 @MODELS.register("path")
 @dataclass(frozen=True, kw_only=True)
 class Folder(Pretrained):
-    """A folder in Hugging Face's layout: config.json, tokenizer files, model.safetensors."""
+    """A folder in Hugging Face's layout: config.json, tokenizer files, model.safetensors.
+
+    Attributes:
+        path: the folder.
+    """
 
     path: str
 

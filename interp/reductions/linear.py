@@ -102,6 +102,9 @@ class RandomProjection(Components):
     It preserves squared distances on average and is not fitted to the points, so that structure in
     the projection is not an artefact of a search for structure. Its axes are not orthonormal, so
     that they explain no share of the variance.
+
+    Attributes:
+        seed: of the axes.
     """
 
     n_components: int = 2

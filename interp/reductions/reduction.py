@@ -110,7 +110,11 @@ class Fit:
 
 
 class Components(Reduction):
-    """A reduction to `n_components` dimensions."""
+    """A reduction to fewer dimensions.
+
+    Attributes:
+        n_components: how many dimensions the points are reduced to.
+    """
 
     n_components: int
 

@@ -80,6 +80,12 @@ def test_a_yaml_named_like_its_component_has_the_defaults_of_the_class(group, na
             assert value == OmegaConf.to_container(OmegaConf.create([field.default]))[0]
 
 
+@pytest.mark.parametrize(("group", "name"), [(g, n) for g, r in REGISTRIES.items() for n in r])
+def test_every_setting_of_a_component_is_described_in_its_class(group, name):
+    missing = [field.name for field in fields_of(REGISTRIES[group][name]) if not field.description]
+    assert missing == []
+
+
 def test_config_yaml_has_the_defaults_and_the_descriptions_of_the_schema():
     text = (CONF / "config.yaml").read_text(encoding="utf-8")
     given = yaml.safe_load(text)

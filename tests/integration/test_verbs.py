@@ -19,6 +19,8 @@ from interp.cli.commands import completion, new
 from interp.cli.main import VERBS
 from interp.cli.overrides import CONF
 from interp.core.errors import ConfigError
+from interp.core.fields import fields_of
+from interp.metrics import METRICS
 from interp.models import ModelSource
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +85,22 @@ def test_a_group_s_choices_are_listed_a_line_each_with_what_they_are(group, inte
     first = [file.read_text(encoding="utf-8").splitlines()[group == "experiment"] for file in files]
     assert descriptions == {line.removeprefix("# ") for line in first}
     assert len(descriptions) == len(files), "no two are described alike"
+
+
+def test_the_settings_of_a_choice_are_listed_with_the_words_of_its_class(interp):
+    status, out, _ = interp("list", "metric=mutual_knn")
+    assert status == 0
+    (field,) = fields_of(METRICS["mutual_knn"])
+    assert re.search(rf"^k +10 +int +{re.escape(field.description)}$", out, re.M)
+    _, out, _ = interp("list", "prompts=file")
+    assert re.search(r"^path +needs a value +str +the file\.$", out, re.M)
+    _, out, _ = interp("list", "model@reference=tiny")
+    assert re.search(r'^architecture +"gpt2" +str', out, re.M)
+    _, out, _ = interp("list", "experiment=rotation")
+    assert out.startswith("experiment=rotation: ")
+    assert len(out.splitlines()) == 1
+    said = refused(interp("list", "metric=mutual_kn"))
+    assert said.startswith("interp: metric cannot be 'mutual_kn'; did you mean 'mutual_knn'?")
 
 
 def test_own_choices_are_listed_and_marked(interp, own):

@@ -29,9 +29,8 @@ def test_the_wheel_holds_the_packages_every_yaml_and_the_player(wheel):
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     # Hydra's namespace package is shared by all packages that have launchers.
     assert tops == {"interp", "hydra_plugins"}
-    assert [name for name in names if name.startswith("hydra_plugins/")] == [
-        "hydra_plugins/interp_sweeps.py"
-    ]
+    for_hydra = {name for name in names if name.startswith("hydra_plugins/")}
+    assert for_hydra == {f"hydra_plugins/interp_{name}.py" for name in ("search_path", "sweeps")}
     assert {"interp/experiments/rotation/analysis.py", "interp/py.typed"} <= set(names)
 
 

@@ -8,28 +8,30 @@ from interp.cli.arguments import VerbParser
 from interp.cli.console import paragraph, table
 
 _DESCRIPTION = """\
-The groups that a run is put together from, or the choices of one of them, each with what it is.
-Those of your own folder are listed too."""
+The groups that a run is put together from, the choices of one of them, or the settings of one
+choice, each with what it is. Those of your own folder are listed too."""
 
 
 def serve(conf: Path, arguments: list[str]) -> None:
-    """Print the groups, or the choices of the group that is named.
+    """Print the groups, the choices of the group that is named, or the settings of a choice.
 
     Args:
         conf: the configuration folder.
         arguments: the command line without `list`.
 
     Raises:
-        ConfigError: there is no such group or folder, or more is given than a group.
+        ConfigError: there is no such group, choice or folder, or more is given than one.
     """
-    parser = VerbParser("list", "[GROUP] [--config-dir FOLDER]", _DESCRIPTION)
+    parser = VerbParser("list", "[GROUP[=CHOICE]] [--config-dir FOLDER]", _DESCRIPTION)
     parser.add_argument(
         "group", metavar="GROUP", nargs="?", help="by default the groups are listed"
     )
     given = parser.parse(arguments)
-    if given.group:
-        # Someone may have typed the "=" that comes next.
-        _print_choices(given.group.removesuffix("="), conf, given.own)
+    group, _, choice = (given.group or "").partition("=")
+    if choice:
+        _print_settings(choices.find(group, choice, conf, given.own))
+    elif group:
+        _print_choices(group, conf, given.own)
     else:
         _print_groups(conf, given.own)
 
@@ -42,7 +44,9 @@ def _print_groups(conf: Path, own: Sequence[Path]) -> None:
         rows.append((group.key, str(count).rjust(7), group.default or "-", group.decides))
     print(table(rows))
     print()
-    print(paragraph("interp list GROUP describes each choice; interp GROUP=CHOICE runs it."))
+    print(
+        paragraph("interp list GROUP describes each choice, interp list GROUP=CHOICE its settings.")
+    )
 
 
 def _print_choices(key: str, conf: Path, own: Sequence[Path]) -> None:
@@ -57,3 +61,15 @@ def _print_choices(key: str, conf: Path, own: Sequence[Path]) -> None:
         rows.append((choice.name, marks, choice.description))
     has_marks = any(marks for _, marks, _ in rows)
     print(table(rows if has_marks else [(name, text) for name, _, text in rows]))
+
+
+def _print_settings(choice: choices.Choice) -> None:
+    print(paragraph(f"{choice.group}={choice.name}: {choice.description}"))
+    settings = choices.settings_of(choice)
+    if not settings:
+        return
+    print()
+    print(table([("setting", "value", "type", "what it means"), *settings]))
+    first = settings[0][0]
+    print()
+    print(paragraph(f"interp {choice.group}={choice.name} {choice.group}.{first}=… sets another value."))

@@ -18,6 +18,12 @@ class NumberSequences:
 
     Pair i starts at `start + i` and has `length` numbers in steps of `step`; the column `number`
     holds its first number.
+
+    Attributes:
+        start: the first number of the first pair.
+        count: how many pairs there are.
+        length: how many numbers a sequence has.
+        step: the difference between two numbers of a sequence.
     """
 
     start: int = 1
@@ -52,6 +58,11 @@ class Counting:
 
     Pair i counts from `start` to `first_end + i`, the last pair to `last_end`; the column `number`
     holds its last number.
+
+    Attributes:
+        start: the number that every sequence begins with.
+        first_end: the number that the shortest sequence ends with.
+        last_end: the number that the longest sequence ends with.
     """
 
     start: int = 1
@@ -96,6 +107,11 @@ class MinimalPairs:
 
     Each filler is a column of the prompts, "" where the template does not contain it. Where a group
     has several slot words, the column `slot` holds the first group's word of each pair.
+
+    Attributes:
+        templates: the sentences, each with `{slot}` and any of the fillers in braces.
+        slot: words by group; the i-th words of all groups are a pair.
+        fillers: words by the name that templates have in braces.
     """
 
     templates: list[str]

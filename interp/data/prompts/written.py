@@ -15,7 +15,11 @@ from interp.data.prompts.source import PROMPTS
 @PROMPTS.register("inline")
 @dataclass(frozen=True)
 class Inline:
-    """Prompts written in the configuration itself, in groups, with targets marked by braces."""
+    """Prompts written in the configuration itself, in groups, with targets marked by braces.
+
+    Attributes:
+        groups: texts by group.
+    """
 
     groups: dict[str, list[str]]
 
@@ -32,6 +36,11 @@ class PromptFile:
     A txt file, and any file with `group_column` empty, is one group called "all". Further columns
     are kept where every row has a number, or every row a text. Rows are read one after the other,
     so that memory holds the prompts and not the file.
+
+    Attributes:
+        path: the file.
+        text_column: the column of the texts.
+        group_column: the column of the groups' names; empty for one group.
     """
 
     path: str
