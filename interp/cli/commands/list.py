@@ -72,4 +72,5 @@ def _print_settings(choice: choices.Choice) -> None:
     print(table([("setting", "value", "type", "what it means"), *settings]))
     first = settings[0][0]
     print()
-    print(paragraph(f"interp {choice.group}={choice.name} {choice.group}.{first}=… sets another value."))
+    command = f"interp {choice.group}={choice.name} {choice.group}.{first}=…"
+    print(paragraph(f"{command} sets another value."))
