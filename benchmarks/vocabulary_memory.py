@@ -9,13 +9,8 @@ prints the process's peak of resident memory, model and libraries included.
 import resource
 import sys
 import tempfile
-from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from interp.cli.hydra.job import register_analyses
-
-from interp.cli.main import CONF
-from interp.runner.run import run
+from interp import compose, run
 
 
 def main() -> None:
@@ -32,13 +27,8 @@ def main() -> None:
         "position=last",
         f"metric={metric}",
     ]
-    register_analyses()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        initialize_config_dir(str(CONF), version_base="1.3"),
-    ):
-        config = compose("config", overrides=[*overrides, f"outputs={folder}"])
-        run(config, Path(folder) / "run")
+    with tempfile.TemporaryDirectory() as folder:
+        run(compose(*overrides, f"outputs={folder}"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{metric}: peak of {peak:.2f} GiB")
 

@@ -71,6 +71,24 @@ class Group:
 
 def groups(conf: Path, own: Sequence[Path] = ()) -> list[Group]:
     """Return the groups of components, presets, Hydra's own groups, and those of the user's."""
+    return list(by_group(conf, own))
+
+
+def by_group(conf: Path, own: Sequence[Path] = ()) -> dict[Group, list[Choice]]:
+    """Return the choices of each group, in the order of `groups` and then of their names."""
+    of_folder: dict[str, list[Choice]] = {}
+    for choice in every(conf, own):
+        of_folder.setdefault(choice.group, []).append(choice)
+    found = [*_known_groups(conf)]
+    known = {group.folder for group in found}
+    found += [Group(folder, "", "") for folder in sorted(of_folder.keys() - known)]
+    return {
+        group: sorted(of_folder.get(group.folder, ()), key=lambda c: (c.name, c.is_hidden))
+        for group in found
+    }
+
+
+def _known_groups(conf: Path) -> list[Group]:
     listed = yaml.safe_load((conf / "config.yaml").read_text(encoding="utf-8"))["defaults"]
     defaults = {
         key: name or ""
@@ -82,10 +100,7 @@ def groups(conf: Path, own: Sequence[Path] = ()) -> list[Group]:
         Group(group.override, group.decides, defaults.get(group.override, ""))
         for group in component_groups.GROUPS
     ]
-    found += [Group(key, decides, default) for key, (decides, default) in _FURTHER.items()]
-    known = {group.folder for group in found}
-    of_user = sorted({choice.group for choice in every(conf, own)} - known)
-    return [*found, *(Group(folder, "", "") for folder in of_user)]
+    return [*found, *(Group(key, *of_key) for key, of_key in _FURTHER.items())]
 
 
 def every(conf: Path, own: Sequence[Path] = ()) -> Iterator[Choice]:
@@ -106,12 +121,12 @@ def of_group(group: str, conf: Path, own: Sequence[Path] = ()) -> list[Choice]:
     Raises:
         ConfigError: there is no such group; the message names the nearest.
     """
-    keys = [known.key for known in groups(conf, own)]
-    if group not in (*keys, *(key.partition("@")[0] for key in keys)):
-        raise ConfigError(f"there is no group {group!r}{nearest(group, keys)}")
-    folder = group.partition("@")[0]
-    found = [choice for choice in every(conf, own) if choice.group == folder]
-    return sorted(found, key=lambda choice: (choice.name, choice.is_hidden))
+    found = by_group(conf, own)
+    for known, choices in found.items():
+        if group in (known.key, known.folder):
+            return choices
+    keys = [known.key for known in found]
+    raise ConfigError(f"there is no group {group!r}{nearest(group, keys)}")
 
 
 def find(group: str, name: str, conf: Path, own: Sequence[Path] = ()) -> Choice:

@@ -5,10 +5,12 @@ the group `interp.conf`, whose value is the folder as a package: `my_package.con
 """
 
 import importlib.util
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
 
+@cache
 def plugin_folders() -> tuple[Path, ...]:
     """Return the folders that installed packages declare, without importing the packages."""
     found = (_folder(entry.module) for entry in entry_points(group="interp.conf"))

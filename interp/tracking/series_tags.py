@@ -5,15 +5,17 @@ MLflow limits the length of a tag, so that a long text goes on in `tested_series
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from interp.stats.tested_series import TestedSeries
 from interp.tracking.store import LONGEST_TAG
+
+if TYPE_CHECKING:
+    from interp.stats.tested_series import TestedSeries
 
 _TAG = "tested_series"
 
 
-def to_tags(series: Iterable[TestedSeries]) -> dict[str, str]:
+def to_tags(series: "Iterable[TestedSeries]") -> dict[str, str]:
     """Return the tags that record the series, the primary one first; none without a series."""
     specifications = [one.specification() for one in series]
     if not specifications:

@@ -54,8 +54,8 @@ def serve(conf: Path, arguments: Sequence[str]) -> None:
     own, _ = split_folder(arguments)
     check_folders(own)
     rows = {}
-    for group in choices.groups(conf, own):
-        found = [c for c in choices.of_group(group.key, conf, own) if not c.is_hidden]
+    for group, of_group in choices.by_group(conf, own).items():
+        found = [choice for choice in of_group if not choice.is_hidden]
         n_own = sum(choice.is_own for choice in found)
         count = f"{len(found)}, {n_own} of them your own" if n_own else str(len(found))
         rows[group.key] = f"{group.decides} ({count})"

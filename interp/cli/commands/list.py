@@ -38,8 +38,7 @@ def serve(conf: Path, arguments: list[str]) -> None:
 
 def _print_groups(conf: Path, own: Sequence[Path]) -> None:
     rows = [("group", "choices", "default", "what it decides")]
-    for group in choices.groups(conf, own):
-        found = choices.of_group(group.key, conf, own)
+    for group, found in choices.by_group(conf, own).items():
         count = len([choice for choice in found if not choice.is_hidden])
         rows.append((group.key, str(count).rjust(7), group.default or "-", group.decides))
     print(table(rows))
