@@ -258,7 +258,7 @@ def test_a_real_run_is_reused_until_its_metric_changes(tree, tmp_path):
     assert n_stored > 0
     edit("interp/metrics/pairs.py", commented)
     edit("interp/plotting/style.py", replaced("#0072B2", "#123456"))
-    edit("interp/cli/commands/help.py", in_code("show"))
+    edit("interp/cli/commands/help.py", in_code("serve"))
     edit("interp/hooks/neurons.py", in_code("MlpPost.taps"))
     assert is_reused()
     edit("interp/metrics/pairs.py", in_code("Cosine.table"))
